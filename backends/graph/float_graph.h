@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/graph/int_graph.h"
+#include "sim/core/tensor.h"
+
+namespace facsim::backends {
+
+/// One layer of a float network. `op` is the PyTorch class name: Conv2d, Linear, BatchNorm2d,
+/// BatchNorm1d, ReLU, ReLU6, LeakyReLU, Add, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d (to 1x1),
+/// Flatten, or a user's own word. Field names are PyTorch's.
+struct FloatNode {
+  std::string name;
+  std::string op;
+  std::vector<std::string> inputs;  ///< names of nodes, or "input"
+  int64_t in_channels = 0;          ///< in_features of Linear, num_features of BatchNorm
+  int64_t out_channels = 0;         ///< out_features
+  std::array<int64_t, 2> kernel_size{1, 1}, stride{1, 1}, padding{0, 0}, dilation{1, 1};
+  int64_t groups = 1;
+  bool bias = true;
+  float eps = 1e-5f;
+  std::optional<float> momentum = 0.1f;  ///< null: cumulative average
+  float negative_slope = 0.01f;
+  std::string profile;  ///< another profile for this layer; empty: the network's
+  std::string place;    ///< file:line:column of the node, for errors
+};
+
+/// A float network as a DAG, nodes in the file's order.
+struct FloatGraph {
+  std::string name;
+  std::array<int64_t, 3> input_shape{1, 1, 1};  ///< C, H, W
+  Preprocessing preprocessing;
+  std::vector<FloatNode> nodes;
+  std::vector<std::string> outputs;
+};
+
+/// Reads configs/networks/*.json. Error: bad JSON, unknown or duplicate key, cycle, missing input,
+/// mismatched channels, window that does not fit: all found at once, each with file:line:column and
+/// JSON pointer. Nodes come out in topological order.
+FloatGraph read_float_graph(const std::filesystem::path& file);
+
+}  // namespace facsim::backends

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quant/qparams.h"
+#include "sim/core/tensor.h"
+#include "sim/ops/conv2d.h"
+#include "sim/ops/map.h"
+
+namespace facsim::backends {
+
+/// A tensor of a quantized network: an activation, or a constant when `data` is set.
+struct IntTensor {
+  std::string name;
+  DType dtype = DType::int8;  ///< float32 for float inputs/outputs and float biases
+  Shape shape;                ///< activations NHWC with batch 1; weights OHWI or [O, I]
+  std::optional<quant::QParams> qparams;
+  std::optional<Tensor> data;
+};
+
+enum class Activation { none, relu, relu6, relu_n1_to_1 };
+std::string_view to_string(Activation activation);
+std::optional<Activation> activation_from_string(std::string_view word);
+
+/// Attributes of all ops; each op reads the ones it names in int_graph.cc's table.
+struct NodeAttributes {
+  sim::Window2d window{};  ///< padding explicit; resolved from same/valid when read
+  int64_t groups = 1;
+  Activation activation = Activation::none;
+  bool count_include_pad = false;
+  std::vector<int64_t> extents{-1};                                  ///< reshape
+  sim::ReshapeParams::Order order = sim::ReshapeParams::Order::nhwc;  ///< reshape/flatten
+  std::vector<int64_t> table;                                         ///< lut
+};
+
+/// Ops: conv2d [x, w, bias?], linear [x, w, bias?], add [a, b], max_pool2d, avg_pool2d, global_avg_pool,
+/// quantize, dequantize, requantize, relu, relu6, clamp, lut, reshape, flatten [x].
+struct IntNode {
+  std::string name;
+  std::string op;
+  std::vector<int> inputs;  ///< tensor numbers
+  int output = -1;
+  NodeAttributes attributes;
+  std::string profile;  ///< another profile for this node; empty: the network's
+};
+
+/// How raw data become the network's float input: real = (raw / 255 - mean) / std per channel.
+struct Preprocessing {
+  std::vector<float> mean;
+  std::vector<float> std;
+};
+
+/// A quantized network without platform rules: what a .tflite or a facsim .json holds. A profile turns
+/// it into a sim::Graph (backends/lower).
+struct IntGraph {
+  std::string name;
+  std::string profile;              ///< the profile it was made for
+  std::string profile_fingerprint;  ///< of the resolved profile
+  std::vector<IntTensor> tensors;
+  std::vector<IntNode> nodes;  ///< in topological order
+  std::vector<int> inputs;
+  std::vector<int> outputs;
+  std::optional<Preprocessing> preprocessing;
+  enum class Layout { nhwc, nchw };
+  Layout layout = Layout::nhwc;  ///< layout of the file's own tensors (what `run` writes)
+};
+
+/// Error with the node's or tensor's name: unknown op, wrong number of inputs, order, shapes, types.
+void check(const IntGraph& graph);
+
+}  // namespace facsim::backends

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/core/tensor.h"
+
+namespace facsim::backends {
+
+/// numpy .npy (versions 1-3, little endian, C order; int8 uint8 int16 uint16 int32 int64 float32, and
+/// float64/uint32/uint64/bool only where exactly representable). Untrusted input: bounded, checked, Error
+/// io/bad_value with file!member@byte.
+Tensor read_npy(const std::filesystem::path& file);
+void write_npy(const std::filesystem::path& file, const Tensor& tensor);  ///< atomic: temp + rename
+
+/// numpy .npz (zip, stored or deflated, zip64). Members in file order.
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+NamedTensors read_npz(const std::filesystem::path& file);
+void write_npz(const std::filesystem::path& file, const NamedTensors& tensors);  ///< stored, atomic
+
+/// A member by name; Error missing_key.
+const Tensor& member(const NamedTensors& tensors, std::string_view name, std::string_view file);
+
+/// IDX (.gz or plain): MNIST and Fashion-MNIST images [N, H, W] or labels [N], uint8.
+Tensor read_idx(const std::filesystem::path& file);
+
+/// Writes bytes to file.tmp-XXXX in the same folder, fsyncs, renames over `file`. On any error (disk
+/// full) the old file stays and the temporary is removed. Error io.
+void write_file_atomically(const std::filesystem::path& file, std::string_view bytes);
+/// Whole file, at most `limit` bytes, regular files only. Error io.
+std::string read_file(const std::filesystem::path& file, uint64_t limit = uint64_t{1} << 30);
+
+}  // namespace facsim::backends

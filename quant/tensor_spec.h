@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "sim/core/types.h"
+#include "sim/rounding/rounding.h"
+
+namespace facsim::quant {
+
+/// Everything that says how a platform represents one kind of tensor (design.md §4
+/// tensors.activation/weight). A backends::Profile fills it.
+struct TensorSpec {
+  enum class ZeroPoint { any, zero };
+  enum class Granularity { per_tensor, per_channel };
+  enum class Scale { any, power_of_two };
+  /// How a real becomes a code: x * (1/s) or x / s in float32, and whether the zero point is added
+  /// before or after rounding. They differ on ties (reference/arithmetic.md §C 6 and 3).
+  enum class Formula { reciprocal, division };
+  enum class ZeroPointAdd { after_rounding, before_rounding };
+
+  sim::IntType type{8, true};
+  bool narrow_range = false;  ///< drops the lowest code: int8 is [-127, 127]
+  ZeroPoint zero_point = ZeroPoint::any;
+  Granularity granularity = Granularity::per_tensor;
+  int channel_axis = 0;
+  Scale scale = Scale::any;
+  sim::Rounding rounding = sim::Rounding::half_even;
+  Formula formula = Formula::division;
+  ZeroPointAdd zero_point_add = ZeroPointAdd::after_rounding;
+  /// Symmetric scale: max(|min|,|max|) / symmetric_divisor; 127.5 is PyTorch's for [-128, 127], 127
+  /// TFLite's. 0: (quant_max - quant_min) / 2.
+  double symmetric_divisor = 0;
+
+  int64_t quant_min() const { return type.min() + (narrow_range ? 1 : 0); }
+  int64_t quant_max() const { return type.max(); }
+};
+
+}  // namespace facsim::quant

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/core/events.h"
+#include "sim/core/tensor.h"
+#include "sim/requantize/step.h"
+
+namespace facsim::sim {
+
+/// The values of a program's named arguments: integers or float32, length 1 (per tensor) or one per
+/// channel.
+struct Arguments {
+  std::map<std::string, std::vector<int64_t>, std::less<>> integers;
+  std::map<std::string, std::vector<float>, std::less<>> reals;
+};
+
+/// One intermediate of a traced evaluation.
+struct TracedStep {
+  std::string step;  ///< to_string(Step)
+  bool is_real = false;
+  __int128 integer = 0;
+  float real = 0;
+};
+
+/// A step program with its arguments bound and checked: what one layer applies to each accumulator.
+///
+/// The scalar interpreter (`apply`, `apply_real`) is the norm: exact in 128-bit integers, float32
+/// steps each with one IEEE rounding. Every faster form is compared with it.
+class Requantizer {
+ public:
+  Requantizer() = default;
+  /// Error bad_value (place: argument or step) if an argument is missing, has a length other than 1
+  /// or `channels`, an integer step meets a real value, or a shift is outside 0..62.
+  Requantizer(StepProgram program, Arguments arguments, IntType output);
+
+  const StepProgram& program() const { return program_; }
+  const Arguments& arguments() const { return arguments_; }
+  IntType output_type() const { return output_; }
+  bool output_is_real() const { return output_is_real_; }
+  /// Channels the arguments demand: 1 when all are per tensor.
+  int64_t channels() const { return channels_; }
+
+  /// The norm. `channel` indexes per-channel arguments. Error bad_value where the program is
+  /// undefined (float to integer out of range, result outside the output type).
+  int64_t apply(int64_t acc, int64_t channel, Events& events) const;
+  int64_t apply_real(float value, int64_t channel, Events& events) const;
+  float apply_to_real(int64_t acc, int64_t channel, Events& events) const;
+
+  /// As apply, with every intermediate.
+  std::vector<TracedStep> trace(int64_t acc, int64_t channel) const;
+  std::vector<TracedStep> trace_real(float value, int64_t channel) const;
+
+ private:
+  StepProgram program_;
+  Arguments arguments_;
+  IntType output_;
+  bool output_is_real_ = false;
+  int64_t channels_ = 1;
+  // … resolved operands of the implementation
+};
+
+}  // namespace facsim::sim
