@@ -25,7 +25,7 @@ function(facsim_library name)
   set_target_properties(facsim_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON
     VERIFY_INTERFACE_HEADER_SETS ON)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
-  list(FILTER headers EXCLUDE REGEX "-inl\\.h$")
+  list(FILTER headers EXCLUDE REGEX "(-inl|-internal)\\.h$")
   target_sources(facsim_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_link_libraries(facsim_${name} PUBLIC facsim::options ${ARG_DEPENDS}
     PRIVATE $<BUILD_INTERFACE:facsim_warnings>)
