@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/core/types.h"
+#include "sim/core/wide.h"
 
 namespace facsim::sim {
 
@@ -22,6 +23,6 @@ const std::vector<Overflow>& all_overflows();
 
 /// v brought into `type`. `changed` is set when v was outside. Policy error throws
 /// Error bad_value.
-__int128 bring_into(Overflow policy, __int128 v, IntType type, bool& changed);
+int128 bring_into(Overflow policy, int128 v, IntType type, bool& changed);
 
 }  // namespace facsim::sim

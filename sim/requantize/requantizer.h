@@ -9,6 +9,7 @@
 
 #include "sim/core/events.h"
 #include "sim/core/tensor.h"
+#include "sim/core/wide.h"
 #include "sim/requantize/step.h"
 
 namespace facsim::sim {
@@ -24,7 +25,7 @@ struct Arguments {
 struct TracedStep {
   std::string step;  ///< to_string(Step)
   bool is_real = false;
-  __int128 integer = 0;
+  int128 integer = 0;
   float real = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/core/wide.h"
+
 namespace facsim::sim {
 
 /// Which integer a real number becomes; definitions with their ties in sim/rounding/<mode>.h.
@@ -20,9 +22,9 @@ std::optional<Rounding> rounding_from_string(std::string_view word);
 const std::vector<Rounding>& all_roundings();
 
 /// v / 2^n rounded; n 0..126, exact for every v.
-__int128 round_shift(Rounding mode, __int128 v, int n);
+int128 round_shift(Rounding mode, int128 v, int n);
 /// v / d rounded; d > 0 (CHECK), exact for every v.
-__int128 round_divide(Rounding mode, __int128 v, __int128 d);
+int128 round_divide(Rounding mode, int128 v, int128 d);
 /// A finite real rounded to an integral value of the same type (exact; independent of the caller's
 /// floating-point environment). NaN and infinities return unchanged.
 double round_real(Rounding mode, double v);
