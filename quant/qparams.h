@@ -10,10 +10,10 @@
 
 namespace facsim::quant {
 
-/// real = scale * (q - zero_point), q in [quant_min, quant_max] of `type`. One scale per tensor, or one
-/// per index of `channel_axis`.
+/// real = scale * (q - zero_point), q in [quant_min, quant_max] of `type`. One scale per tensor, or
+/// one per index of `channel_axis`.
 struct QParams {
-  std::vector<float> scale{1.0f};     ///< finite, > 0
+  std::vector<float> scale{1.0f};      ///< finite, > 0
   std::vector<int64_t> zero_point{0};  ///< same length as scale
   int channel_axis = -1;               ///< -1: per tensor
   sim::IntType type{8, true};
@@ -24,16 +24,26 @@ struct QParams {
   friend bool operator==(const QParams&, const QParams&) = default;
 };
 
-/// Throws Error bad_value (place given) if a scale is not finite, normal-or-denormal > 0 in float32, a
-/// zero point is outside [quant_min, quant_max], or lengths disagree.
+/// Throws Error bad_value (place given) if a scale is not finite, normal-or-denormal > 0 in
+/// float32, a zero point is outside [quant_min, quant_max], or lengths disagree.
 void check(const QParams& qparams, std::string_view place);
 
-/// Scale and zero point that cover [min, max] (per channel: arrays) by the spec's rule. The range is
-/// widened to contain 0. A range of width 0 gives scale `min_scale`.
+/// Scale and zero point that cover [min, max] (one entry per channel, or one), in float32 as
+/// PyTorch's observers compute them. The range is first widened to contain 0.
+///   zero point any:   scale = (max - min) / (quant_max - quant_min),
+///                     zero_point = clamp(quant_min - half_even(min / scale))
+///   zero point zero:  scale = max(-min, max) / divisor, divisor = symmetric_divisor or
+///                     (quant_max - quant_min) / 2 (unsigned: max / quant_max); zero_point = 0
+/// A scale below `min_scale` becomes min_scale; power_of_two takes the next power of two upwards,
+/// so that the range stays covered. The zero point is computed from the final scale. Errors:
+/// bad_value for NaN, infinity, min > max, or lengths that differ.
 QParams choose_qparams(std::span<const float> min, std::span<const float> max,
                        const TensorSpec& spec, float min_scale = 1.1920928955078125e-07f);
 
-/// Codes of `real` [any shape] by the spec's formula and rounding. channel axis from qparams.
+/// Codes of `real` [any shape] by the spec's formula, zero_point_add and rounding, clamped to the
+/// qparams' [quant_min, quant_max], all in float32: v = x / scale, or x * float32(1 / scale); q =
+/// round(v) + zero_point, or round(v + zero_point). Infinities clamp. Errors: bad_value for NaN
+/// (with its index); shape_mismatch if the channel axis does not fit.
 Tensor quantize(const Tensor& real, const QParams& qparams, const TensorSpec& spec);
 /// scale * (q - zero_point) in float32: float(q - zp) * scale, one rounding.
 Tensor dequantize(const Tensor& codes, const QParams& qparams);
