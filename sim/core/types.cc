@@ -23,4 +23,11 @@ std::string_view to_string(DType dtype) {
   return "?";
 }
 
+namespace sim {
+
+std::string to_string(IntType type) {
+  return (type.is_signed ? "int" : "uint") + std::to_string(type.bits);
+}
+
+}  // namespace sim
 }  // namespace facsim

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace facsim {
@@ -80,6 +81,9 @@ struct IntType {
   }
   friend constexpr bool operator==(const IntType&, const IntType&) = default;
 };
+
+/// "int8", "uint4".
+std::string to_string(IntType type);
 
 inline constexpr IntType kInt8{8, true};
 inline constexpr IntType kUint8{8, false};
