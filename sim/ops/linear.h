@@ -30,6 +30,9 @@ class Linear final : public Op {
   const Conv2d& conv() const { return conv_; }  ///< the same layer as a 1x1 convolution
 
  private:
+  /// [N, 1, 1, I]. Error shape_mismatch.
+  Shape input_as_conv2d(std::span<const Shape> inputs) const;
+
   Conv2d conv_;
 };
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/conv2d_range.h"
+
+#include <algorithm>
+
+#include "sim/ops/op_support-internal.h"
+
+namespace facsim::sim {
+namespace {
+
+struct SignedSums {
+  int64_t positive = 0;
+  int64_t negative = 0;
+};
+
+/// Sums of the positive and the negative values of (code - zero_point).
+template <class Code>
+SignedSums signed_sums(const Code* codes, int64_t count, int32_t zero_point) {
+  constexpr int64_t kBlock = 8192;  // |code - zero_point| < 2^17: a block's sum fits int32
+  SignedSums sums;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t end = std::min(count, begin + kBlock);
+    int32_t total = 0;
+    int32_t magnitude = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      const int32_t value = codes[i] - zero_point;
+      total += value;
+      magnitude += value < 0 ? -value : value;
+    }
+    sums.positive += (int64_t{magnitude} + total) / 2;
+    sums.negative -= (int64_t{magnitude} - total) / 2;
+  }
+  return sums;
+}
+
+}  // namespace
+
+Conv2dRange::Conv2dRange(const Conv2dParams& params) {
+  const int64_t oc = params.weights.shape()[0];
+  const int64_t taps = oc == 0 ? 0 : params.weights.numel() / oc;
+  const int128 x_min = params.input_type.min() - params.input_zero_point;
+  const int128 x_max = params.input_type.max() - params.input_zero_point;
+  channels_.resize(static_cast<size_t>(oc));
+  detail::with_integer(params.weights.dtype(), [&]<class Code>() {
+    for (int64_t c = 0; c < oc; ++c) {
+      const size_t channel = static_cast<size_t>(c);
+      const size_t zero = params.weight_zero_point.size() == 1 ? 0 : channel;
+      const SignedSums w = signed_sums(params.weights.data<Code>() + c * taps, taps,
+                                       static_cast<int32_t>(params.weight_zero_point[zero]));
+      const int128 bias = params.bias.empty() ? 0 : params.bias.int_at(c);
+      const int128 low = w.positive * x_min + w.negative * x_max;
+      const int128 high = w.positive * x_max + w.negative * x_min;
+      const bool bias_first = params.accumulator.init == Accumulator::Init::bias;
+      Bounds& bounds = channels_[channel];
+      bounds.total_min = low + bias;
+      bounds.total_max = high + bias;
+      bounds.partial_min = bias_first ? bounds.total_min : std::min(low, bounds.total_min);
+      bounds.partial_max = bias_first ? bounds.total_max : std::max(high, bounds.total_max);
+      if (c == 0) all_ = bounds;
+      all_.partial_min = std::min(all_.partial_min, bounds.partial_min);
+      all_.partial_max = std::max(all_.partial_max, bounds.partial_max);
+      all_.total_min = std::min(all_.total_min, bounds.total_min);
+      all_.total_max = std::max(all_.total_max, bounds.total_max);
+    }
+  });
+}
+
+}  // namespace facsim::sim
