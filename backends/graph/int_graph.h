@@ -10,7 +10,7 @@
 #include "quant/qparams.h"
 #include "sim/core/tensor.h"
 #include "sim/ops/conv2d.h"
-#include "sim/ops/map.h"
+#include "sim/ops/reshape.h"
 
 namespace facsim::backends {
 

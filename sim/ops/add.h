@@ -6,8 +6,8 @@
 namespace facsim::sim {
 
 /// out = output(lhs(a) + rhs(b)): two programs bring the codes to a common unit (integers of any
-/// width, or float32), the sum is exact in integers or one float32 addition, a third program brings it
-/// to the output.
+/// width, or float32), the sum is exact in integers or one float32 addition, a third program brings
+/// it to the output.
 struct AddParams {
   IntType lhs_type = kInt8, rhs_type = kInt8;
   Requantizer lhs, rhs, output;
@@ -26,30 +26,12 @@ class Add final : public Op {
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
 
  private:
+  bool sums_reals() const { return params_.lhs.output_is_real(); }
+
   AddParams params_;
-};
-
-/// Named algorithm ort.qlinear_add_fma, version 1: ONNX Runtime's QLinearAdd on x86 with FMA.
-/// y = clamp(rint(fma(a, ra, fma(b, rb, k)))), ra = sa/sc, rb = sb/sc, k = zc - fma(ra, za, rb*zb), all
-/// float32, codes a and b raw. Source: reference/arithmetic.md §8.
-struct AddFmaParams {
-  IntType lhs_type = kUint8, rhs_type = kUint8, output_type = kUint8;
-  float lhs_scale = 1, rhs_scale = 1, output_scale = 1;
-  int64_t lhs_zero_point = 0, rhs_zero_point = 0, output_zero_point = 0;
-  int64_t clamp_min = 0, clamp_max = 255;
-};
-class AddFma final : public Op {
- public:
-  explicit AddFma(AddFmaParams params);
-  std::string_view kind() const override { return "add_fma"; }
-  Shape output_shape(std::span<const Shape> inputs) const override;
-  DType output_dtype() const override;
-  Events run(std::span<const Tensor* const> inputs, Tensor& output,
-             const RunContext& context) const override;
-  Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
-
- private:
-  AddFmaParams params_;
+  /// The lhs and rhs programs' own results by the bits of an 8-bit code: [256] int64 or float32.
+  /// Empty for wider inputs, per-channel programs, and where a program refuses a code.
+  Tensor lhs_table_, rhs_table_;
 };
 
 }  // namespace facsim::sim

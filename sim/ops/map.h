@@ -24,50 +24,13 @@ class Map final : public Op {
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
 
  private:
+  int64_t channel_of(int64_t flat_index, const Shape& shape) const;
+  void make_table();
+
   MapParams params_;
-};
-
-/// out = table[code - input_type.min()] for types of up to 16 bits: any activation function on codes.
-struct LutParams {
-  IntType input_type = kInt8, output_type = kInt8;
-  std::vector<int64_t> table;  ///< 2^input_type.bits entries, each inside output_type
-};
-class Lut final : public Op {
- public:
-  explicit Lut(LutParams params);
-  std::string_view kind() const override { return "lut"; }
-  Shape output_shape(std::span<const Shape> inputs) const override;
-  DType output_dtype() const override;
-  Events run(std::span<const Tensor* const> inputs, Tensor& output,
-             const RunContext& context) const override;
-  Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
-
- private:
-  LutParams params_;
-};
-
-/// The same elements under another shape. `extents` has no batch axis; one entry may be -1.
-/// flatten: extents {-1}. NHWC elements are taken in the order `order` names: `nchw` flattens a
-/// channel-first network's tensor as PyTorch and ONNX do (a permutation, not a view).
-struct ReshapeParams {
-  enum class Order { nhwc, nchw };
-  std::vector<int64_t> extents{-1};
-  DType dtype = DType::int8;
-  Order order = Order::nhwc;
-};
-class Reshape final : public Op {
- public:
-  explicit Reshape(ReshapeParams params);
-  std::string_view kind() const override { return "reshape"; }
-  Shape output_shape(std::span<const Shape> inputs) const override;
-  DType output_dtype() const override;
-  Events run(std::span<const Tensor* const> inputs, Tensor& output,
-             const RunContext& context) const override;
-  Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
-  bool is_view() const override { return params_.order == ReshapeParams::Order::nhwc; }
-
- private:
-  ReshapeParams params_;
+  /// [channels, 256] by the bits of an 8-bit code: the program's own results. Empty for wider
+  /// inputs, for many channels, and where the program refuses a code.
+  Tensor table_;
 };
 
 }  // namespace facsim::sim

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/add.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include "sim/core/error.h"
+#include "sim/ops/broadcast-internal.h"
+#include "sim/ops/op_support-internal.h"
+
+namespace facsim::sim {
+
+namespace {
+
+constexpr int64_t kCodes = 256;
+
+/// The norm of one operand in the common unit: int64 or float32.
+template <class Unit>
+Unit to_common(const Requantizer& program, int64_t code, int64_t channel, Events& events) {
+  if constexpr (std::is_same_v<Unit, float>) {
+    return program.apply_to_real(code, channel, events);
+  } else {
+    return program.apply(code, channel, events);
+  }
+}
+
+int64_t sum(int64_t a, int64_t b) {
+  int64_t result = 0;
+  if (__builtin_add_overflow(a, b, &result)) {
+    throw Error({ErrorCode::bad_value, "add", fmt::format("{} + {}", a, b), "a sum inside 64 bits",
+                 "use a smaller left shift"});
+  }
+  return result;
+}
+float sum(float a, float b) { return a + b; }
+
+int64_t from_common(const Requantizer& program, int64_t value, int64_t channel, Events& events) {
+  return program.apply(value, channel, events);
+}
+int64_t from_common(const Requantizer& program, float value, int64_t channel, Events& events) {
+  return program.apply_real(value, channel, events);
+}
+
+int64_t channel_of(const Requantizer& program, int64_t flat_index, const Shape& shape) {
+  return program.channels() == 1 ? 0 : flat_index % shape[shape.rank() - 1];
+}
+
+Tensor make_table(const Requantizer& program, IntType type) {
+  if (type.bits > 8 || program.channels() != 1) return {};
+  Tensor table(program.output_is_real() ? DType::float32 : DType::int64, Shape{kCodes});
+  Events ignored;
+  try {
+    for (int64_t bits = 0; bits < kCodes; ++bits) {
+      const int64_t code = type.is_signed ? static_cast<int8_t>(bits) : bits;
+      if (program.output_is_real()) {
+        table.data<float>()[bits] = to_common<float>(program, code, 0, ignored);
+      } else {
+        table.data<int64_t>()[bits] = to_common<int64_t>(program, code, 0, ignored);
+      }
+    }
+  } catch (const Error&) {
+    return {};  // the norm reports the element, if the code occurs at all
+  }
+  return table;
+}
+
+struct AddInputs {
+  const Tensor& lhs;
+  const Tensor& rhs;
+  detail::BroadcastIndex lhs_index, rhs_index;
+
+  AddInputs(std::span<const Tensor* const> inputs, const Shape& output)
+      : lhs(*inputs[0]),
+        rhs(*inputs[1]),
+        lhs_index(lhs.shape(), output),
+        rhs_index(rhs.shape(), output) {}
+};
+
+template <class Unit>
+Events add_norm(const AddParams& params, const AddInputs& in, Tensor& output,
+                const RunContext& context) {
+  const Shape& shape = output.shape();
+  return detail::for_blocks(
+      context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
+        Events events;
+        for (int64_t i = begin; i < end; ++i) {
+          const Unit a = to_common<Unit>(params.lhs, in.lhs.int_at(in.lhs_index(i)),
+                                         channel_of(params.lhs, i, shape), events);
+          const Unit b = to_common<Unit>(params.rhs, in.rhs.int_at(in.rhs_index(i)),
+                                         channel_of(params.rhs, i, shape), events);
+          output.set_int(i, from_common(params.output, sum(a, b),
+                                        channel_of(params.output, i, shape), events));
+        }
+        return events;
+      });
+}
+
+template <class Unit>
+Events add_by_tables(const AddParams& params, const AddInputs& in, const Tensor& lhs_table,
+                     const Tensor& rhs_table, Tensor& output, const RunContext& context) {
+  const Unit* a = lhs_table.data<Unit>();
+  const Unit* b = rhs_table.data<Unit>();
+  const auto* x = static_cast<const uint8_t*>(in.lhs.raw());
+  const auto* y = static_cast<const uint8_t*>(in.rhs.raw());
+  return detail::for_blocks(
+      context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
+        Events events;
+        for (int64_t i = begin; i < end; ++i) {
+          const Unit total = sum(a[x[in.lhs_index(i)]], b[y[in.rhs_index(i)]]);
+          output.set_int(i, from_common(params.output, total,
+                                        channel_of(params.output, i, output.shape()), events));
+        }
+        return events;
+      });
+}
+
+}  // namespace
+
+Add::Add(AddParams params) : params_(std::move(params)) {
+  const auto refuse = [](const char* field, const char* found, const char* expected) {
+    throw Error({ErrorCode::bad_value, fmt::format("add {}", field), found, expected, ""});
+  };
+  if (params_.lhs.program().input_is_real || params_.rhs.program().input_is_real) {
+    refuse("lhs, rhs", "a program over float32", "programs over codes");
+  }
+  if (params_.lhs.output_is_real() != params_.rhs.output_is_real()) {
+    refuse("lhs, rhs", "one integer, one float32", "the same kind on both sides");
+  }
+  if (params_.output.program().input_is_real != sums_reals()) {
+    refuse("output", "a program over another kind than the sum",
+           sums_reals() ? "a program over float32" : "a program over integers");
+  }
+  if (params_.output.output_is_real()) {
+    refuse("output", "a program to float32", "a program to codes");
+  }
+  lhs_table_ = make_table(params_.lhs, params_.lhs_type);
+  rhs_table_ = make_table(params_.rhs, params_.rhs_type);
+}
+
+Shape Add::output_shape(std::span<const Shape> inputs) const {
+  detail::check_input_count(kind(), inputs.size(), 2);
+  Shape out = detail::broadcast(kind(), inputs[0], inputs[1]);
+  for (const Requantizer* program : {&params_.lhs, &params_.rhs, &params_.output}) {
+    const int64_t channels = program->channels();
+    if (channels != 1 && (out.rank() == 0 || out[out.rank() - 1] != channels)) {
+      throw Error({ErrorCode::shape_mismatch, "add", "output shape " + to_string(out),
+                   fmt::format("{} channels on the last axis", channels), ""});
+    }
+  }
+  return out;
+}
+
+DType Add::output_dtype() const { return params_.output.output_type().storage(); }
+
+Events Add::run(std::span<const Tensor* const> inputs, Tensor& output,
+                const RunContext& context) const {
+  detail::check_output(*this, inputs, output);
+  detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);
+  detail::check_codes(kind(), "rhs", *inputs[1], params_.rhs_type);
+  const AddInputs in(inputs, output.shape());
+  const bool use_tables = !lhs_table_.empty() && !rhs_table_.empty() &&
+                          context.isa != Isa::scalar && !context.count_events;
+  Events events;
+  if (use_tables) {
+    events = sums_reals()
+                 ? add_by_tables<float>(params_, in, lhs_table_, rhs_table_, output, context)
+                 : add_by_tables<int64_t>(params_, in, lhs_table_, rhs_table_, output, context);
+  } else {
+    events = sums_reals() ? add_norm<float>(params_, in, output, context)
+                          : add_norm<int64_t>(params_, in, output, context);
+  }
+  return context.count_events ? events : Events{};
+}
+
+Explanation Add::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const Shape shape = output_shape(detail::shapes_of(inputs));
+  detail::check_flat_index(kind(), flat_index, shape.numel());
+  detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);
+  detail::check_codes(kind(), "rhs", *inputs[1], params_.rhs_type);
+  const AddInputs in(inputs, shape);
+  const int64_t a = in.lhs.int_at(in.lhs_index(flat_index));
+  const int64_t b = in.rhs.int_at(in.rhs_index(flat_index));
+  Explanation explanation;
+  const auto append = [&](const char* side, const std::vector<TracedStep>& steps) {
+    for (TracedStep step : steps) {
+      step.step = fmt::format("{}: {}", side, step.step);
+      explanation.steps.push_back(std::move(step));
+    }
+  };
+  const int64_t lhs_channel = channel_of(params_.lhs, flat_index, shape);
+  const int64_t rhs_channel = channel_of(params_.rhs, flat_index, shape);
+  const int64_t channel = channel_of(params_.output, flat_index, shape);
+  append("lhs", params_.lhs.trace(a, lhs_channel));
+  append("rhs", params_.rhs.trace(b, rhs_channel));
+  Events ignored;
+  if (sums_reals()) {
+    const float total = sum(params_.lhs.apply_to_real(a, lhs_channel, ignored),
+                            params_.rhs.apply_to_real(b, rhs_channel, ignored));
+    explanation.steps.push_back(detail::real_step("lhs + rhs", total));
+    append("output", params_.output.trace_real(total, channel));
+    explanation.result = params_.output.apply_real(total, channel, ignored);
+  } else {
+    const int64_t total =
+        sum(params_.lhs.apply(a, lhs_channel, ignored), params_.rhs.apply(b, rhs_channel, ignored));
+    explanation.steps.push_back(detail::integer_step("lhs + rhs", total));
+    append("output", params_.output.trace(total, channel));
+    explanation.result = params_.output.apply(total, channel, ignored);
+  }
+  return explanation;
+}
+
+}  // namespace facsim::sim

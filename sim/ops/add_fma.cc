@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/add_fma.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "sim/core/error.h"
+#include "sim/ops/broadcast-internal.h"
+#include "sim/ops/op_support-internal.h"
+#include "sim/rounding/rounding.h"
+
+namespace facsim::sim {
+
+namespace {
+
+/// The float32 constants of one layer.
+struct Constants {
+  float lhs_ratio, rhs_ratio, offset;
+
+  explicit Constants(const AddFmaParams& p)
+      : lhs_ratio(p.lhs_scale / p.output_scale),
+        rhs_ratio(p.rhs_scale / p.output_scale),
+        offset(static_cast<float>(p.output_zero_point) -
+               std::fma(lhs_ratio, static_cast<float>(p.lhs_zero_point),
+                        rhs_ratio * static_cast<float>(p.rhs_zero_point))) {}
+
+  float inner(int64_t b) const { return std::fma(static_cast<float>(b), rhs_ratio, offset); }
+  float outer(int64_t a, float inner) const {
+    return std::fma(static_cast<float>(a), lhs_ratio, inner);
+  }
+};
+
+/// min(max(rint(value), clamp_min), clamp_max); a NaN becomes clamp_min.
+int64_t to_code(float value, const AddFmaParams& p) {
+  const float rounded = round_real(Rounding::half_even, value);
+  const float clamped =
+      std::min(std::max(static_cast<float>(p.clamp_min), rounded), static_cast<float>(p.clamp_max));
+  return static_cast<int64_t>(clamped);
+}
+
+void check_params(const AddFmaParams& p) {
+  const auto refuse = [](const char* field, std::string found, std::string expected) {
+    throw Error({ErrorCode::bad_value, fmt::format("add_fma {}", field), std::move(found),
+                 std::move(expected), ""});
+  };
+  const auto check_scale = [&](const char* field, float scale) {
+    if (!(std::isfinite(scale) && scale > 0)) {
+      refuse(field, fmt::format("{}", scale), "a finite scale > 0");
+    }
+  };
+  const auto check_code = [&](const char* field, int64_t code, IntType type) {
+    if (type.bits > 16) refuse(field, fmt::format("{} bits", type.bits), "at most 16 bits");
+    if (code < type.min() || code > type.max()) {
+      refuse(field, fmt::format("{}", code), fmt::format("{}..{}", type.min(), type.max()));
+    }
+  };
+  check_scale("lhs_scale", p.lhs_scale);
+  check_scale("rhs_scale", p.rhs_scale);
+  check_scale("output_scale", p.output_scale);
+  check_code("lhs_zero_point", p.lhs_zero_point, p.lhs_type);
+  check_code("rhs_zero_point", p.rhs_zero_point, p.rhs_type);
+  check_code("output_zero_point", p.output_zero_point, p.output_type);
+  check_code("clamp_min", p.clamp_min, p.output_type);
+  check_code("clamp_max", p.clamp_max, p.output_type);
+  if (p.clamp_min > p.clamp_max) {
+    refuse("clamp_min", fmt::format("{}", p.clamp_min), fmt::format("at most {}", p.clamp_max));
+  }
+}
+
+}  // namespace
+
+AddFma::AddFma(AddFmaParams params) : params_(std::move(params)) { check_params(params_); }
+
+Shape AddFma::output_shape(std::span<const Shape> inputs) const {
+  detail::check_input_count(kind(), inputs.size(), 2);
+  return detail::broadcast(kind(), inputs[0], inputs[1]);
+}
+
+DType AddFma::output_dtype() const { return params_.output_type.storage(); }
+
+Events AddFma::run(std::span<const Tensor* const> inputs, Tensor& output,
+                   const RunContext& context) const {
+  detail::check_output(*this, inputs, output);
+  const Tensor& lhs = *inputs[0];
+  const Tensor& rhs = *inputs[1];
+  detail::check_codes(kind(), "lhs", lhs, params_.lhs_type);
+  detail::check_codes(kind(), "rhs", rhs, params_.rhs_type);
+  const Constants constants(params_);
+  const detail::BroadcastIndex lhs_index(lhs.shape(), output.shape());
+  const detail::BroadcastIndex rhs_index(rhs.shape(), output.shape());
+  return detail::for_blocks(
+      context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const float inner = constants.inner(rhs.int_at(rhs_index(i)));
+          output.set_int(i, to_code(constants.outer(lhs.int_at(lhs_index(i)), inner), params_));
+        }
+        return Events{};
+      });
+}
+
+Explanation AddFma::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const Shape shape = output_shape(detail::shapes_of(inputs));
+  detail::check_flat_index(kind(), flat_index, shape.numel());
+  detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);
+  detail::check_codes(kind(), "rhs", *inputs[1], params_.rhs_type);
+  const Constants constants(params_);
+  const int64_t a =
+      inputs[0]->int_at(detail::BroadcastIndex(inputs[0]->shape(), shape)(flat_index));
+  const int64_t b =
+      inputs[1]->int_at(detail::BroadcastIndex(inputs[1]->shape(), shape)(flat_index));
+  const float inner = constants.inner(b);
+  const float outer = constants.outer(a, inner);
+  Explanation explanation;
+  explanation.result = to_code(outer, params_);
+  explanation.steps = {
+      detail::real_step("k = zc - fma(ra, za, rb * zb)", constants.offset),
+      detail::real_step(fmt::format("fma({}, {}, k)", b, constants.rhs_ratio), inner),
+      detail::real_step(fmt::format("fma({}, {}, previous)", a, constants.lhs_ratio), outer),
+      detail::real_step("round half_even", round_real(Rounding::half_even, outer)),
+      detail::integer_step(fmt::format("clamp {} {}", params_.clamp_min, params_.clamp_max),
+                           explanation.result)};
+  return explanation;
+}
+
+}  // namespace facsim::sim

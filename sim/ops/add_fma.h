@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sim/ops/op.h"
+
+namespace facsim::sim {
+
+/// Named algorithm ort.qlinear_add_fma, version 1: ONNX Runtime's QLinearAdd on x86 with FMA.
+/// y = clamp(rint(fma(a, ra, fma(b, rb, k)))), ra = sa/sc, rb = sb/sc, k = zc - fma(ra, za, rb*zb),
+/// all float32, codes a and b raw. Source: reference/arithmetic.md §8.
+struct AddFmaParams {
+  IntType lhs_type = kUint8, rhs_type = kUint8, output_type = kUint8;
+  float lhs_scale = 1, rhs_scale = 1, output_scale = 1;
+  int64_t lhs_zero_point = 0, rhs_zero_point = 0, output_zero_point = 0;
+  int64_t clamp_min = 0, clamp_max = 255;
+};
+class AddFma final : public Op {
+ public:
+  explicit AddFma(AddFmaParams params);
+  std::string_view kind() const override { return "add_fma"; }
+  Shape output_shape(std::span<const Shape> inputs) const override;
+  DType output_dtype() const override;
+  Events run(std::span<const Tensor* const> inputs, Tensor& output,
+             const RunContext& context) const override;
+  Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+
+ private:
+  AddFmaParams params_;
+};
+
+}  // namespace facsim::sim

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/avg_pool2d.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "sim/core/error.h"
+#include "sim/ops/op_support-internal.h"
+#include "sim/ops/pool_window-internal.h"
+
+namespace facsim::sim {
+
+namespace {
+
+constexpr int64_t kMaxWindowArea = int64_t{1} << 28;  // sums of 32-bit codes stay inside 64 bits
+
+int64_t area(const Window2d& window) { return window.kernel[0] * window.kernel[1]; }
+
+Window2d effective_window(const AvgPool2dParams& params, const Shape& input) {
+  if (!params.global) return params.window;
+  Window2d whole;
+  whole.kernel = {input[1], input[2]};
+  return whole;
+}
+
+/// What the sum of the raw codes becomes: the accumulator, and the index of per-count arguments.
+struct Count {
+  int64_t correction = 0;  ///< acc = sum of codes + correction
+  int64_t argument = 0;    ///< number of taps - 1
+};
+
+Count count_of(const AvgPool2dParams& params, const Window2d& window, int64_t taps_inside) {
+  if (!params.count_include_pad) {
+    return {-taps_inside * params.input_zero_point, taps_inside - 1};
+  }
+  const int64_t padded = area(window) - taps_inside;
+  return {padded * params.padding_value - area(window) * params.input_zero_point, area(window) - 1};
+}
+
+int64_t argument_index(const Requantizer& requantize, const Count& count) {
+  return requantize.channels() == 1 ? 0 : count.argument;
+}
+
+/// The norm: one window at a time.
+int64_t window_sum(const Tensor& input, int64_t n, int64_t c, const detail::Taps& rows,
+                   const detail::Taps& columns) {
+  const int64_t ih = input.shape()[1], iw = input.shape()[2], channels = input.shape()[3];
+  int64_t sum = 0;
+  for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
+    for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
+      sum += input.int_at(((n * ih + rows.index(kh)) * iw + columns.index(kw)) * channels + c);
+    }
+  }
+  return sum;
+}
+
+/// Sums of one output row, [OW, C], rows of the window first: long contiguous runs.
+template <class T, class Sum>
+void row_sums(const Window2d& window, const T* image, int64_t ih, int64_t iw, int64_t channels,
+              int64_t oh, int64_t output_width, std::vector<Sum>& column_sum, Sum* sums) {
+  const detail::Taps rows = detail::row_taps(window, oh, ih);
+  const int64_t run = iw * channels;
+  std::fill_n(column_sum.data(), run, Sum{0});
+  for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
+    const T* __restrict x = image + rows.index(kh) * run;
+    Sum* __restrict to = column_sum.data();
+    for (int64_t i = 0; i < run; ++i) to[i] += static_cast<Sum>(x[i]);
+  }
+  for (int64_t ow = 0; ow < output_width; ++ow) {
+    const detail::Taps columns = detail::column_taps(window, ow, iw);
+    Sum* __restrict to = sums + ow * channels;
+    std::fill_n(to, channels, Sum{0});
+    for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
+      const Sum* __restrict from = column_sum.data() + columns.index(kw) * channels;
+      for (int64_t c = 0; c < channels; ++c) to[c] += from[c];
+    }
+  }
+}
+
+template <class T, class Sum>
+Events avg_pool(const AvgPool2dParams& params, const Window2d& window, const Tensor& input,
+                Tensor& output, const RunContext& context) {
+  const int64_t ih = input.shape()[1], iw = input.shape()[2], channels = input.shape()[3];
+  const int64_t output_height = output.shape()[1], output_width = output.shape()[2];
+  const int64_t row_elements = output_width * channels;
+  const int64_t output_rows = output.shape()[0] * output_height;
+  const int64_t block = std::max<int64_t>(1, detail::kElementBlock / row_elements);
+  const T* x = input.data<T>();
+  return detail::for_blocks(context.pool, output_rows, block, [&](int64_t begin, int64_t end) {
+    Events events;
+    std::vector<Sum> column_sum(static_cast<size_t>(iw * channels));
+    std::vector<Sum> sums(static_cast<size_t>(row_elements));
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t oh = row % output_height;
+      row_sums(window, x + row / output_height * ih * iw * channels, ih, iw, channels, oh,
+               output_width, column_sum, sums.data());
+      const int64_t row_taps = detail::row_taps(window, oh, ih).count();
+      for (int64_t ow = 0; ow < output_width; ++ow) {
+        const Count count =
+            count_of(params, window, row_taps * detail::column_taps(window, ow, iw).count());
+        const int64_t argument = argument_index(params.requantize, count);
+        for (int64_t c = 0; c < channels; ++c) {
+          const int64_t i = ow * channels + c;
+          const int64_t acc = sums[static_cast<size_t>(i)] + count.correction;
+          output.set_int(row * row_elements + i, params.requantize.apply(acc, argument, events));
+        }
+      }
+    }
+    return events;
+  });
+}
+
+Events avg_pool_norm(const AvgPool2dParams& params, const Window2d& window, const Tensor& input,
+                     Tensor& output, const RunContext& context) {
+  const Shape& out = output.shape();
+  return detail::for_blocks(context.pool, out[0] * out[1], 1, [&](int64_t row, int64_t) {
+    Events events;
+    const detail::Taps rows = detail::row_taps(window, row % out[1], input.shape()[1]);
+    for (int64_t ow = 0; ow < out[2]; ++ow) {
+      const detail::Taps columns = detail::column_taps(window, ow, input.shape()[2]);
+      const Count count = count_of(params, window, rows.count() * columns.count());
+      for (int64_t c = 0; c < out[3]; ++c) {
+        const int64_t acc = window_sum(input, row / out[1], c, rows, columns) + count.correction;
+        output.set_int(
+            (row * out[2] + ow) * out[3] + c,
+            params.requantize.apply(acc, argument_index(params.requantize, count), events));
+      }
+    }
+    return events;
+  });
+}
+
+}  // namespace
+
+AvgPool2d::AvgPool2d(AvgPool2dParams params) : params_(std::move(params)) {
+  if (!params_.global) detail::check_window(kind(), params_.window);
+  const auto refuse = [&](const char* field, std::string found, std::string expected) {
+    throw Error({ErrorCode::bad_value, fmt::format("avg_pool2d {}", field), std::move(found),
+                 std::move(expected), ""});
+  };
+  if (params_.input_type.bits > 32) {
+    refuse("input_type", fmt::format("{} bits", params_.input_type.bits), "at most 32 bits");
+  }
+  const IntType& type = params_.input_type;
+  const auto check_code = [&](const char* field, int64_t code) {
+    if (code < std::min<int64_t>(0, type.min()) || code > type.max()) {
+      refuse(field, fmt::format("{}", code), fmt::format("{}..{}", type.min(), type.max()));
+    }
+  };
+  check_code("input_zero_point", params_.input_zero_point);
+  check_code("padding_value", params_.padding_value);
+  if (params_.requantize.program().input_is_real || params_.requantize.output_is_real()) {
+    refuse("requantize", "a program over float32", "a program from integers to integers");
+  }
+}
+
+Shape AvgPool2d::output_shape(std::span<const Shape> inputs) const {
+  detail::check_input_count(kind(), inputs.size(), 1);
+  detail::check_nhwc(kind(), inputs[0]);
+  const Window2d window = effective_window(params_, inputs[0]);
+  if (area(window) < 1 || area(window) > kMaxWindowArea) {
+    throw Error({ErrorCode::shape_mismatch, "avg_pool2d",
+                 fmt::format("a window of {} elements", area(window)),
+                 fmt::format("1..{}", kMaxWindowArea), ""});
+  }
+  const int64_t channels = params_.requantize.channels();
+  if (channels != 1 && channels != area(window)) {
+    throw Error({ErrorCode::shape_mismatch, "avg_pool2d requantize",
+                 fmt::format("arguments for {} counts", channels),
+                 fmt::format("1 or {} (one per number of taps)", area(window)), ""});
+  }
+  return detail::pool_output_shape(kind(), window, inputs[0]);
+}
+
+DType AvgPool2d::output_dtype() const { return params_.requantize.output_type().storage(); }
+
+Events AvgPool2d::run(std::span<const Tensor* const> inputs, Tensor& output,
+                      const RunContext& context) const {
+  detail::check_output(*this, inputs, output);
+  const Tensor& input = *inputs[0];
+  detail::check_codes(kind(), "input", input, params_.input_type);
+  const Window2d window = effective_window(params_, input.shape());
+  if (context.isa == Isa::scalar) return avg_pool_norm(params_, window, input, output, context);
+  return detail::with_integer(input.dtype(), [&]<class T>() {
+    const bool fits_int32 = params_.input_type.bits <= 16 && area(window) < (1 << 15);
+    return fits_int32 ? avg_pool<T, int32_t>(params_, window, input, output, context)
+                      : avg_pool<T, int64_t>(params_, window, input, output, context);
+  });
+}
+
+Explanation AvgPool2d::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const Shape out = output_shape(detail::shapes_of(inputs));
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  const Tensor& input = *inputs[0];
+  detail::check_codes(kind(), "input", input, params_.input_type);
+  const Window2d window = effective_window(params_, input.shape());
+  const int64_t pixel = flat_index / out[3];
+  const detail::Taps rows = detail::row_taps(window, pixel / out[2] % out[1], input.shape()[1]);
+  const detail::Taps columns = detail::column_taps(window, pixel % out[2], input.shape()[2]);
+  const Count count = count_of(params_, window, rows.count() * columns.count());
+  const int64_t argument = argument_index(params_.requantize, count);
+  Explanation explanation;
+  explanation.accumulator =
+      window_sum(input, pixel / out[2] / out[1], flat_index % out[3], rows, columns) +
+      count.correction;
+  explanation.steps = params_.requantize.trace(*explanation.accumulator, argument);
+  Events ignored;
+  explanation.result = params_.requantize.apply(*explanation.accumulator, argument, ignored);
+  return explanation;
+}
+
+}  // namespace facsim::sim

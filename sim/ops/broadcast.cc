@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/broadcast-internal.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "sim/core/check.h"
+#include "sim/core/error.h"
+
+namespace facsim::sim::detail {
+
+Shape broadcast(std::string_view kind, const Shape& lhs, const Shape& rhs) {
+  const int rank = std::max(lhs.rank(), rhs.rank());
+  const auto extent = [rank](const Shape& shape, int axis) {
+    const int own = axis - (rank - shape.rank());
+    return own < 0 ? 1 : shape[own];
+  };
+  std::vector<int64_t> out;
+  for (int axis = 0; axis < rank; ++axis) {
+    const int64_t a = extent(lhs, axis), b = extent(rhs, axis);
+    if (rank > 8 || (a != b && a != 1 && b != 1)) {
+      throw Error({ErrorCode::shape_mismatch, std::string(kind),
+                   "input shapes " + to_string(lhs) + " and " + to_string(rhs),
+                   "equal shapes, or extents of 1 to broadcast, up to 8 axes", ""});
+    }
+    out.push_back(a == 1 ? b : a);
+  }
+  return Shape(std::move(out));
+}
+
+BroadcastIndex::BroadcastIndex(const Shape& operand, const Shape& output)
+    : rank_(output.rank()), identity_(operand.numel() == output.numel()) {
+  FACSIM_CHECK(rank_ <= kMaxRank && operand.rank() <= rank_);
+  int64_t stride = 1;
+  for (int axis = rank_ - 1; axis >= 0; --axis) {
+    const int own = axis - (rank_ - operand.rank());
+    const int64_t extent = own < 0 ? 1 : operand[own];
+    const auto i = static_cast<size_t>(axis);
+    extents_[i] = output[axis];
+    strides_[i] = extent == 1 ? 0 : stride;
+    stride *= extent;
+  }
+}
+
+}  // namespace facsim::sim::detail

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/op_list.h"
+
+namespace facsim::sim {
+
+const std::vector<OpDescription>& all_ops() {
+  static const std::vector<OpDescription> ops = {
+#define FACSIM_OP(kind, source, summary) {#kind, summary},
+#include "sim/ops/ops.def"
+#undef FACSIM_OP
+  };
+  return ops;
+}
+
+}  // namespace facsim::sim
