@@ -1,23 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fused/kernels/conv2d_f32.h"
 
-#include "fused/kernels/conv2d_plain.h"
+#include <algorithm>
+#include <array>
+
+#include "fused/kernels/direct_pass.h"
+#include "fused/kernels/weight_gradient.h"
 
 namespace facsim::fused::kernels {
 
+namespace {
+
+/// A 1x1 convolution sees no images, only pixels: lays them out as rows wide enough for whole tiles
+/// and short enough to share among threads. Depends on the number of pixels alone.
+Conv2dShape with_wide_rows(const Conv2dShape& shape) {
+  constexpr int64_t kWidest = 32, kNarrowest = 8;
+  const sim::Window2d& window = shape.window;
+  constexpr std::array<int64_t, 2> kOne{1, 1};
+  if (window.kernel != kOne || window.stride != kOne || window.padding != sim::Padding2d{}) {
+    return shape;
+  }
+  const int64_t pixels = shape.n * shape.ih * shape.iw;
+  Conv2dShape rows = shape;
+  rows.ih = 1;
+  rows.iw = pixels;
+  for (int64_t width = kWidest; width >= kNarrowest; --width) {
+    if (pixels % width == 0) {
+      rows.iw = width;
+      break;
+    }
+  }
+  rows.n = rows.iw == 0 ? 0 : pixels / rows.iw;
+  return rows;
+}
+
+/// What both directions share: the steps through weights [group, oc, kh, kw, ic].
+DirectPass pass_of(const Conv2dShape& s) {
+  DirectPass pass;
+  pass.n = s.n;
+  pass.groups = s.groups;
+  pass.kernel_columns = s.window.kernel[1];
+  pass.tap_step = s.ic / s.groups;
+  return pass;
+}
+
+}  // namespace
+
 void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, float* y,
                     sim::ThreadPool* pool) {
-  plain_forward(shape, x, w, y, pool);
+  const Conv2dShape s = with_wide_rows(shape);
+  const sim::Window2d& window = s.window;
+  const auto [oh, ow] = window.output_extent(s.ih, s.iw);
+  DirectPass pass = pass_of(s);
+  pass.h = forward_axis(s.ih, oh, window.kernel[0], window.stride[0], window.dilation[0],
+                        window.padding.top);
+  pass.w = forward_axis(s.iw, ow, window.kernel[1], window.stride[1], window.dilation[1],
+                        window.padding.left);
+  pass.items = s.ic / s.groups;
+  pass.channels = s.oc / s.groups;
+  pass.channel_step = window.kernel[0] * window.kernel[1] * pass.tap_step;
+  pass.item_step = 1;
+  pass.group_step = pass.channels * pass.channel_step;
+  run(pass, x, w, y, pool);
 }
 
 void conv2d_input_gradient(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
                            sim::ThreadPool* pool) {
-  plain_input_gradient(shape, dy, w, dx, pool);
+  const Conv2dShape s = with_wide_rows(shape);
+  const sim::Window2d& window = s.window;
+  const auto [oh, ow] = window.output_extent(s.ih, s.iw);
+  DirectPass pass = pass_of(s);
+  pass.h = backward_axis(s.ih, oh, window.kernel[0], window.stride[0], window.dilation[0],
+                         window.padding.top);
+  pass.w = backward_axis(s.iw, ow, window.kernel[1], window.stride[1], window.dilation[1],
+                         window.padding.left);
+  pass.items = s.oc / s.groups;
+  pass.channels = s.ic / s.groups;
+  pass.channel_step = 1;
+  pass.item_step = window.kernel[0] * window.kernel[1] * pass.tap_step;
+  pass.group_step = pass.items * pass.item_step;
+  run(pass, dy, w, dx, pool);
 }
 
 void conv2d_weight_gradient(const Conv2dShape& shape, const float* x, const float* dy, float* dw,
                             sim::ThreadPool* pool) {
-  plain_weight_gradient(shape, x, dy, dw, pool);
+  weight_gradient(with_wide_rows(shape), x, dy, dw, pool);
 }
 
 }  // namespace facsim::fused::kernels
