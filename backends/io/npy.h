@@ -10,9 +10,9 @@
 
 namespace facsim::backends {
 
-/// numpy .npy (versions 1-3, little endian, C order; int8 uint8 int16 uint16 int32 int64 float32, and
-/// float64/uint32/uint64/bool only where exactly representable). Untrusted input: bounded, checked, Error
-/// io/bad_value with file!member@byte.
+/// numpy .npy (versions 1-3, little endian, C order; int8 uint8 int16 uint16 int32 int64 float32,
+/// and float64/uint32/uint64/bool only where exactly representable). Untrusted input: bounded,
+/// checked, Error io/bad_value with file!member@byte.
 Tensor read_npy(const std::filesystem::path& file);
 void write_npy(const std::filesystem::path& file, const Tensor& tensor);  ///< atomic: temp + rename
 
@@ -27,8 +27,8 @@ const Tensor& member(const NamedTensors& tensors, std::string_view name, std::st
 /// IDX (.gz or plain): MNIST and Fashion-MNIST images [N, H, W] or labels [N], uint8.
 Tensor read_idx(const std::filesystem::path& file);
 
-/// Writes bytes to file.tmp-XXXX in the same folder, fsyncs, renames over `file`. On any error (disk
-/// full) the old file stays and the temporary is removed. Error io.
+/// Writes bytes to file.tmp-XXXX in the same folder, fsyncs, renames over `file`. On any error
+/// (disk full) the old file stays and the temporary is removed. Error io.
 void write_file_atomically(const std::filesystem::path& file, std::string_view bytes);
 /// Whole file, at most `limit` bytes, regular files only. Error io.
 std::string read_file(const std::filesystem::path& file, uint64_t limit = uint64_t{1} << 30);

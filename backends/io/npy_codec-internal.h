@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "sim/core/error.h"
+#include "sim/core/tensor.h"
+
+namespace facsim::backends::detail {
+
+/// Largest array read from a file, header excluded.
+inline constexpr uint64_t kMaxArrayBytes = uint64_t{1} << 30;
+inline constexpr int kMaxRank = 32;
+
+/// What the header of a .npy says. `descr` is numpy's type string ("<f4").
+struct NpyHeader {
+  std::string descr;
+  bool fortran_order = false;
+  Shape shape;
+};
+
+/// Parses the header's Python dict literal {'descr': …, 'fortran_order': …, 'shape': …}: exactly
+/// these three keys, literals only, nothing is evaluated. Error bad_value at "PLACE@BYTE", counting
+/// from `offset`.
+NpyHeader parse_npy_header(std::string_view text, std::string_view place, uint64_t offset);
+
+/// Fills `count` bytes or fewer at the end of the data.
+using ReadBytes = std::function<size_t(void* buffer, size_t count)>;
+
+/// Reads one .npy of `size` bytes. The header must agree with the size before memory is taken for
+/// the elements. Element types the library has no DType for are converted where every value stays
+/// exact (float64, uint32, uint64, bool), otherwise Error bad_value; other types are Error
+/// unsupported.
+Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place);
+
+/// Magic, version and padded header of a C-order array: what precedes the elements.
+std::string encode_npy_header(const Tensor& tensor);
+
+}  // namespace facsim::backends::detail

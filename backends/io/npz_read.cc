@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <zip.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "backends/io/file-internal.h"
+#include "backends/io/npy_codec-internal.h"
+#include "backends/io/npz-internal.h"
+
+namespace facsim::backends {
+
+namespace {
+
+constexpr int64_t kMaxMembers = 65536;
+constexpr uint64_t kMaxTotalBytes = uint64_t{4} << 30;
+
+using Archive = std::unique_ptr<zip_t, decltype(&zip_discard)>;
+using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
+
+[[noreturn]] void fail(ErrorCode code, std::string place, std::string found,
+                       std::string expected = "") {
+  throw Error({code, std::move(place), std::move(found), std::move(expected), ""});
+}
+
+[[noreturn]] void fail_open(const std::string& place, int zip_error) {
+  if (zip_error == ZIP_ER_EXISTS) {
+    fail(ErrorCode::duplicate_key, place, "two members of the same name");
+  }
+  zip_error_t error;
+  zip_error_init_with_code(&error, zip_error);
+  const std::string text = zip_error_strerror(&error);
+  zip_error_fini(&error);
+  fail(ErrorCode::bad_value, place, "not a readable zip archive: " + text);
+}
+
+/// The array's name of a member, or Error for a name that no .npz has. Nothing is ever extracted to
+/// a path, so a name is only a word, but one with `..` or a root was made to deceive.
+std::string array_name(const char* member, const std::string& place) {
+  const std::string name = member == nullptr ? "" : member;
+  constexpr std::string_view kSuffix = ".npy";
+  if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix)) {
+    fail(ErrorCode::bad_value, place, "member \"" + name + "\"", "a name that ends in .npy");
+  }
+  const std::string padded = "/" + name;
+  if (name.front() == '/' || name.find('\\') != std::string::npos ||
+      padded.find("/../") != std::string::npos) {
+    fail(ErrorCode::bad_value, place, "member \"" + name + "\"", "a relative name");
+  }
+  return name.substr(0, name.size() - kSuffix.size());
+}
+
+/// Size and method of a member, checked before anything of it is read.
+zip_stat_t checked_stat(zip_t* archive, zip_uint64_t index, const std::string& place) {
+  zip_stat_t stat;
+  zip_stat_init(&stat);
+  constexpr zip_uint64_t kNeeded =
+      ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
+  if (zip_stat_index(archive, index, 0, &stat) != 0 || (stat.valid & kNeeded) != kNeeded) {
+    fail(ErrorCode::bad_value, place, zip_strerror(archive));
+  }
+  if (stat.encryption_method != ZIP_EM_NONE) {
+    fail(ErrorCode::unsupported, place, "encrypted member");
+  }
+  if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE) {
+    fail(ErrorCode::unsupported, place, "compression method " + std::to_string(stat.comp_method),
+         "stored or deflated");
+  }
+  constexpr uint64_t kMaxMemberBytes = detail::kMaxArrayBytes + 65536 + 12;
+  if (stat.size > kMaxMemberBytes) {
+    fail(ErrorCode::bad_value, place, "member of " + std::to_string(stat.size) + " bytes",
+         "at most " + std::to_string(kMaxMemberBytes));
+  }
+  // Deflate cannot expand by more than 1032:1, so a larger claim is a lie.
+  constexpr uint64_t kLargestExpansion = 1032;
+  if (stat.size / kLargestExpansion > stat.comp_size) {
+    fail(ErrorCode::bad_value, place,
+         std::to_string(stat.size) + " bytes claimed of " + std::to_string(stat.comp_size) +
+             " compressed");
+  }
+  return stat;
+}
+
+Tensor read_member(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat,
+                   const std::string& place) {
+  const Member member(zip_fopen_index(archive, index, 0), &zip_fclose);
+  if (!member) fail(ErrorCode::bad_value, place, zip_strerror(archive));
+  const auto read = [&](void* buffer, size_t count) {
+    size_t done = 0;
+    while (done < count) {
+      const zip_int64_t got =
+          zip_fread(member.get(), static_cast<char*>(buffer) + done, count - done);
+      if (got < 0) fail(ErrorCode::bad_value, place, zip_file_strerror(member.get()));
+      if (got == 0) break;
+      done += static_cast<size_t>(got);
+    }
+    return done;
+  };
+  Tensor tensor = detail::decode_npy(read, stat.size, place);
+  // The checksum is verified when the end is met; more data than the directory claims is a lie.
+  char extra = 0;
+  if (read(&extra, 1) != 0) {
+    fail(ErrorCode::bad_value, place, "more data than the directory claims",
+         std::to_string(stat.size) + " bytes");
+  }
+  return tensor;
+}
+
+NamedTensors read_archive(zip_t* archive, const std::string& place) {
+  const zip_int64_t count = zip_get_num_entries(archive, 0);
+  if (count > kMaxMembers) {
+    fail(ErrorCode::bad_value, place, std::to_string(count) + " members",
+         "at most " + std::to_string(kMaxMembers));
+  }
+  NamedTensors tensors;
+  std::set<std::string> names;
+  uint64_t total = 0;
+  for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
+    const char* raw_name = zip_get_name(archive, i, ZIP_FL_ENC_GUESS);
+    std::string name = array_name(raw_name, place);
+    const std::string member_place = place + "!" + raw_name;
+    if (!names.insert(name).second) {
+      fail(ErrorCode::duplicate_key, member_place, "two members of the same name");
+    }
+    const zip_stat_t stat = checked_stat(archive, i, member_place);
+    total += stat.size;
+    if (total > kMaxTotalBytes) {
+      fail(ErrorCode::bad_value, member_place,
+           "members of more than " + std::to_string(kMaxTotalBytes) + " bytes in all");
+    }
+    tensors.emplace_back(std::move(name), read_member(archive, i, stat, member_place));
+  }
+  return tensors;
+}
+
+}  // namespace
+
+NamedTensors detail::read_npz_bytes(std::string_view bytes, const std::string& place) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
+  const Archive archive(source == nullptr
+                            ? nullptr
+                            : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error),
+                        &zip_discard);
+  const int code = zip_error_code_zip(&error);
+  zip_error_fini(&error);
+  if (!archive) {
+    if (source != nullptr) zip_source_free(source);
+    fail_open(place, code);
+  }
+  return read_archive(archive.get(), place);
+}
+
+NamedTensors read_npz(const std::filesystem::path& file) {
+  detail::RegularFile in = detail::open_regular_file(file);
+  if (in.size > kMaxTotalBytes) {
+    fail(ErrorCode::io, file.string(), "file of " + std::to_string(in.size) + " bytes",
+         "at most " + std::to_string(kMaxTotalBytes));
+  }
+  int code = 0;
+  const Archive archive(zip_fdopen(in.fd.get(), ZIP_CHECKCONS, &code), &zip_discard);
+  if (!archive) fail_open(file.string(), code);
+  in.fd.release();  // zip_fdopen closed it
+  return read_archive(archive.get(), file.string());
+}
+
+const Tensor& member(const NamedTensors& tensors, std::string_view name, std::string_view file) {
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const auto& entry) { return entry.first == name; });
+  if (found == tensors.end()) {
+    fail(ErrorCode::missing_key, std::string(file), "no array \"" + std::string(name) + "\"");
+  }
+  return found->second;
+}
+
+}  // namespace facsim::backends
