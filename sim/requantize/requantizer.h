@@ -10,6 +10,7 @@
 #include "sim/core/events.h"
 #include "sim/core/tensor.h"
 #include "sim/core/wide.h"
+#include "sim/requantize/bound_step.h"
 #include "sim/requantize/step.h"
 
 namespace facsim::sim {
@@ -36,14 +37,19 @@ struct TracedStep {
 class Requantizer {
  public:
   Requantizer() = default;
-  /// Error bad_value (place: argument or step) if an argument is missing, has a length other than 1
-  /// or `channels`, an integer step meets a real value, or a shift is outside 0..62.
+  /// Error bad_value (place: the step), all findings at once, if an argument is missing or has a
+  /// length other than 1 or the program's channel count, an integer step meets a real value or the
+  /// other way round, a shift is outside 0..62, a divisor is not positive, a resize has no such
+  /// type, or a step could take some 64-bit accumulator past 126 bits. A program that ends in
+  /// float32 has no use for `output`.
   Requantizer(StepProgram program, Arguments arguments, IntType output);
 
   const StepProgram& program() const { return program_; }
   const Arguments& arguments() const { return arguments_; }
   IntType output_type() const { return output_; }
   bool output_is_real() const { return output_is_real_; }
+  /// The program with its arguments in place, for kernels.
+  const std::vector<BoundStep>& bound_steps() const { return steps_; }
   /// Channels the arguments demand: 1 when all are per tensor.
   int64_t channels() const { return channels_; }
 
@@ -58,12 +64,18 @@ class Requantizer {
   std::vector<TracedStep> trace_real(float value, int64_t channel) const;
 
  private:
+  struct Value;
+  template <class Observer>
+  Value evaluate(Value v, int64_t channel, Events& events, Observer&& observe) const;
+  int64_t to_output(const Value& v) const;
+  std::vector<TracedStep> trace_from(Value v, int64_t channel) const;
+
   StepProgram program_;
   Arguments arguments_;
   IntType output_;
   bool output_is_real_ = false;
   int64_t channels_ = 1;
-  // … resolved operands of the implementation
+  std::vector<BoundStep> steps_;
 };
 
 }  // namespace facsim::sim

@@ -41,6 +41,24 @@ std::string_view to_string(StepKind kind) {
   return "?";
 }
 
+bool takes_real(StepKind kind) {
+  return kind == StepKind::round || (gives_real(kind) && kind != StepKind::to_f32);
+}
+
+bool gives_real(StepKind kind) {
+  switch (kind) {
+    case StepKind::to_f32:
+    case StepKind::fadd:
+    case StepKind::fsub:
+    case StepKind::fmul:
+    case StepKind::fdiv:
+    case StepKind::fclamp:
+      return true;
+    default:
+      return false;
+  }
+}
+
 namespace {
 
 std::string to_string(const Operand& operand) {

@@ -54,6 +54,11 @@ struct Step {
   friend bool operator==(const Step&, const Step&) = default;
 };
 
+/// True if the step takes a float32 (fadd … round), false if it takes an integer.
+bool takes_real(StepKind kind);
+/// True if the step gives a float32 (to_f32, fadd … fclamp), false if it gives an integer.
+bool gives_real(StepKind kind);
+
 /// A short list of typed steps over one accumulator: the canonical form of every requantization
 /// (design.md §3). Starts from an integer or (`input_is_real`) a float32.
 struct StepProgram {

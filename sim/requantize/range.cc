@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/requantize/range.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "sim/core/float_mode.h"
+#include "sim/overflow/overflow.h"
+#include "sim/requantize/float32.h"
+#include "sim/rounding/rounding.h"
+
+namespace facsim::sim {
+namespace {
+
+int bit_length(int128 v) {
+  int bits = 0;
+  for (uint128 rest = static_cast<uint128>(v < 0 ? -(v + 1) : v); rest != 0; rest >>= 1) ++bits;
+  return bits;
+}
+
+ValueRange unbounded_integers() {
+  ValueRange v;
+  v.bounded = false;
+  return v;
+}
+
+ValueRange hull(ValueRange a, const ValueRange& b) {
+  a.bounded = a.bounded && b.bounded;
+  a.may_throw = a.may_throw || b.may_throw;
+  a.min = std::min(a.min, b.min);
+  a.max = std::max(a.max, b.max);
+  a.real_min = std::min(a.real_min, b.real_min);
+  a.real_max = std::max(a.real_max, b.real_max);
+  return a;
+}
+
+ValueRange integers_between(std::initializer_list<int128> values) {
+  const auto [min, max] = std::minmax(values);
+  if (min <= -kNormLimit || max >= kNormLimit) return unbounded_integers();
+  return ValueRange::integers(min, max);
+}
+
+ValueRange reals_between(std::initializer_list<float> values) {
+  if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {
+    return ValueRange::any_real();
+  }
+  const auto [min, max] = std::minmax(values);
+  return ValueRange::reals(min, max);
+}
+
+ValueRange resized(const BoundStep& step, const ValueRange& v) {
+  const int128 type_min = step.type.min();
+  const int128 type_max = step.type.max();
+  if (v.bounded && v.min >= type_min && v.max <= type_max &&
+      step.overflow != Overflow::saturate_symmetric) {
+    return v;
+  }
+  if (v.bounded &&
+      (step.overflow == Overflow::saturate || step.overflow == Overflow::saturate_symmetric)) {
+    bool changed = false;
+    return ValueRange::integers(bring_into(step.overflow, v.min, step.type, changed),
+                                bring_into(step.overflow, v.max, step.type, changed));
+  }
+  ValueRange inside = ValueRange::integers(type_min, type_max);
+  inside.may_throw = step.overflow == Overflow::error;
+  return inside;
+}
+
+ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange& v) {
+  const int128 a = step.a.values().empty() ? 0 : step.a[channel];
+  if (step.kind == StepKind::resize) return resized(step, v);
+  if (step.kind == StepKind::clamp) {
+    const int128 b = step.b[channel];
+    if (!v.bounded) return ValueRange::integers(std::min(a, b), b);
+    return ValueRange::integers(std::min(std::max(v.min, a), b), std::min(std::max(v.max, a), b));
+  }
+  if (!v.bounded) return unbounded_integers();
+  const int bits = std::max(bit_length(v.min), bit_length(v.max));
+  switch (step.kind) {
+    case StepKind::shl:
+      if (bits + a > 125) return unbounded_integers();
+      return integers_between({v.min << a, v.max << a});
+    case StepKind::mul:
+      if (bits + bit_length(a) > 125) return unbounded_integers();
+      return integers_between({v.min * a, v.max * a});
+    case StepKind::shr:
+      return ValueRange::integers(round_shift(step.rounding, v.min, static_cast<int>(a)),
+                                  round_shift(step.rounding, v.max, static_cast<int>(a)));
+    case StepKind::div:
+      return ValueRange::integers(round_divide(step.rounding, v.min, a),
+                                  round_divide(step.rounding, v.max, a));
+    case StepKind::add:
+      return integers_between({v.min + a, v.max + a});
+    case StepKind::sub:
+      return integers_between({v.min - a, v.max - a});
+    default:  // to_f32
+      return ValueRange::reals(to_float32(v.min), to_float32(v.max));
+  }
+}
+
+/// A float32 that may not fit an int64 is refused by `round`; what passes is an int64.
+ValueRange rounded_out_of_range() {
+  ValueRange v = ValueRange::integers(INT64_MIN, INT64_MAX);
+  v.may_throw = true;
+  return v;
+}
+
+ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v) {
+  const float a = step.real_a.values().empty() ? 0 : step.real_a[channel];
+  if (step.kind == StepKind::fclamp) {
+    const float b = step.real_b[channel];
+    if (!v.bounded) return reals_between({a, b});
+    return reals_between(
+        {std::min(std::max(v.real_min, a), b), std::min(std::max(v.real_max, a), b)});
+  }
+  if (!v.bounded) {
+    return step.kind == StepKind::round ? rounded_out_of_range() : ValueRange::any_real();
+  }
+  switch (step.kind) {
+    case StepKind::fadd:
+      return reals_between({v.real_min + a, v.real_max + a});
+    case StepKind::fsub:
+      return reals_between({v.real_min - a, v.real_max - a});
+    case StepKind::fmul:
+      return reals_between({v.real_min * a, v.real_max * a});
+    case StepKind::fdiv:
+      return a == 0 ? ValueRange::any_real() : reals_between({v.real_min / a, v.real_max / a});
+    default: {  // round
+      constexpr float kLimit = 9223372036854775808.0F;
+      const float min = round_real(step.rounding, v.real_min);
+      const float max = round_real(step.rounding, v.real_max);
+      if (min < -kLimit || max >= kLimit) return rounded_out_of_range();
+      return ValueRange::integers(static_cast<int64_t>(min), static_cast<int64_t>(max));
+    }
+  }
+}
+
+}  // namespace
+
+ValueRange ValueRange::integers(int128 min, int128 max) {
+  ValueRange v;
+  v.min = min;
+  v.max = max;
+  return v;
+}
+
+ValueRange ValueRange::reals(float min, float max) {
+  ValueRange v;
+  v.is_real = true;
+  v.real_min = min;
+  v.real_max = max;
+  return v;
+}
+
+ValueRange ValueRange::any_real() {
+  ValueRange v;
+  v.is_real = true;
+  v.bounded = false;
+  return v;
+}
+
+std::vector<ValueRange> infer_ranges(std::span<const BoundStep> steps, int64_t channels,
+                                     ValueRange input) {
+  const FloatMode mode;
+  std::vector<ValueRange> ranges(steps.size());
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    ValueRange v = input;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const bool may_throw = v.may_throw;
+      v = takes_real(steps[i].kind) ? real_step(steps[i], channel, v)
+                                    : integer_step(steps[i], channel, v);
+      v.may_throw = v.may_throw || may_throw;
+      ranges[i] = channel == 0 ? v : hull(ranges[i], v);
+    }
+  }
+  return ranges;
+}
+
+}  // namespace facsim::sim
