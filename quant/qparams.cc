@@ -43,11 +43,17 @@ float next_power_of_two(float scale) {
   return std::ldexp(1.0f, fraction == 0.5f ? exponent - 1 : exponent);
 }
 
+/// 2^half_even(log2(scale)), in float32 as PyTorch computes it.
+float nearest_power_of_two(float scale) {
+  return std::ldexp(1.0f,
+                    static_cast<int>(sim::round_real(sim::Rounding::half_even, std::log2(scale))));
+}
+
 float covering_scale(float min, float max, const TensorSpec& spec) {
   const auto low = static_cast<float>(spec.quant_min());
   const auto high = static_cast<float>(spec.quant_max());
   if (spec.zero_point == TensorSpec::ZeroPoint::any) return (max - min) / (high - low);
-  if (!spec.type.is_signed) return max / high;
+  if (spec.zero_point == TensorSpec::ZeroPoint::zero && !spec.type.is_signed) return max / high;
   const float divisor =
       spec.symmetric_divisor > 0 ? static_cast<float>(spec.symmetric_divisor) : (high - low) / 2.0f;
   return std::max(-min, max) / divisor;
@@ -179,7 +185,11 @@ QParams choose_qparams(std::span<const float> min, std::span<const float> max,
     const float high = std::max(max[c], 0.0f);
     float scale = std::max(covering_scale(low, high, spec), min_scale);
     if (spec.scale == TensorSpec::Scale::power_of_two) scale = next_power_of_two(scale);
+    if (spec.scale == TensorSpec::Scale::nearest_power_of_two) scale = nearest_power_of_two(scale);
     int64_t zero_point = 0;
+    if (spec.zero_point == TensorSpec::ZeroPoint::middle) {
+      zero_point = (out.quant_min + out.quant_max + 1) / 2;
+    }
     if (spec.zero_point == TensorSpec::ZeroPoint::any) {
       const double steps = sim::round_real(sim::Rounding::half_even, low / scale);
       zero_point = static_cast<int64_t>(std::clamp(static_cast<double>(out.quant_min) - steps,

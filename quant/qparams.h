@@ -34,6 +34,8 @@ void check(const QParams& qparams, std::string_view place);
 ///                     zero_point = clamp(quant_min - half_even(min / scale))
 ///   zero point zero:  scale = max(-min, max) / divisor, divisor = symmetric_divisor or
 ///                     (quant_max - quant_min) / 2 (unsigned: max / quant_max); zero_point = 0
+///   zero point middle: the same scale with the divisor, zero_point = (quant_min + quant_max + 1) /
+///   2
 /// A scale below `min_scale` becomes min_scale; power_of_two takes the next power of two upwards,
 /// so that the range stays covered. The zero point is computed from the final scale. Errors:
 /// bad_value for NaN, infinity, min > max, or lengths that differ.

@@ -12,9 +12,13 @@ namespace facsim::quant {
 /// Everything that says how a platform represents one kind of tensor (design.md §4
 /// tensors.activation/weight). A backends::Profile fills it.
 struct TensorSpec {
-  enum class ZeroPoint { any, zero };
+  /// Which code means 0: one that fits the range, always 0, or the middle of an unsigned type
+  /// (PyTorch's symmetric quint8: 128).
+  enum class ZeroPoint { any, zero, middle };
   enum class Granularity { per_tensor, per_channel };
-  enum class Scale { any, power_of_two };
+  /// Powers of two cover the range (the next one upwards), or take the nearest in the logarithm
+  /// (MQBench's pot_scale: 2^half_even(log2 scale); the range may then be clipped).
+  enum class Scale { any, power_of_two, nearest_power_of_two };
   /// How a real becomes a code: x * (1/s) or x / s in float32, and whether the zero point is added
   /// before or after rounding. They differ on ties (reference/arithmetic.md §C 6 and 3).
   enum class Formula { reciprocal, division };
