@@ -57,10 +57,11 @@ std::string lines(const std::vector<ErrorInfo>& infos) {
 }  // namespace
 
 std::string to_string(const ErrorInfo& info) {
-  std::string out = info.place.empty() ? "" : printable(info.place) + ": ";
-  out += printable(info.found);
-  if (!info.expected.empty()) out += "; expected " + printable(info.expected);
-  if (!info.hint.empty()) out += "; " + printable(info.hint);
+  std::string out;
+  if (!info.place.empty()) out.append(printable(info.place)).append(": ");
+  out.append(printable(info.found));
+  if (!info.expected.empty()) out.append("; expected ").append(printable(info.expected));
+  if (!info.hint.empty()) out.append("; ").append(printable(info.hint));
   return out;
 }
 

@@ -11,10 +11,12 @@ namespace facsim::sim {
 
 struct ExecutorOptions {
   Isa isa = Isa::best;
-  int threads = 1;  ///< 0: one per core
-  bool trace = false;         ///< keep every intermediate tensor of the run
-  bool count_events = false;  ///< fill RunResult::events
-  /// Called from the calling thread after each finished chunk with images done so far (may be empty).
+  int threads = 1;               ///< 0: one per core
+  int64_t images_per_chunk = 0;  ///< images a thread takes at once; 0: chosen
+  bool trace = false;            ///< keep every intermediate tensor of the run
+  bool count_events = false;     ///< fill RunResult::events
+  /// Called from the calling thread after each chunk that it finished itself, and at the end, with
+  /// images done so far (may be empty). What it throws ends the run.
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
@@ -31,7 +33,8 @@ class Executor {
  public:
   Executor(Graph graph, ExecutorOptions options);
   ~Executor();
-  /// One tensor per graph input, equal batch >= 1 (Error shape_mismatch names tensor, found, expected).
+  /// One tensor per graph input, equal batch >= 1 (Error shape_mismatch names tensor, found,
+  /// expected).
   RunResult run(std::vector<Tensor> inputs) const;
   const Graph& graph() const;
   /// Bytes of intermediates for one image, as planned.

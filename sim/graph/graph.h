@@ -9,8 +9,8 @@
 
 namespace facsim::sim {
 
-/// An executable integer network: every node's numeric rules are bound. Tensors are numbered; shapes
-/// have batch 1 (axis 0), a run takes any batch.
+/// An executable integer network: every node's numeric rules are bound. Tensors are numbered;
+/// shapes have batch 1 (axis 0), a run takes any batch.
 struct Graph {
   struct TensorInfo {
     std::string name;

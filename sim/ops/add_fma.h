@@ -20,6 +20,9 @@ class AddFma final : public Op {
   std::string_view kind() const override { return "add_fma"; }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
+  std::optional<DType> input_dtype(int index) const override {
+    return index == 0 ? params_.lhs_type.storage() : params_.rhs_type.storage();
+  }
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;

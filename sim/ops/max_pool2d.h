@@ -18,6 +18,7 @@ class MaxPool2d final : public Op {
   std::string_view kind() const override { return "max_pool2d"; }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
+  std::optional<DType> input_dtype(int /*index*/) const override { return params_.type.storage(); }
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;

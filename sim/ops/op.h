@@ -40,6 +40,8 @@ class Op {
   /// Shape of the output for these inputs. Error shape_mismatch.
   virtual Shape output_shape(std::span<const Shape> inputs) const = 0;
   virtual DType output_dtype() const = 0;
+  /// What input `index` must hold; absent: not fixed before a run.
+  virtual std::optional<DType> input_dtype(int /*index*/) const { return std::nullopt; }
   /// Fills `output`, already of output_shape and output_dtype. Runs whole images in parallel.
   virtual Events run(std::span<const Tensor* const> inputs, Tensor& output,
                      const RunContext& context) const = 0;

@@ -20,6 +20,7 @@ class Reshape final : public Op {
   std::string_view kind() const override { return "reshape"; }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
+  std::optional<DType> input_dtype(int /*index*/) const override { return params_.dtype; }
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
