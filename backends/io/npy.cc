@@ -143,9 +143,15 @@ Tensor from_fortran_order(const Tensor& stored, const Shape& shape) {
   return tensor;
 }
 
-}  // namespace
+/// A .npy whose header was read and agrees with its size; the elements come next.
+struct OpenedNpy {
+  NpyHeader header;
+  const ElementType* type;
+  uint64_t data_at;
+  uint64_t data_bytes;
+};
 
-Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) {
+OpenedNpy open_npy(const ReadBytes& read, uint64_t size, std::string_view place) {
   if (size < 10) fail(place, 0, "file of " + std::to_string(size) + " bytes", "a .npy header");
   std::array<unsigned char, 12> prefix{};
   read_exactly(read, prefix.data(), 8, place, 0);
@@ -172,7 +178,7 @@ Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) 
   }
   std::string text(static_cast<size_t>(header_bytes), '\0');
   read_exactly(read, text.data(), text.size(), place, header_at);
-  const NpyHeader header = parse_npy_header(text, place, header_at);
+  NpyHeader header = parse_npy_header(text, place, header_at);
   const ElementType& type = element_type(header.descr, place);
 
   uint64_t data_bytes = type.bytes;
@@ -192,22 +198,40 @@ Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) 
     fail(place, data_at, "data: " + std::to_string(size - data_at) + " bytes",
          std::to_string(data_bytes) + " for shape " + to_string(header.shape));
   }
+  return {std::move(header), &type, data_at, data_bytes};
+}
 
+}  // namespace
+
+Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) {
+  const auto [header, type, data_at, data_bytes] = open_npy(read, size, place);
   Shape stored_shape = header.shape;
   if (header.fortran_order && stored_shape.rank() > 1) stored_shape = Shape{header.shape.numel()};
   Tensor tensor;
-  if (type.converted) {
+  if (type->converted) {
     std::vector<std::byte> stored(static_cast<size_t>(data_bytes));
     read_exactly(read, stored.data(), stored.size(), place, data_at);
-    tensor = convert(stored, type, stored_shape, place);
+    tensor = convert(stored, *type, stored_shape, place);
   } else {
-    tensor = Tensor::uninitialized(type.dtype, stored_shape);
+    tensor = Tensor::uninitialized(type->dtype, stored_shape);
     read_exactly(read, tensor.raw(), static_cast<size_t>(data_bytes), place, data_at);
   }
   if (header.fortran_order && header.shape.rank() > 1) {
     return from_fortran_order(tensor, header.shape);
   }
   return tensor;
+}
+
+std::vector<double> decode_npy_float64(const ReadBytes& read, uint64_t size,
+                                       std::string_view place) {
+  const auto [header, type, data_at, data_bytes] = open_npy(read, size, place);
+  if (header.descr != "<f8" || header.shape.rank() > 1) {
+    fail(place, 0, "dtype \"" + header.descr + "\" of shape " + to_string(header.shape),
+         "a float64 vector");
+  }
+  std::vector<double> values(static_cast<size_t>(data_bytes) / sizeof(double));
+  read_exactly(read, values.data(), static_cast<size_t>(data_bytes), place, data_at);
+  return values;
 }
 
 std::string encode_npy_header(const Tensor& tensor) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +20,28 @@ void write_npy(const std::filesystem::path& file, const Tensor& tensor);  ///< a
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 NamedTensors read_npz(const std::filesystem::path& file);
 void write_npz(const std::filesystem::path& file, const NamedTensors& tensors);  ///< stored, atomic
+
+/// A .npz from which single arrays are read: for archives that also hold what a Tensor cannot
+/// (text, float64), or more than is wanted at once. Same checks as read_npz.
+class NpzFile {
+ public:
+  explicit NpzFile(const std::filesystem::path& file);
+  /// An archive in memory, which must outlive this; `place` names it in errors.
+  static NpzFile from_bytes(std::string_view bytes, std::string place);
+  ~NpzFile();
+  NpzFile(NpzFile&&) noexcept;
+  NpzFile& operator=(NpzFile&&) noexcept;
+
+  const std::vector<std::string>& names() const;                  ///< in file order
+  Tensor read(std::string_view name) const;                       ///< Error missing_key
+  std::vector<double> read_float64(std::string_view name) const;  ///< a float64 vector, unchanged
+  NamedTensors read_all() const;
+
+ private:
+  struct Impl;
+  explicit NpzFile(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
 
 /// A member by name; Error missing_key.
 const Tensor& member(const NamedTensors& tensors, std::string_view name, std::string_view file);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/core/error.h"
 #include "sim/core/tensor.h"
@@ -35,6 +36,10 @@ using ReadBytes = std::function<size_t(void* buffer, size_t count)>;
 /// exact (float64, uint32, uint64, bool), otherwise Error bad_value; other types are Error
 /// unsupported.
 Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place);
+
+/// The elements of a float64 vector as they are. Error bad_value for anything else.
+std::vector<double> decode_npy_float64(const ReadBytes& read, uint64_t size,
+                                       std::string_view place);
 
 /// Magic, version and padded header of a C-order array: what precedes the elements.
 std::string encode_npy_header(const Tensor& tensor);

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "backends/io/file-internal.h"
+#include "backends/io/npy.h"
 #include "backends/io/npy_codec-internal.h"
-#include "backends/io/npz-internal.h"
 
 namespace facsim::backends {
 
@@ -34,6 +34,16 @@ using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
   zip_error_fini(&error);
   fail(ErrorCode::bad_value, place, "not a readable zip archive: " + text);
 }
+
+[[noreturn]] void fail_absent(const std::string& place, std::string_view name) {
+  fail(ErrorCode::missing_key, place, "no array \"" + std::string(name) + "\"");
+}
+
+struct Entry {
+  std::string name;   ///< without ".npy"
+  std::string place;  ///< archive!member
+  uint64_t size = 0;
+};
 
 /// The array's name of a member, or Error for a name that no .npz has. Nothing is ever extracted to
 /// a path, so a name is only a word, but one with `..` or a root was made to deceive.
@@ -82,95 +92,144 @@ zip_stat_t checked_stat(zip_t* archive, zip_uint64_t index, const std::string& p
   return stat;
 }
 
-Tensor read_member(zip_t* archive, zip_uint64_t index, const zip_stat_t& stat,
-                   const std::string& place) {
-  const Member member(zip_fopen_index(archive, index, 0), &zip_fclose);
-  if (!member) fail(ErrorCode::bad_value, place, zip_strerror(archive));
-  const auto read = [&](void* buffer, size_t count) {
-    size_t done = 0;
-    while (done < count) {
-      const zip_int64_t got =
-          zip_fread(member.get(), static_cast<char*>(buffer) + done, count - done);
-      if (got < 0) fail(ErrorCode::bad_value, place, zip_file_strerror(member.get()));
-      if (got == 0) break;
-      done += static_cast<size_t>(got);
-    }
-    return done;
-  };
-  Tensor tensor = detail::decode_npy(read, stat.size, place);
-  // The checksum is verified when the end is met; more data than the directory claims is a lie.
-  char extra = 0;
-  if (read(&extra, 1) != 0) {
-    fail(ErrorCode::bad_value, place, "more data than the directory claims",
-         std::to_string(stat.size) + " bytes");
-  }
-  return tensor;
-}
-
-NamedTensors read_archive(zip_t* archive, const std::string& place) {
+/// Checks name, size and method of every member.
+std::vector<Entry> list_entries(zip_t* archive, const std::string& place) {
   const zip_int64_t count = zip_get_num_entries(archive, 0);
   if (count > kMaxMembers) {
     fail(ErrorCode::bad_value, place, std::to_string(count) + " members",
          "at most " + std::to_string(kMaxMembers));
   }
-  NamedTensors tensors;
+  std::vector<Entry> entries;
   std::set<std::string> names;
   uint64_t total = 0;
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
     const char* raw_name = zip_get_name(archive, i, ZIP_FL_ENC_GUESS);
-    std::string name = array_name(raw_name, place);
-    const std::string member_place = place + "!" + raw_name;
-    if (!names.insert(name).second) {
-      fail(ErrorCode::duplicate_key, member_place, "two members of the same name");
+    Entry entry{array_name(raw_name, place), place + "!" + raw_name, 0};
+    if (!names.insert(entry.name).second) {
+      fail(ErrorCode::duplicate_key, entry.place, "two members of the same name");
     }
-    const zip_stat_t stat = checked_stat(archive, i, member_place);
-    total += stat.size;
+    entry.size = checked_stat(archive, i, entry.place).size;
+    total += entry.size;
     if (total > kMaxTotalBytes) {
-      fail(ErrorCode::bad_value, member_place,
+      fail(ErrorCode::bad_value, entry.place,
            "members of more than " + std::to_string(kMaxTotalBytes) + " bytes in all");
     }
-    tensors.emplace_back(std::move(name), read_member(archive, i, stat, member_place));
+    entries.push_back(std::move(entry));
   }
-  return tensors;
+  return entries;
 }
 
 }  // namespace
 
-NamedTensors detail::read_npz_bytes(std::string_view bytes, const std::string& place) {
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
-  const Archive archive(source == nullptr
-                            ? nullptr
-                            : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error),
-                        &zip_discard);
-  const int code = zip_error_code_zip(&error);
-  zip_error_fini(&error);
-  if (!archive) {
-    if (source != nullptr) zip_source_free(source);
-    fail_open(place, code);
+struct NpzFile::Impl {
+  explicit Impl(const std::filesystem::path& file) : place(file.string()) {
+    detail::RegularFile in = detail::open_regular_file(file);
+    if (in.size > kMaxTotalBytes) {
+      fail(ErrorCode::io, place, "file of " + std::to_string(in.size) + " bytes",
+           "at most " + std::to_string(kMaxTotalBytes));
+    }
+    int code = 0;
+    archive.reset(zip_fdopen(in.fd.get(), ZIP_CHECKCONS, &code));
+    if (!archive) fail_open(place, code);
+    in.fd.release();  // zip_fdopen closed it
+    index();
   }
-  return read_archive(archive.get(), place);
+
+  Impl(std::string_view bytes, std::string where) : place(std::move(where)) {
+    zip_error_t error;
+    zip_error_init(&error);
+    zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
+    if (source != nullptr) {
+      archive.reset(zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error));
+      if (!archive) zip_source_free(source);
+    }
+    const int code = zip_error_code_zip(&error);
+    zip_error_fini(&error);
+    if (!archive) fail_open(place, code);
+    index();
+  }
+
+  void index() {
+    entries = list_entries(archive.get(), place);
+    for (const Entry& entry : entries) names.push_back(entry.name);
+  }
+
+  /// Calls decode(read, size, place) on a member's bytes and makes sure that they end there.
+  template <class Decode>
+  auto decode(size_t i, Decode decode_bytes) const {
+    const Entry& entry = entries[i];
+    const Member member(zip_fopen_index(archive.get(), i, 0), &zip_fclose);
+    if (!member) fail(ErrorCode::bad_value, entry.place, zip_strerror(archive.get()));
+    const auto read = [&](void* buffer, size_t count) {
+      size_t done = 0;
+      while (done < count) {
+        const zip_int64_t got =
+            zip_fread(member.get(), static_cast<char*>(buffer) + done, count - done);
+        if (got < 0) fail(ErrorCode::bad_value, entry.place, zip_file_strerror(member.get()));
+        if (got == 0) break;
+        done += static_cast<size_t>(got);
+      }
+      return done;
+    };
+    auto result = decode_bytes(read, entry.size, entry.place);
+    // The checksum is verified when the end is met; more data than the directory claims is a lie.
+    char extra = 0;
+    if (read(&extra, 1) != 0) {
+      fail(ErrorCode::bad_value, entry.place, "more data than the directory claims",
+           std::to_string(entry.size) + " bytes");
+    }
+    return result;
+  }
+
+  size_t find(std::string_view name) const {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) fail_absent(place, name);
+    return static_cast<size_t>(found - names.begin());
+  }
+
+  NamedTensors read_all() const {
+    NamedTensors tensors;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      tensors.emplace_back(names[i], decode(i, detail::decode_npy));
+    }
+    return tensors;
+  }
+
+  std::string place;
+  Archive archive{nullptr, &zip_discard};
+  std::vector<Entry> entries;
+  std::vector<std::string> names;
+};
+
+NpzFile::NpzFile(const std::filesystem::path& file) : impl_(std::make_unique<Impl>(file)) {}
+NpzFile::NpzFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+NpzFile::~NpzFile() = default;
+NpzFile::NpzFile(NpzFile&&) noexcept = default;
+NpzFile& NpzFile::operator=(NpzFile&&) noexcept = default;
+
+const std::vector<std::string>& NpzFile::names() const { return impl_->names; }
+
+Tensor NpzFile::read(std::string_view name) const {
+  return impl_->decode(impl_->find(name), detail::decode_npy);
 }
 
-NamedTensors read_npz(const std::filesystem::path& file) {
-  detail::RegularFile in = detail::open_regular_file(file);
-  if (in.size > kMaxTotalBytes) {
-    fail(ErrorCode::io, file.string(), "file of " + std::to_string(in.size) + " bytes",
-         "at most " + std::to_string(kMaxTotalBytes));
-  }
-  int code = 0;
-  const Archive archive(zip_fdopen(in.fd.get(), ZIP_CHECKCONS, &code), &zip_discard);
-  if (!archive) fail_open(file.string(), code);
-  in.fd.release();  // zip_fdopen closed it
-  return read_archive(archive.get(), file.string());
+std::vector<double> NpzFile::read_float64(std::string_view name) const {
+  return impl_->decode(impl_->find(name), detail::decode_npy_float64);
 }
+
+NamedTensors NpzFile::read_all() const { return impl_->read_all(); }
+
+NpzFile NpzFile::from_bytes(std::string_view bytes, std::string place) {
+  return NpzFile(std::make_unique<Impl>(bytes, std::move(place)));
+}
+
+NamedTensors read_npz(const std::filesystem::path& file) { return NpzFile(file).read_all(); }
 
 const Tensor& member(const NamedTensors& tensors, std::string_view name, std::string_view file) {
   const auto found = std::find_if(tensors.begin(), tensors.end(),
                                   [&](const auto& entry) { return entry.first == name; });
   if (found == tensors.end()) {
-    fail(ErrorCode::missing_key, std::string(file), "no array \"" + std::string(name) + "\"");
+    fail_absent(std::string(file), name);
   }
   return found->second;
 }

@@ -79,6 +79,21 @@ TEST_CASE("npz: members read back in order, and the same tensors give the same b
                      "no array \"weights\""));
 }
 
+TEST_CASE("npz: single arrays are read from an archive that holds text and float64 as well") {
+  const TempFolder folder;
+  const std::string good = npy_bytes(folder, counting(DType::int8, {8}));
+  const NpzFile file(
+      zip(folder, {{"text.npy", patched(good, "'|i1'", 0, "'<U8'")},
+                   {"real.npy", patched(patched(good, "'|i1'", 0, "'<f8'"), "(8,)", 0, "(1,)")},
+                   {"x.npy", good}}));
+  CHECK(file.names() == std::vector<std::string>{"text", "real", "x"});
+  CHECK(file.read("x").int_at(7) == 7);
+  CHECK(file.read_float64("real").size() == 1);
+  error_text(ErrorCode::unsupported, [&] { file.read("text"); });
+  error_text(ErrorCode::bad_value, [&] { file.read_float64("x"); });
+  error_text(ErrorCode::missing_key, [&] { file.read("y"); });
+}
+
 TEST_CASE("npz: no members at all is a valid archive") {
   const TempFolder folder;
   write_npz(folder / "a.npz", {});
