@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/facsim/cli.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "sim/core/error.h"
+#include "tools/facsim/command.h"
+#include "tools/facsim/interrupt.h"
+#include "tools/facsim/output.h"
+#include "tools/facsim/spelling.h"
+
+namespace facsim::cli {
+
+namespace {
+
+constexpr const char* kAbout =
+    "Bit-exact simulation of integer neural-network accelerators, and training through it.";
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  facsim list rounding\n"
+    "  facsim profile explain tflite-micro /requantize\n"
+    "  facsim run --model net.json --profile tflite-micro --inputs x.npz -o out.npz\n"
+    "  facsim compare out.npz golden.npz\n"
+    "\n"
+    "Exit codes: 0 equal, 1 different or a finding, 2 usage, 3 invalid input, 4 unsupported,\n"
+    "5 internal error, 130 interrupted. Data goes to stdout, everything else to stderr.";
+
+/// The global options as typed.
+struct RawGlobals {
+  std::string format = "table", color = "auto", progress = "auto", isa = "best", profile;
+  int threads = 0;
+  uint64_t seed = 0;
+  std::vector<std::string> overrides, profile_path;
+};
+
+std::vector<std::string> isa_words() {
+  std::vector<std::string> words = {"best"};
+  for (const sim::Isa isa : sim::available_isas()) words.emplace_back(sim::to_string(isa));
+  return words;
+}
+
+void add_global_options(CLI::App& app, RawGlobals& raw) {
+  const auto group = "Global options";
+  app.add_option("--format", raw.format, "table for people, json for programs")
+      ->check(CLI::IsMember(std::vector<std::string>{"table", "json"}))
+      ->group(group);
+  app.add_option("--color", raw.color, "auto, always or never (auto obeys NO_COLOR)")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->group(group);
+  app.add_option("--progress", raw.progress, "progress bars: auto (on a terminal), always, never")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->group(group);
+  app.add_option("-j,--threads", raw.threads, "threads; 0: one per core (results never differ)")
+      ->check(CLI::Range(0, 256))
+      ->group(group);
+  app.add_option("--isa", raw.isa, "kernels to run; scalar is the norm all others equal")
+      ->check(CLI::IsMember(isa_words()))
+      ->group(group);
+  app.add_option("--seed", raw.seed, "seed of everything random")->group(group);
+  app.add_option("--profile", raw.profile, "backend profile: a name or a path")->group(group);
+  app.add_option("--profile-path", raw.profile_path,
+                 "folder to look for profiles first; repeatable")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("--set", raw.overrides, "/pointer=value changes the profile; repeatable")
+      ->allow_extra_args(false)
+      ->group(group);
+}
+
+bool use_color(const std::string& choice, int descriptor) {
+  if (choice != "auto") return choice == "always";
+  const char* no_color = std::getenv("NO_COLOR");
+  return (no_color == nullptr || *no_color == '\0') && isatty(descriptor) == 1;
+}
+
+backends::ProfileOverride parse_override(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (text.empty() || text[0] != '/' || equals == std::string::npos) {
+    throw UsageError(fmt::format("--set \"{}\": expected /pointer=value", printable(text)));
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Globals resolve(const RawGlobals& raw) {
+  Globals globals;
+  globals.format = raw.format == "json" ? OutputFormat::json : OutputFormat::table;
+  globals.color_stdout = use_color(raw.color, STDOUT_FILENO);
+  globals.color_stderr = use_color(raw.color, STDERR_FILENO);
+  globals.progress =
+      raw.progress == "always" || (raw.progress == "auto" && isatty(STDERR_FILENO) == 1);
+  globals.threads = raw.threads;
+  globals.isa = *sim::isa_from_string(raw.isa);
+  globals.seed = raw.seed;
+  globals.profile = raw.profile;
+  for (const std::string& folder : raw.profile_path) globals.profile_path.emplace_back(folder);
+  for (const std::string& text : raw.overrides) globals.overrides.push_back(parse_override(text));
+  return globals;
+}
+
+void print_error(std::string_view text, bool color) {
+  const std::string line =
+      fmt::format("{} {}\n", colored("facsim: error:", Color::red, color), text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+/// "run" or "profile lint": the words of the innermost command given.
+std::string command_path(const CLI::App& root) {
+  std::string path = "facsim";
+  for (const CLI::App* app = &root; !app->get_subcommands().empty();) {
+    app = app->get_subcommands().front();
+    path += " " + app->get_name();
+  }
+  return path;
+}
+
+struct RegisteredCommand {
+  CLI::App* app = nullptr;
+  std::unique_ptr<Command> command;
+};
+
+std::vector<RegisteredCommand> add_commands(CLI::App& root) {
+  std::vector<RegisteredCommand> commands;
+  const auto add = [&](const char* name, const char* summary, std::unique_ptr<Command> command) {
+    CLI::App* app = root.add_subcommand(name, summary);
+    command->set_up(*app);
+    const std::string examples = app->get_footer();
+    app->footer(examples + (examples.empty() ? "" : "\n\n") +
+                "Global options (--profile, --set, --format, -j, …): facsim --help");
+    commands.push_back({app, std::move(command)});
+  };
+#define FACSIM_COMMAND(name, summary) add(#name, summary, make_##name##_command());
+#include "tools/facsim/commands.def"
+#undef FACSIM_COMMAND
+  return commands;
+}
+
+ExitCode exit_code_of(const Error& error) {
+  for (const ErrorInfo& info : error.infos()) {
+    if (info.code != ErrorCode::unsupported) return ExitCode::invalid_input;
+  }
+  return ExitCode::unsupported;
+}
+
+/// Runs the body and turns what it throws into a message and an exit code.
+ExitCode guarded(bool color, const std::function<ExitCode()>& body) {
+  try {
+    return body();
+  } catch (const UsageError& error) {
+    print_error(error.what(), color);
+    return ExitCode::usage;
+  } catch (const Error& error) {
+    for (const ErrorInfo& info : error.infos()) print_error(to_string(info), color);
+    return exit_code_of(error);
+  } catch (const Interrupted&) {
+    print_error("interrupted", color);
+    return ExitCode::interrupted;
+  } catch (const std::bad_alloc&) {
+    print_error("out of memory", color);
+    return ExitCode::invalid_input;
+  } catch (const std::exception& error) {
+    print_error(fmt::format("internal error: {}", error.what()), color);
+    return ExitCode::internal;
+  }
+}
+
+/// Parses; the exit code if that already ends the process (--help, --version, a usage error).
+std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
+  const bool color = use_color("auto", STDERR_FILENO);
+  if (const auto misspelling = find_misspelling(root, words)) {
+    print_error(*misspelling, color);
+    std::fputs("see facsim --help\n", stderr);
+    return ExitCode::usage;
+  }
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  try {
+    root.parse(std::move(words));
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App* app = &root;
+    while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+    print(app->help());
+    return ExitCode::equal;
+  } catch (const CLI::CallForVersion& version) {
+    print(std::string(version.what()) + "\n");
+    return ExitCode::equal;
+  } catch (const CLI::ParseError& error) {
+    print_error(printable(error.what()), color);
+    std::fputs(fmt::format("see {} --help\n", command_path(root)).c_str(), stderr);
+    return ExitCode::usage;
+  }
+  return std::nullopt;
+}
+
+/// A full disk or a closed pipe behind stdout must not look like success.
+ExitCode flush_stdout(ExitCode code, bool color) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  print_error("stdout: cannot write", color);
+  return ExitCode::invalid_input;
+}
+
+}  // namespace
+
+backends::ProfileSearch Globals::search() const {
+  backends::ProfileSearch search = backends::ProfileSearch::standard();
+  search.folders.insert(search.folders.begin(), profile_path.begin(), profile_path.end());
+  return search;
+}
+
+backends::Profile Globals::load_profile(std::string_view fallback) const {
+  const std::string name = profile.empty() ? std::string(fallback) : profile;
+  if (name.empty()) throw UsageError("--profile is required (a name or a path)");
+  return backends::load_profile(name, search(), overrides);
+}
+
+int run(int argc, const char* const* argv) {
+  RawGlobals raw;
+  CLI::App root{kAbout, "facsim"};
+  root.fallthrough();
+  root.require_subcommand(1);
+  root.set_version_flag("--version", "facsim " FACSIM_VERSION);
+  root.footer(kExamples);
+  add_global_options(root, raw);
+  std::vector<RegisteredCommand> commands;
+
+  std::optional<ExitCode> ended;
+  Globals globals;
+  ExitCode code = guarded(use_color("auto", STDERR_FILENO), [&] {
+    commands = add_commands(root);
+    ended = parse(root, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+    if (!ended) globals = resolve(raw);
+    return ended.value_or(ExitCode::equal);
+  });
+  if (!ended && code == ExitCode::equal) {
+    catch_interrupts();
+    code = guarded(globals.color_stderr, [&] {
+      for (const RegisteredCommand& command : commands) {
+        if (command.app->parsed()) return command.command->run(globals);
+      }
+      throw UsageError("no command");
+    });
+  }
+  return static_cast<int>(flush_stdout(code, globals.color_stderr));
+}
+
+}  // namespace facsim::cli
