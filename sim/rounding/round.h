@@ -86,4 +86,17 @@ constexpr float real(float v) {
   return static_cast<float>(real<Mode>(static_cast<double>(v)));
 }
 
+/// real<Mode>(v) as an integer for |v| < 2^63, by float operations that are all exact: what kernels
+/// run. Unlike real<Mode> it needs subnormals (no flush-to-zero mode).
+template <class Mode>
+constexpr int64_t to_integer(float v) {
+  const auto truncated = static_cast<int64_t>(v);
+  const float rest = v - static_cast<float>(truncated);  // in (-1, 1), the sign of v
+  const int64_t quotient = truncated - (rest < 0 ? 1 : 0);
+  const bool up = Mode::rounds_up(Fraction<bool>{v < 0, (quotient & 1) == 1, rest != 0,
+                                                 rest == 0.5F || rest == -0.5F,
+                                                 rest > 0.5F || (rest < 0 && rest > -0.5F)});
+  return quotient + (up ? 1 : 0);
+}
+
 }  // namespace facsim::sim::rounding

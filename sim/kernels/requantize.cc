@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernels/requantize.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "sim/core/check.h"
+#include "sim/core/error.h"
+#include "sim/core/float_mode.h"
+#include "sim/kernels/dispatch-internal.h"
+#include "sim/kernels/requantize_plan-internal.h"
+#include "sim/requantize/range.h"
+
+namespace facsim::sim {
+namespace {
+
+/// How often per-channel operands are repeated: short rows then make blocks of useful length.
+int64_t repetitions(int64_t channels) {
+  return channels >= kRequantizeBlock ? 1 : kRequantizeBlock / channels;
+}
+
+template <class T>
+ExpandedOperand<T> expand(const PerChannel<T>& operand, int64_t channels) {
+  ExpandedOperand<T> expanded;
+  if (operand.values().empty()) return expanded;
+  const int64_t elements = channels * repetitions(channels);
+  for (int64_t i = 0; i < elements; ++i) expanded.push_back(operand[i % channels]);
+  expanded.resize(expanded.size() + 64);  // kernels load whole vectors
+  return expanded;
+}
+
+bool fits_int64(const ValueRange& v) {
+  return v.is_real || (v.bounded && v.min >= INT64_MIN && v.max <= INT64_MAX);
+}
+
+/// The program for the block interpreter, if `ranges` prove that int64 suffices and nothing throws.
+std::optional<BlockProgram> block_program(const Requantizer& requantizer,
+                                          const std::vector<ValueRange>& ranges) {
+  const IntType output = requantizer.output_type();
+  if (!std::all_of(ranges.begin(), ranges.end(), fits_int64)) return std::nullopt;
+  if (!ranges.empty() && (ranges.back().may_throw || ranges.back().min < output.min() ||
+                          ranges.back().max > output.max())) {
+    return std::nullopt;
+  }
+  BlockProgram program;
+  program.output = output.storage();
+  const int64_t channels = requantizer.channels();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const BoundStep& step = requantizer.bound_steps()[i];
+    // Every int64 is inside 64 bits, and the mask of `wrap` needs a spare bit.
+    if (step.kind == StepKind::resize && step.type.bits == 64 && step.overflow == Overflow::wrap) {
+      continue;
+    }
+    program.steps.push_back({step.kind, step.rounding, step.overflow, step.type,
+                             expand(step.a, channels), expand(step.b, channels),
+                             expand(step.real_a, channels), expand(step.real_b, channels)});
+  }
+  return program;
+}
+
+template <class T>
+void store_as(void* out, int64_t index, int64_t value) {
+  static_cast<T*>(out)[index] = static_cast<T>(value);
+}
+
+void store(DType type, void* out, int64_t index, int64_t value) {
+  switch (type) {
+    case DType::int8:
+      return store_as<int8_t>(out, index, value);
+    case DType::uint8:
+      return store_as<uint8_t>(out, index, value);
+    case DType::int16:
+      return store_as<int16_t>(out, index, value);
+    case DType::uint16:
+      return store_as<uint16_t>(out, index, value);
+    case DType::int32:
+      return store_as<int32_t>(out, index, value);
+    default:
+      return store_as<int64_t>(out, index, value);
+  }
+}
+
+template <class Acc>
+Events run_norm(const Requantizer& requantizer, const RequantizeJob<Acc>& job) {
+  Events events;
+  const int64_t last_channel = requantizer.channels() - 1;
+  for (int64_t row = 0; row < job.rows; ++row) {
+    for (int64_t c = 0; c < job.channels; ++c) {
+      const int64_t channel = last_channel == 0 ? 0 : job.operand + c;
+      const int64_t result = requantizer.apply(job.acc[row * job.acc_stride + c], channel, events);
+      store(requantizer.output_type().storage(), job.out, row * job.out_stride + c, result);
+    }
+  }
+  return events;
+}
+
+/// Calls f for jobs that cover `job` and stay inside the expanded operands: per-tensor rows are cut
+/// to blocks, dense rows are joined to the length of the operands first.
+template <class Acc, class F>
+void for_each_job(RequantizeJob<Acc> job, int64_t operand_channels, size_t out_size, F&& f) {
+  const int64_t period = operand_channels * repetitions(operand_channels);
+  const auto from = [&](int64_t offset_acc, int64_t offset_out) {
+    RequantizeJob<Acc> part = job;
+    part.acc += offset_acc;
+    part.out = static_cast<std::byte*>(job.out) + offset_out * static_cast<int64_t>(out_size);
+    return part;
+  };
+  const bool dense = job.acc_stride == job.channels && job.out_stride == job.channels;
+  if (operand_channels == 1) {
+    job.operand = 0;
+    if (dense) {
+      job.channels *= job.rows;
+      job.rows = 1;
+    }
+    for (int64_t c = 0; c < job.channels; c += period) {
+      RequantizeJob<Acc> part = from(c, c);
+      part.channels = std::min(period, job.channels - c);
+      f(part);
+    }
+  } else if (dense && job.channels == operand_channels && period > operand_channels) {
+    const int64_t joined = period / operand_channels;
+    const int64_t full = job.rows / joined;
+    RequantizeJob<Acc> body = job;
+    body.rows = full;
+    body.channels = body.acc_stride = body.out_stride = period;
+    f(body);
+    RequantizeJob<Acc> rest = from(full * period, full * period);
+    rest.rows = 1;
+    rest.channels = (job.rows - full * joined) * operand_channels;
+    f(rest);
+  } else {
+    f(job);
+  }
+}
+
+auto block_kernel(const RequantizeJob<int32_t>&, size_t index) { return requantize_block32(index); }
+auto block_kernel(const RequantizeJob<int64_t>&, size_t index) { return requantize_block64(index); }
+
+// Not inlined, so that no float operation leaves the FloatMode scope of the caller.
+template <class Acc>
+__attribute__((noinline)) void run_block(const BlockProgram& program, int64_t channels,
+                                         const RequantizeJob<Acc>& job, size_t index,
+                                         Events* events) {
+  const auto kernel = block_kernel(job, index);
+  for_each_job(job, channels, size_of(program.output),
+               [&](const RequantizeJob<Acc>& part) { kernel(program, part, events); });
+}
+
+}  // namespace
+
+struct RequantizeKernel::Impl {
+  Requantizer requantizer;
+  int64_t acc_min, acc_max;
+  std::optional<BlockProgram> block;
+
+  template <class Acc>
+  Events run(const RequantizeJob<Acc>& job, Isa isa, bool count_events) const {
+    if (job.rows <= 0 || job.channels <= 0) return {};
+    FACSIM_CHECK(requantizer.channels() == 1 ||
+                 (job.operand >= 0 && job.operand + job.channels <= requantizer.channels()));
+    isa = resolve_isa(isa);
+    if (isa == Isa::scalar || !block) return run_norm(requantizer, job);
+    const FloatMode mode;
+    Events events;
+    run_block(*block, requantizer.channels(), job, highway_dispatch_index(isa),
+              count_events ? &events : nullptr);
+    return events;
+  }
+};
+
+RequantizeKernel::RequantizeKernel(const Requantizer& requantizer, int64_t acc_min,
+                                   int64_t acc_max) {
+  if (requantizer.program().input_is_real || requantizer.output_is_real()) {
+    throw Error(ErrorInfo{ErrorCode::bad_value, "requantize", "a program from or to float32",
+                          "a program from integers to integers", ""});
+  }
+  FACSIM_CHECK(acc_min <= acc_max);
+  const std::vector<ValueRange> ranges = infer_ranges(
+      requantizer.bound_steps(), requantizer.channels(), ValueRange::integers(acc_min, acc_max));
+  auto impl = std::make_shared<Impl>(Impl{requantizer, acc_min, acc_max, std::nullopt});
+  impl->block = block_program(requantizer, ranges);
+  impl_ = std::move(impl);
+}
+
+Events RequantizeKernel::run(const int32_t* acc, int64_t acc_stride, int64_t rows,
+                             int64_t first_channel, int64_t channels, void* out, int64_t out_stride,
+                             Isa isa, bool count_events) const {
+  return impl_->run(
+      RequantizeJob<int32_t>{acc, acc_stride, rows, first_channel, channels, out, out_stride}, isa,
+      count_events);
+}
+
+Events RequantizeKernel::run(const int64_t* acc, int64_t acc_stride, int64_t rows,
+                             int64_t first_channel, int64_t channels, void* out, int64_t out_stride,
+                             Isa isa, bool count_events) const {
+  return impl_->run(
+      RequantizeJob<int64_t>{acc, acc_stride, rows, first_channel, channels, out, out_stride}, isa,
+      count_events);
+}
+
+std::string_view RequantizeKernel::form() const {
+  if (impl_ == nullptr) return "none";
+  return impl_->block ? "block" : "norm";
+}
+
+}  // namespace facsim::sim

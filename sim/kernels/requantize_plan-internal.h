@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/core/events.h"
+#include "sim/core/types.h"
+#include "sim/requantize/bound_step.h"
+
+namespace facsim::sim {
+
+/// Values of one operand per element of a block: per-channel arguments repeated so that several
+/// short rows make one block, per-tensor ones copied throughout. 64 elements may be read behind the
+/// last.
+template <class T>
+using ExpandedOperand = std::vector<T>;
+
+/// Elements a per-tensor operand is expanded to, and how far short per-channel ones are repeated.
+inline constexpr int64_t kRequantizeBlock = 256;
+
+/// Rows of accumulators whose operands start at element `operand` of the expanded operands.
+template <class Acc>
+struct RequantizeJob {
+  const Acc* acc = nullptr;
+  int64_t acc_stride = 0;
+  int64_t rows = 0;
+  int64_t operand = 0;
+  int64_t channels = 0;
+  void* out = nullptr;
+  int64_t out_stride = 0;
+};
+
+/// A step of the block interpreter.
+struct BlockStep {
+  StepKind kind;
+  Rounding rounding;
+  Overflow overflow;
+  IntType type;
+  ExpandedOperand<int64_t> a, b;
+  ExpandedOperand<float> real_a, real_b;
+};
+
+/// A program every integer of which is proved to fit int64 and that cannot throw.
+struct BlockProgram {
+  std::vector<BlockStep> steps;
+  DType output = DType::int8;
+};
+
+/// Runs the job and adds its events if `events` is set. Returns the Highway target that ran.
+using BlockKernel32 = int64_t (*)(const BlockProgram&, const RequantizeJob<int32_t>&, Events*);
+using BlockKernel64 = int64_t (*)(const BlockProgram&, const RequantizeJob<int64_t>&, Events*);
+BlockKernel32 requantize_block32(size_t dispatch_index);
+BlockKernel64 requantize_block64(size_t dispatch_index);
+
+}  // namespace facsim::sim
