@@ -234,6 +234,14 @@ std::vector<double> decode_npy_float64(const ReadBytes& read, uint64_t size,
   return values;
 }
 
+bool is_array_name(std::string_view name) {
+  constexpr size_t kMaxBytes = 60000;  // a zip holds names of up to 65535 bytes
+  const std::string padded = "/" + std::string(name) + "/";
+  return !name.empty() && name.size() <= kMaxBytes &&
+         name.find_first_of(std::string_view("\\\0", 2)) == std::string_view::npos &&
+         padded.find("/../") == std::string::npos;
+}
+
 std::string encode_npy_header(const Tensor& tensor) {
   std::string shape = "(";
   for (const int64_t extent : tensor.shape()) shape += std::to_string(extent) + ", ";

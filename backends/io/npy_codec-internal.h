@@ -41,6 +41,10 @@ Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place);
 std::vector<double> decode_npy_float64(const ReadBytes& read, uint64_t size,
                                        std::string_view place);
 
+/// Whether an array may have this name in a .npz. A leading '/' is a plain letter (ONNX tensors are
+/// called "/conv1/Conv_output_0"); `..` and '\\' are refused: they only serve tools that extract.
+bool is_array_name(std::string_view name);
+
 /// Magic, version and padded header of a C-order array: what precedes the elements.
 std::string encode_npy_header(const Tensor& tensor);
 

@@ -45,20 +45,18 @@ struct Entry {
   uint64_t size = 0;
 };
 
-/// The array's name of a member, or Error for a name that no .npz has. Nothing is ever extracted to
-/// a path, so a name is only a word, but one with `..` or a root was made to deceive.
+/// The array's name of a member: its name without ".npy".
 std::string array_name(const char* member, const std::string& place) {
   const std::string name = member == nullptr ? "" : member;
   constexpr std::string_view kSuffix = ".npy";
-  if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix)) {
+  if (!name.ends_with(kSuffix)) {
     fail(ErrorCode::bad_value, place, "member \"" + name + "\"", "a name that ends in .npy");
   }
-  const std::string padded = "/" + name;
-  if (name.front() == '/' || name.find('\\') != std::string::npos ||
-      padded.find("/../") != std::string::npos) {
-    fail(ErrorCode::bad_value, place, "member \"" + name + "\"", "a relative name");
+  std::string array = name.substr(0, name.size() - kSuffix.size());
+  if (!detail::is_array_name(array)) {
+    fail(ErrorCode::bad_value, place, "member \"" + name + "\"", "a name without .. and \\");
   }
-  return name.substr(0, name.size() - kSuffix.size());
+  return array;
 }
 
 /// Size and method of a member, checked before anything of it is read.

@@ -143,10 +143,9 @@ std::string end_of_directory(uint64_t entries, uint64_t size, uint64_t offset) {
 void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
   std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
-    if (name.empty() || name.size() > 60000 || name.find('\0') != std::string::npos ||
-        !names.insert(name).second) {
+    if (!detail::is_array_name(name) || !names.insert(name).second) {
       throw Error({ErrorCode::bad_value, file.string(), "array name \"" + name + "\"",
-                   "distinct names of 1 to 60000 bytes without NUL", ""});
+                   "distinct names of 1 to 60000 bytes without NUL, .. and \\", ""});
     }
   }
   detail::AtomicFile out(file);
