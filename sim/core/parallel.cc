@@ -13,20 +13,27 @@
 namespace facsim::sim {
 
 namespace {
+constexpr int kMaxThreads = 256;
 thread_local bool inside_pool = false;
-}
+}  // namespace
 
 struct ThreadPool::Impl {
-  explicit Impl(int n) : threads(n), control(oneapi::tbb::global_control::max_allowed_parallelism, static_cast<size_t>(n)), arena(n) {}
+  explicit Impl(int n) : threads(n), arena(n) { allow_more_threads_than_cores(); }
+
+  /// TBB's limit is one per process, the least of all that are set; arenas are what limits a pool.
+  static void allow_more_threads_than_cores() {
+    static const oneapi::tbb::global_control control(
+        oneapi::tbb::global_control::max_allowed_parallelism, kMaxThreads);
+  }
+
   int threads;
-  oneapi::tbb::global_control control;  // lets a pool be wider than the machine
   oneapi::tbb::task_arena arena;
 };
 
 ThreadPool::ThreadPool(int threads) {
-  if (threads < 0 || threads > 256) {
-    throw Error({ErrorCode::bad_value, "threads", std::to_string(threads), "0..256 (0: one per core)",
-                 ""});
+  if (threads < 0 || threads > kMaxThreads) {
+    throw Error(
+        {ErrorCode::bad_value, "threads", std::to_string(threads), "0..256 (0: one per core)", ""});
   }
   if (threads == 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   impl_ = std::make_unique<Impl>(threads);

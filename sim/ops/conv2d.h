@@ -67,6 +67,9 @@ class Conv2d final : public Op {
   std::string_view kind() const override { return "conv2d"; }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
+  std::optional<DType> input_dtype(int /*index*/) const override {
+    return params_.input_type.storage();
+  }
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;

@@ -122,4 +122,19 @@ int64_t Conv2dNorm::at(const Conv2dShape& s, const Tensor& input, int64_t flat_i
   return acc;
 }
 
+Events run_conv2d_norm(const Conv2dNorm& norm, const Conv2dShape& s, const Tensor& input,
+                       const RunContext& context, const NormRowSink& sink) {
+  return detail::for_blocks(context.pool, s.n * s.oh, 1, [&](int64_t row, int64_t) {
+    Events events;
+    std::vector<int64_t> acc(static_cast<size_t>(s.ow * s.oc));
+    if (context.count_events) {
+      norm.row<true>(s, input, row / s.oh, row % s.oh, acc, events);
+    } else {
+      norm.row<false>(s, input, row / s.oh, row % s.oh, acc, events);
+    }
+    events += sink(row, acc);
+    return events;
+  });
+}
+
 }  // namespace facsim::sim

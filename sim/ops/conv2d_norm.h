@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -40,5 +41,13 @@ class Conv2dNorm {
   /// centring: the compiler then turns the sum into 16-bit multiply-add instructions.
   std::variant<std::vector<int16_t>, std::vector<int32_t>> centred_weights_;
 };
+
+/// Takes the accumulators [OW, OC] of one output row, numbered n * OH + oh. Called from several
+/// threads.
+using NormRowSink = std::function<Events(int64_t row, std::span<const int64_t> acc)>;
+
+/// The norm of every output row, in parallel over rows.
+Events run_conv2d_norm(const Conv2dNorm& norm, const Conv2dShape& shape, const Tensor& input,
+                       const RunContext& context, const NormRowSink& sink);
 
 }  // namespace facsim::sim

@@ -52,6 +52,7 @@ Conv2dRange::Conv2dRange(const Conv2dParams& params) {
       const int128 high = w.positive * x_max + w.negative * x_min;
       const bool bias_first = params.accumulator.init == Accumulator::Init::bias;
       Bounds& bounds = channels_[channel];
+      bounds.weight_sum = w.positive + w.negative;
       bounds.total_min = low + bias;
       bounds.total_max = high + bias;
       bounds.partial_min = bias_first ? bounds.total_min : std::min(low, bounds.total_min);
@@ -63,6 +64,17 @@ Conv2dRange::Conv2dRange(const Conv2dParams& params) {
       all_.total_max = std::max(all_.total_max, bounds.total_max);
     }
   });
+}
+
+void Conv2dRange::check_order(const Accumulator& accumulator) const {
+  if (accumulator.order == Accumulator::Order::sequential || exact(accumulator) ||
+      accumulator.overflow == Overflow::wrap) {
+    return;
+  }
+  throw Error({ErrorCode::unsupported, "conv2d accumulator",
+               "order any with overflow " + std::string(to_string(accumulator.overflow)) + " in " +
+                   std::to_string(accumulator.bits) + " bits, which these weights can leave",
+               "order sequential, or overflow wrap", ""});
 }
 
 }  // namespace facsim::sim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "sim/core/wide.h"
@@ -19,20 +20,36 @@ class Conv2dRange {
   struct Bounds {
     int128 partial_min, partial_max;  ///< any partial sum
     int128 total_min, total_max;      ///< the accumulator, bias included
+    int64_t weight_sum;               ///< sum of w - zw
   };
 
   /// params already checked. O(weights).
   explicit Conv2dRange(const Conv2dParams& params);
 
   const Bounds& channel(int64_t oc) const { return channels_[static_cast<size_t>(oc)]; }
+  /// Largest |partial sum| of a channel, INT64_MAX if larger.
+  int64_t magnitude(int64_t oc) const { return magnitude(channel(oc)); }
+  int64_t magnitude() const { return magnitude(all_); }
   /// Over all channels.
   const Bounds& all() const { return all_; }
+  /// True if no partial sum leaves the accumulator.
+  bool exact(const Accumulator& accumulator) const {
+    return inside(accumulator.min(), accumulator.max());
+  }
+  /// Error unsupported: an accumulator of order `any`, which could leave its width and does not
+  /// wrap; its result would depend on the order.
+  void check_order(const Accumulator& accumulator) const;
   /// True if no partial sum leaves [min, max].
   bool inside(int64_t min, int64_t max) const {
     return all_.partial_min >= min && all_.partial_max <= max;
   }
 
  private:
+  static int64_t magnitude(const Bounds& bounds) {
+    const int128 largest = std::max(-bounds.partial_min, bounds.partial_max);
+    return static_cast<int64_t>(std::min<int128>(largest, INT64_MAX));
+  }
+
   std::vector<Bounds> channels_;
   Bounds all_{};
 };

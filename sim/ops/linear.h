@@ -23,6 +23,7 @@ class Linear final : public Op {
   std::string_view kind() const override { return "linear"; }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
+  std::optional<DType> input_dtype(int index) const override { return conv_.input_dtype(index); }
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// One tester for every op: all kernels and thread counts against the scalar norm, the norm against
+// explain(), element by element.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sim/core/error.h"
+#include "sim/ops/op.h"
+
+namespace facsim::sim::test {
+
+/// Uniform codes of a type; the first elements are its extremes.
+inline Tensor random_codes(IntType type, const Shape& shape, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Tensor codes(type.storage(), shape);
+  const auto span = static_cast<uint64_t>(type.max() - type.min()) + 1;
+  for (int64_t i = 0; i < codes.numel(); ++i) {
+    codes.set_int(i, type.min() + static_cast<int64_t>(random() % span));
+  }
+  if (codes.numel() > 0) codes.set_int(0, type.min());
+  if (codes.numel() > 1) codes.set_int(1, type.max());
+  return codes;
+}
+
+template <class T>
+Tensor tensor(const Shape& shape, const std::vector<T>& values) {
+  return Tensor::from<T>(shape, values);
+}
+
+inline Tensor run(const Op& op, const std::vector<const Tensor*>& inputs, const RunContext& context,
+                  Events* events = nullptr) {
+  std::vector<Shape> shapes;
+  for (const Tensor* input : inputs) shapes.push_back(input->shape());
+  Tensor output = Tensor::uninitialized(op.output_dtype(), op.output_shape(shapes));
+  std::memset(output.raw(), 0x55, output.bytes());
+  const Events counted = op.run(inputs, output, context);
+  if (events != nullptr) *events = counted;
+  return output;
+}
+
+inline bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+/// The norm's output, after checking that every other way to run gives the same bits.
+inline Tensor run_everywhere(const Op& op, const std::vector<const Tensor*>& inputs,
+                             Events* events = nullptr) {
+  Events norm_events;
+  const Tensor norm = run(op, inputs, {Isa::scalar, nullptr, true}, &norm_events);
+  ThreadPool pool(3);
+  for (const Isa isa : available_isas()) {
+    for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), &pool}) {
+      for (const bool count : {false, true}) {
+        CAPTURE(to_string(isa));
+        CAPTURE(count);
+        Events counted;
+        CHECK(same_bits(norm, run(op, inputs, {isa, threads, count}, &counted)));
+        if (count) CHECK(counted == norm_events);
+      }
+    }
+  }
+  if (norm.dtype() != DType::float32) {
+    for (int64_t i = 0; i < norm.numel(); ++i) {
+      const Explanation explanation = op.explain(inputs, i);
+      CAPTURE(i);
+      REQUIRE(explanation.result == norm.int_at(i));
+      REQUIRE_FALSE(explanation.steps.empty());
+    }
+  }
+  CHECK_THROWS_AS(op.explain(inputs, norm.numel()), Error);
+  CHECK_THROWS_AS(op.explain(inputs, -1), Error);
+  if (events != nullptr) *events = norm_events;
+  return norm;
+}
+
+inline std::vector<int64_t> ints(const Tensor& t) {
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i < t.numel(); ++i) values.push_back(t.int_at(i));
+  return values;
+}
+
+/// The code of the Error that `body` throws; fails if it throws none. `text` must occur in it.
+template <class Body>
+ErrorCode error_of(const Body& body, const std::string& text) {
+  try {
+    body();
+  } catch (const Error& error) {
+    INFO(error.what());
+    CHECK(std::string(error.what()).find(text) != std::string::npos);
+    return error.code();
+  }
+  FAIL("no error; expected one about \"" << text << "\"");
+  return ErrorCode::io;
+}
+
+}  // namespace facsim::sim::test
