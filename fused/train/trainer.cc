@@ -126,10 +126,8 @@ class Run {
 
   void train_stage() {
     const int epochs = epochs_of_stage();
-    const Clock::time_point start = Clock::now();
-    const int first_epoch = at_.epoch;
     while (at_.epoch < epochs) {
-      EpochRecord record = train_epoch(start, first_epoch);
+      EpochRecord record = train_epoch();
       record.test_accuracy = test_accuracy();
       ++at_.epoch;
       at_.history.push_back(record);
@@ -138,7 +136,7 @@ class Run {
     }
   }
 
-  EpochRecord train_epoch(Clock::time_point stage_start, int first_epoch) {
+  EpochRecord train_epoch() {
     const Clock::time_point start = Clock::now();
     const int64_t steps = steps_per_epoch();
     const int epochs = epochs_of_stage();
@@ -162,9 +160,6 @@ class Run {
       progress.step = step + 1;
       progress.loss = loss_sum / static_cast<double>(step + 1);
       progress.accuracy = static_cast<double>(correct) / static_cast<double>(seen);
-      const auto done = static_cast<double>((at_.epoch - first_epoch) * steps + step + 1);
-      const auto left = static_cast<double>((epochs - at_.epoch) * steps - step - 1);
-      progress.seconds_left = seconds_since(stage_start) / done * left;
       if (callbacks_.step) callbacks_.step(progress);
     }
     return {.stage = at_.stage,

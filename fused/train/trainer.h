@@ -53,7 +53,6 @@ struct Progress {
   int epoch = 0, epochs = 0;
   int64_t step = 0, steps = 0;    ///< in the epoch
   double loss = 0, accuracy = 0;  ///< of the epoch so far
-  double seconds_left = 0;        ///< of the stage
 };
 
 struct Callbacks {
