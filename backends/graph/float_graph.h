@@ -14,7 +14,8 @@ namespace facsim::backends {
 
 /// One layer of a float network. `op` is the PyTorch class name: Conv2d, Linear, BatchNorm2d,
 /// BatchNorm1d, ReLU, ReLU6, LeakyReLU, Add, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d (to 1x1),
-/// Flatten, or a user's own word. Field names are PyTorch's.
+/// Flatten, or a user's own word with a dot in it ("acme.Swish"), taken as elementwise. Field names
+/// are PyTorch's.
 struct FloatNode {
   std::string name;
   std::string op;
@@ -40,7 +41,18 @@ struct FloatGraph {
   std::vector<std::string> outputs;
 };
 
-/// Reads configs/networks/*.json. Error: bad JSON, unknown or duplicate key, cycle, missing input,
+/// Reads a float network (configs/networks/*.json):
+///
+///   {"format": "facsim-float-network", "version": 1, "name": "example",
+///    "input": {"shape": [1, 28, 28], "mean": [0.2860], "std": [0.3530]},
+///    "nodes": [
+///      {"name": "conv1", "op": "Conv2d", "in_channels": 1, "out_channels": 32, "kernel_size": 3},
+///      {"name": "relu1", "op": "ReLU"},
+///      {"name": "sum", "op": "Add", "inputs": ["relu1", "conv1"]}],
+///    "outputs": ["sum"]}
+///
+/// Keys and defaults are PyTorch's; comments are allowed. `inputs` is the node before when absent,
+/// `outputs` the last node. `mean` and `std` are 0 and 1 when absent. Error: bad JSON, unknown or duplicate key, cycle, missing input,
 /// mismatched channels, window that does not fit: all found at once, each with file:line:column and
 /// JSON pointer. Nodes come out in topological order.
 FloatGraph read_float_graph(const std::filesystem::path& file);
