@@ -23,8 +23,8 @@ struct LinearScales {
 
 /// Bias of a layer in the profile's own form.
 struct LayerBias {
-  Tensor codes;               ///< what is stored in the file: int32, int8, … or float32; empty: none
-  quant::QParams qparams;     ///< its scales (integer kinds)
+  Tensor codes;            ///< what is stored in the file: int32, int8, … or float32; empty: none
+  quant::QParams qparams;  ///< its scales (integer kinds)
 };
 
 /// Quantizes a real bias [OC] by the profile's bias rule (saturating). For float biases: rounds to
@@ -44,8 +44,8 @@ ClampBounds clamp_bounds(const OpRules& rules, Activation activation, const quan
 sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scales,
                                   const LayerBias& bias);
 
-/// As above from multipliers the caller has (vectors, .tflite tests). shift is the whole right shift,
-/// real = multiplier * 2^-shift, may be negative (left).
+/// As above from multipliers the caller has (vectors, .tflite tests). shift is the whole right
+/// shift, real = multiplier * 2^-shift, may be negative (left).
 struct GivenMultiplier {
   std::vector<int64_t> multiplier, shift;
   int64_t zero_point = 0;
@@ -54,8 +54,8 @@ struct GivenMultiplier {
 };
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given);
 
-/// The accumulator-unit bias tensor that sim::Conv2dParams wants (own_power_of_two biases are shifted),
-/// or empty when the bias is part of the program.
+/// The accumulator-unit bias tensor that sim::Conv2dParams wants (own_power_of_two biases are
+/// shifted), or empty when the bias is part of the program.
 Tensor accumulator_bias(const OpRules& rules, const LayerBias& bias, float input_scale,
                         std::span<const float> weight_scale);
 

@@ -18,8 +18,8 @@ namespace facsim::backends {
 /// profile /tensors/bias.
 struct BiasSpec {
   enum class Kind { integer, float32, none };
-  /// Real units of one bias step: s_in * s_w[c] (so it adds to the accumulator), or a power of two of
-  /// its own, chosen to fit.
+  /// Real units of one bias step: s_in * s_w[c] (so it adds to the accumulator), or a power of two
+  /// of its own, chosen to fit.
   enum class Scale { input_times_weight, own_power_of_two };
   Kind kind = Kind::integer;
   Scale scale = Scale::input_times_weight;
@@ -37,10 +37,18 @@ struct OpRules {
   enum class PaddingValue { input_zero_point, zero };
   PaddingValue padding = PaddingValue::input_zero_point;
   sim::StepProgram requantize;         ///< after lowering the flat sugar; from acc to output codes
+  std::vector<size_t> output_steps;    ///< its resize steps that follow the output's type
   quant::MultiplierSpec multiplier;    ///< how multiplier and shift are derived from scales
   bool requantize_per_channel = true;  ///< false: one multiplier for all channels of a layer
-  std::string algorithm;               ///< named algorithm, or empty
-  std::map<std::string, double> algorithm_params;
+  /// Whole right shifts (real = multiplier * 2^-shift) for which the platform is defined.
+  int min_shift = -31, max_shift = 62;
+  /// How a fused activation's real bounds become codes.
+  sim::Rounding activation_bound_rounding = sim::Rounding::half_away_from_zero;
+  std::string algorithm;  ///< named algorithm, or empty
+  std::map<std::string, int64_t> algorithm_params;
+  sim::Rounding algorithm_rounding = sim::Rounding::half_away_from_zero;  ///< params rounding
+  /// Code types the op takes: the profile's own first, then what it also accepts.
+  std::vector<sim::IntType> activation_types, weight_types;
 };
 
 /// A platform's numeric contract, resolved (extends merged), checked and lowered. Immutable.
@@ -73,8 +81,8 @@ struct Profile {
   std::filesystem::path file;
 };
 
-/// Where profiles are looked up by name: `--profile-path`, FACSIM_PROFILE_PATH, the installed or source
-/// tree's configs/profiles.
+/// Where profiles are looked up by name: `--profile-path`, FACSIM_PROFILE_PATH, the installed or
+/// source tree's configs/profiles.
 struct ProfileSearch {
   std::vector<std::filesystem::path> folders;
   static ProfileSearch standard();
@@ -86,7 +94,8 @@ struct ProfileOverride {
   std::string value;
 };
 
-/// `name_or_path`: a shipped name, or a path (contains '/' or ends in .json). Error holds every finding.
+/// `name_or_path`: a shipped name, or a path (contains '/' or ends in .json). Error holds every
+/// finding.
 Profile load_profile(std::string_view name_or_path, const ProfileSearch& search,
                      const std::vector<ProfileOverride>& overrides = {});
 
@@ -94,9 +103,9 @@ Profile load_profile(std::string_view name_or_path, const ProfileSearch& search,
 std::vector<std::string> list_profiles(const ProfileSearch& search);
 
 struct LintFinding {
-  std::string rule;      ///< short id
-  std::string pointer;   ///< JSON pointer
-  std::string place;     ///< file:line:column
+  std::string rule;     ///< short id
+  std::string pointer;  ///< JSON pointer
+  std::string place;    ///< file:line:column
   std::string message;
   bool is_error = false;
 };

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/avg_pool2d.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "backends/lower/requantize-internal.h"
+#include "sim/core/error.h"
+#include "sim/ops/avg_pool2d_dequantized.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using detail::make_step;
+using sim::Operand;
+using sim::Step;
+using sim::StepKind;
+
+struct PoolOperands {
+  const OpRules& rules;
+  const sim::Window2d& window;
+  bool global;
+  bool count_include_pad;
+  const quant::QParams& input;
+  const quant::QParams& output;
+  ClampBounds clamp;
+  int64_t ih, iw;
+
+  /// Numbers of taps a window can have, in the order of the program's arguments.
+  std::vector<int64_t> counts() const {
+    if (global) return {ih * iw};
+    std::vector<int64_t> all(static_cast<size_t>(window.kernel[0] * window.kernel[1]));
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i) + 1;
+    return all;
+  }
+};
+
+void append_output(std::vector<Step>& steps, const PoolOperands& pool, int64_t zero_point) {
+  steps.push_back(make_step(StepKind::add, Operand::constant(zero_point)));
+  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = pool.output.type});
+  steps.push_back({.kind = StepKind::clamp,
+                   .a = Operand::constant(pool.clamp.min),
+                   .b = Operand::constant(pool.clamp.max)});
+}
+
+std::shared_ptr<const sim::Op> make_pool(const PoolOperands& pool, int64_t input_zero_point,
+                                         std::vector<Step> steps, sim::Arguments arguments) {
+  sim::AvgPool2dParams params;
+  params.window = pool.window;
+  params.global = pool.global;
+  params.input_type = pool.input.type;
+  params.input_zero_point = input_zero_point;
+  params.count_include_pad = pool.count_include_pad;
+  params.padding_value =
+      pool.rules.padding == OpRules::PaddingValue::zero ? 0 : pool.input.zero_point.front();
+  params.requantize = sim::Requantizer({std::move(steps)}, std::move(arguments), pool.output.type);
+  return std::make_shared<sim::AvgPool2d>(std::move(params));
+}
+
+/// TFLite reference/integer_ops/pooling.h: the sum of raw codes / taps, rounded.
+std::shared_ptr<const sim::Op> integer_average(const PoolOperands& pool) {
+  if (pool.input.scale != pool.output.scale || pool.input.zero_point != pool.output.zero_point) {
+    throw Error({ErrorCode::unsupported, "average pool",
+                 fmt::format("input {} / {}, output {} / {} (scale / zero point)",
+                             pool.input.scale.front(), pool.input.zero_point.front(),
+                             pool.output.scale.front(), pool.output.zero_point.front()),
+                 "the same for input and output", "the algorithm averages codes"});
+  }
+  sim::Arguments arguments;
+  arguments.integers["divisor"] = pool.counts();
+  std::vector<Step> steps = {{.kind = StepKind::div,
+                              .a = Operand::arg("divisor"),
+                              .b = {},
+                              .rounding = pool.rules.algorithm_rounding}};
+  append_output(steps, pool, 0);
+  return make_pool(pool, 0, std::move(steps), std::move(arguments));
+}
+
+/// f32(sum(q - zx)) * (sx / f32(sy * taps)), clamp, round, + zy; ONNX Runtime
+/// MlasQLinearGlobalAveragePool; XNNPACK xnn_init_qs8_avgpool_minmax.
+std::shared_ptr<const sim::Op> float32_scaled_average(const PoolOperands& pool) {
+  sim::Arguments arguments;
+  std::vector<float>& scale = arguments.reals["scale"];
+  for (const int64_t count : pool.counts()) {
+    const float divisor = pool.output.scale.front() * static_cast<float>(count);
+    scale.push_back(pool.input.scale.front() / divisor);
+  }
+  sim::Rounding rounding = sim::Rounding::half_even;
+  for (const Step& step : pool.rules.requantize.steps) {
+    if (step.kind == StepKind::round) rounding = step.rounding;
+  }
+  const int64_t zero_point = pool.output.zero_point.front();
+  std::vector<Step> steps = {
+      make_step(StepKind::to_f32, {}),
+      make_step(StepKind::fmul, Operand::arg("scale")),
+      {.kind = StepKind::fclamp,
+       .a = Operand::constant_f32(static_cast<float>(pool.clamp.min - zero_point)),
+       .b = Operand::constant_f32(static_cast<float>(pool.clamp.max - zero_point))},
+      {.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding}};
+  append_output(steps, pool, zero_point);
+  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
+}
+
+std::shared_ptr<const sim::Op> dequantized_average(const PoolOperands& pool) {
+  if (pool.clamp.min != pool.output.type.min() || pool.clamp.max != pool.output.type.max()) {
+    throw Error({ErrorCode::unsupported, "average pool", "a fused activation", "none",
+                 "ort.dequantized_average clamps to the output type only"});
+  }
+  sim::AvgPool2dDequantizedParams params;
+  params.window = pool.window;
+  params.input_type = pool.input.type;
+  params.output_type = pool.output.type;
+  params.input_scale = pool.input.scale.front();
+  params.output_scale = pool.output.scale.front();
+  params.input_zero_point = pool.input.zero_point.front();
+  params.output_zero_point = pool.output.zero_point.front();
+  params.count_include_pad = pool.count_include_pad;
+  return std::make_shared<sim::AvgPool2dDequantized>(std::move(params));
+}
+
+/// numerator / 2^shift for 1 / taps.
+struct Reciprocal {
+  int64_t numerator = 0;
+  int shift = 0;
+};
+
+/// The nearest half_even(2^k / taps) / 2^k over k < ceil(log2(128 * taps)), the smallest k on
+/// equality.
+Reciprocal nearest_reciprocal(int64_t taps) {
+  const auto n = static_cast<double>(taps);
+  const int end = static_cast<int>(std::ceil(std::log2(n * 128)));
+  Reciprocal best;
+  double smallest = 1.0;
+  for (int k = 0; k < end; ++k) {
+    const double numerator = sim::round_real(sim::Rounding::half_even, std::ldexp(1.0, k) / n);
+    const double difference = std::abs(std::ldexp(numerator, -k) - 1.0 / n);
+    if (difference < smallest) {
+      smallest = difference;
+      best = {static_cast<int64_t>(numerator), k};
+    }
+  }
+  return best;
+}
+
+/// Vitis AI pytorch_nndct avgpool.py: fixed reciprocals of the common windows.
+Reciprocal vitis_reciprocal(int64_t kh, int64_t kw) {
+  const auto is = [&](int64_t h, int64_t w) { return kh == h && kw == w; };
+  if (is(3, 3)) return {7, 6};
+  if (is(5, 5)) return {10, 8};
+  if (is(6, 6)) return {7, 8};
+  if (is(3, 6) || is(6, 3)) return {7, 7};  // 36 * 7 / 256 of the true average of 18
+  if (is(7, 7)) return {21, 10};
+  if (is(14, 14)) return {21, 12};
+  return nearest_reciprocal(kh * kw);
+}
+
+/// acc * numerator / 2^(shift + log2(s_out / s_in)), half_up, saturated.
+std::shared_ptr<const sim::Op> reciprocal_average(const PoolOperands& pool) {
+  const int scale_shift =
+      std::ilogb(pool.output.scale.front()) - std::ilogb(pool.input.scale.front());
+  sim::Arguments arguments;
+  for (const int64_t count : pool.counts()) {
+    const bool full = pool.global || count == pool.window.kernel[0] * pool.window.kernel[1];
+    const Reciprocal reciprocal =
+        full ? (pool.global ? vitis_reciprocal(pool.ih, pool.iw)
+                            : vitis_reciprocal(pool.window.kernel[0], pool.window.kernel[1]))
+             : nearest_reciprocal(count);
+    const int shift = reciprocal.shift + scale_shift;
+    if (shift < -31 || shift > 62) {
+      throw Error({ErrorCode::unsupported, "average pool", fmt::format("right shift {}", shift),
+                   "-31..62", "the scales of input and output are too far apart"});
+    }
+    arguments.integers["multiplier"].push_back(reciprocal.numerator);
+    arguments.integers["left_shift"].push_back(std::max(-shift, 0));
+    arguments.integers["shift"].push_back(std::max(shift, 0));
+  }
+  std::vector<Step> steps = {make_step(StepKind::mul, Operand::arg("multiplier")),
+                             make_step(StepKind::shl, Operand::arg("left_shift")),
+                             {.kind = StepKind::shr,
+                              .a = Operand::arg("shift"),
+                              .b = {},
+                              .rounding = sim::Rounding::half_up}};
+  append_output(steps, pool, pool.output.zero_point.front());
+  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
+}
+
+}  // namespace
+
+std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const sim::Window2d& window,
+                                                bool global, bool count_include_pad,
+                                                const quant::QParams& input,
+                                                const quant::QParams& output, Activation activation,
+                                                int64_t ih, int64_t iw) {
+  const OpRules& rules = profile.rules(global ? "global_avg_pool" : "avg_pool2d");
+  detail::require_activation("input", input, rules);
+  detail::require_activation("output", output, rules);
+  const int64_t taps = global ? ih * iw : window.kernel[0] * window.kernel[1];
+  if (taps < 1 || taps > (int64_t{1} << 20)) {
+    throw Error(
+        {ErrorCode::unsupported, "average pool", fmt::format("{} taps", taps), "1..2^20", ""});
+  }
+  const PoolOperands pool{rules,
+                          window,
+                          global,
+                          count_include_pad,
+                          input,
+                          output,
+                          clamp_bounds(rules, activation, output),
+                          ih,
+                          iw};
+  if (rules.algorithm == "integer_average") return integer_average(pool);
+  if (rules.algorithm == "float32_scaled_average") return float32_scaled_average(pool);
+  if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
+  if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
+  throw Error(
+      {ErrorCode::unsupported, "average pool", "algorithm \"" + rules.algorithm + "\"", "", ""});
+}
+
+}  // namespace facsim::backends

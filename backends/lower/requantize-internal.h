@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backends/lower/lower.h"
+
+namespace facsim::backends::detail {
+
+/// What a layer has to offer to the arguments of its program. Vectors have length 1 or one entry
+/// per channel.
+struct LayerValues {
+  std::vector<float> accumulator_scale{1.0f};  ///< s_in * s_w[c] in float32
+  std::vector<double> real_multiplier{1.0};    ///< s_in * s_w[c] / s_out in the profile's precision
+  float output_scale = 1;
+  int64_t zero_point = 0;
+  ClampBounds clamp;
+  std::vector<float> bias{0.0f};  ///< real, for float32 biases
+  sim::IntType output{8, true};
+  /// Used as they are instead of a derivation from real_multiplier; whole right shifts.
+  const GivenMultiplier* given = nullptr;
+};
+
+/// The program of `rules` for outputs of `output` type: its output_steps resize to that type.
+sim::StepProgram program_for(const OpRules& rules, sim::IntType output);
+
+/// Values of every argument that `program` names (profile_fields argument_names).
+///
+/// `shift` and `left_shift`: the whole right shift W of real = multiplier * 2^-W, less the constant
+/// shifts K of the program; rest = W - K; shift = max(rest, 0), left_shift = max(-rest, 0). Without
+/// a left_shift in the program, rest must be >= 0. `bias` is divided by the unit the value has
+/// where it is added: s_in * s_w[c] before any scaling, 1 after accumulator_scale, s_out after
+/// scale. Errors: unsupported for W outside rules.min_shift..max_shift, a shift that does not fit,
+/// or a scale that a caller with only multipliers does not have.
+sim::Arguments bind_arguments(const sim::StepProgram& program, const OpRules& rules,
+                              const LayerValues& values);
+
+/// program_for + bind_arguments.
+sim::Requantizer bind(const OpRules& rules, const LayerValues& values);
+
+/// A program that first does `prefix`, then requantizes by the rules: the inputs of add.
+sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
+                            const LayerValues& values);
+
+/// The whole range of a type as clamp bounds.
+ClampBounds whole_range(sim::IntType type);
+
+sim::Step make_step(sim::StepKind kind, sim::Operand a);
+sim::Step make_shr(int64_t count, sim::Rounding rounding);
+
+/// Error unsupported if `type` is not among `accepted`.
+void require_type(std::string_view what, sim::IntType type,
+                  const std::vector<sim::IntType>& accepted);
+/// Checks an activation's parameters against the rules: per tensor, type, zero point, power of two.
+void require_activation(std::string_view what, const quant::QParams& qparams, const OpRules& rules);
+
+}  // namespace facsim::backends::detail

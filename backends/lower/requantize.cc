@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/lower/requantize-internal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "sim/core/check.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+
+namespace detail {
+
+namespace {
+
+using sim::Operand;
+using sim::Step;
+using sim::StepKind;
+
+/// What one unit of the running value means in real numbers when a step is reached.
+enum class Unit { accumulator, real, output };
+
+class ArgumentBinder {
+ public:
+  ArgumentBinder(const sim::StepProgram& program, const OpRules& rules, const LayerValues& values)
+      : program_(program), rules_(rules), values_(values) {}
+
+  sim::Arguments bind() {
+    for (const Step& step : program_.steps) {
+      add(step.a, step.kind);
+      add(step.b, step.kind);
+      follow_unit(step);
+    }
+    return std::move(arguments_);
+  }
+
+ private:
+  void add(const Operand& operand, StepKind kind) {
+    if (operand.kind != Operand::Kind::argument) return;
+    if (sim::takes_real(kind)) {
+      arguments_.reals[operand.argument] = real_argument(operand.argument);
+    } else if (!arguments_.integers.contains(operand.argument)) {
+      add_integer(operand.argument);
+    }
+  }
+
+  void follow_unit(const Step& step) {
+    if (step.kind == StepKind::fmul && step.a == Operand::arg("scale")) unit_ = Unit::output;
+    if (step.kind == StepKind::fmul && step.a == Operand::arg("accumulator_scale")) {
+      unit_ = Unit::real;
+    }
+    if (step.kind == StepKind::fdiv && step.a == Operand::arg("output_scale")) unit_ = Unit::output;
+  }
+
+  std::vector<float> real_argument(const std::string& name) const {
+    const auto zero_point = static_cast<float>(values_.zero_point);
+    const auto low = static_cast<float>(values_.clamp.min);
+    const auto high = static_cast<float>(values_.clamp.max);
+    if (name == "zero_point") return {zero_point};
+    if (name == "clamp_min") return {low};
+    if (name == "clamp_max") return {high};
+    if (name == "clamp_min_minus_zero_point") {
+      return {static_cast<float>(values_.clamp.min - values_.zero_point)};
+    }
+    if (name == "clamp_max_minus_zero_point") {
+      return {static_cast<float>(values_.clamp.max - values_.zero_point)};
+    }
+    if (values_.given != nullptr) refuse_given(name);
+    if (name == "output_scale") return {values_.output_scale};
+    if (name == "accumulator_scale") return values_.accumulator_scale;
+    if (name == "bias") return bias_in_unit();
+    if (name == "scale") {
+      std::vector<float> scale(values_.real_multiplier.size());
+      std::transform(values_.real_multiplier.begin(), values_.real_multiplier.end(), scale.begin(),
+                     [](double real) { return static_cast<float>(real); });
+      return scale;
+    }
+    return unknown(name);
+  }
+
+  std::vector<float> bias_in_unit() const {
+    std::vector<float> bias = values_.bias;
+    if (unit_ == Unit::real) return bias;
+    const std::vector<float>& scales = values_.accumulator_scale;
+    if (unit_ == Unit::accumulator && bias.size() == 1) bias.resize(scales.size(), bias.front());
+    for (size_t c = 0; c < bias.size(); ++c) {
+      const float unit =
+          unit_ == Unit::output ? values_.output_scale : scales[scales.size() == 1 ? 0 : c];
+      bias[c] = bias[c] / unit;
+    }
+    return bias;
+  }
+
+  void add_integer(const std::string& name) {
+    if (name == "multiplier" || name == "shift" || name == "left_shift") return add_multiplier();
+    arguments_.integers[name] = {integer_argument(name)};
+  }
+
+  int64_t integer_argument(const std::string& name) const {
+    if (name == "zero_point") return values_.zero_point;
+    if (name == "clamp_min") return values_.clamp.min;
+    if (name == "clamp_max") return values_.clamp.max;
+    if (name == "clamp_min_minus_zero_point") return values_.clamp.min - values_.zero_point;
+    if (name == "clamp_max_minus_zero_point") return values_.clamp.max - values_.zero_point;
+    unknown(name);
+    return 0;
+  }
+
+  /// multiplier, shift and left_shift at once.
+  void add_multiplier() {
+    int64_t constant_shift = 0;
+    bool has_left_shift = false;
+    for (const Step& step : program_.steps) {
+      if (step.kind == StepKind::shl || step.kind == StepKind::shr) {
+        const int64_t sign = step.kind == StepKind::shr ? 1 : -1;
+        if (step.a.kind == Operand::Kind::integer) constant_shift += sign * step.a.integer;
+        has_left_shift |= step.a == Operand::arg("left_shift");
+      }
+    }
+    std::vector<int64_t> multiplier, shift, left_shift;
+    const size_t channels = values_.given != nullptr ? values_.given->multiplier.size()
+                                                     : values_.real_multiplier.size();
+    for (size_t c = 0; c < channels; ++c) {
+      const quant::Multiplier derived = multiplier_of(c);
+      check_shift(derived, c);
+      const int64_t rest = derived.shift - constant_shift;
+      if ((rest < 0 && !has_left_shift) || rest > 62 || rest < -62) {
+        throw Error({ErrorCode::unsupported, fmt::format("channel {}", c),
+                     fmt::format("whole right shift {}", derived.shift),
+                     fmt::format("{}..{} under this profile",
+                                 constant_shift - (has_left_shift ? 62 : 0), constant_shift + 62),
+                     "the real multiplier is too large or too small"});
+      }
+      multiplier.push_back(derived.multiplier);
+      shift.push_back(std::max<int64_t>(rest, 0));
+      left_shift.push_back(std::max<int64_t>(-rest, 0));
+    }
+    arguments_.integers["multiplier"] = std::move(multiplier);
+    arguments_.integers["shift"] = std::move(shift);
+    arguments_.integers["left_shift"] = std::move(left_shift);
+  }
+
+  quant::Multiplier multiplier_of(size_t channel) const {
+    if (values_.given != nullptr) {
+      const auto& shifts = values_.given->shift;
+      return {values_.given->multiplier[channel],
+              static_cast<int>(shifts[shifts.size() == 1 ? 0 : channel])};
+    }
+    return quant::derive_multiplier(values_.real_multiplier[channel], rules_.multiplier);
+  }
+
+  void check_shift(const quant::Multiplier& derived, size_t channel) const {
+    if (derived.multiplier == 0) return;
+    if (derived.shift >= rules_.min_shift && derived.shift <= rules_.max_shift) return;
+    throw Error({ErrorCode::unsupported, fmt::format("channel {}", channel),
+                 fmt::format("right shift {}", derived.shift),
+                 fmt::format("{}..{} (profile /domain)", rules_.min_shift, rules_.max_shift),
+                 "the scales of input, weights and output are too far apart"});
+  }
+
+  [[noreturn]] void refuse_given(const std::string& name) const {
+    throw Error({ErrorCode::unsupported, "requantize", "multiplier and shift",
+                 "scales: the profile's program uses \"" + name + "\"", ""});
+  }
+
+  std::vector<float> unknown(const std::string& name) const {
+    throw Error({ErrorCode::unsupported, "requantize", "argument \"" + name + "\"",
+                 "an argument of a layer", ""});
+  }
+
+  const sim::StepProgram& program_;
+  const OpRules& rules_;
+  const LayerValues& values_;
+  sim::Arguments arguments_;
+  Unit unit_ = Unit::accumulator;
+};
+
+bool is_power_of_two(float scale) {
+  int exponent = 0;
+  return std::frexp(scale, &exponent) == 0.5f;
+}
+
+}  // namespace
+
+sim::StepProgram program_for(const OpRules& rules, sim::IntType output) {
+  sim::StepProgram program = rules.requantize;
+  for (const size_t index : rules.output_steps) program.steps[index].type = output;
+  return program;
+}
+
+sim::Arguments bind_arguments(const sim::StepProgram& program, const OpRules& rules,
+                              const LayerValues& values) {
+  return ArgumentBinder(program, rules, values).bind();
+}
+
+sim::Requantizer bind(const OpRules& rules, const LayerValues& values) {
+  sim::StepProgram program = program_for(rules, values.output);
+  sim::Arguments arguments = bind_arguments(program, rules, values);
+  return sim::Requantizer(std::move(program), std::move(arguments), values.output);
+}
+
+sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
+                            const LayerValues& values) {
+  sim::StepProgram program = program_for(rules, values.output);
+  sim::Arguments arguments = bind_arguments(program, rules, values);
+  program.steps.insert(program.steps.begin(), prefix.begin(), prefix.end());
+  return sim::Requantizer(std::move(program), std::move(arguments), values.output);
+}
+
+ClampBounds whole_range(sim::IntType type) { return {type.min(), type.max()}; }
+
+sim::Step make_step(sim::StepKind kind, sim::Operand a) {
+  return {.kind = kind, .a = std::move(a), .b = {}};
+}
+
+sim::Step make_shr(int64_t count, sim::Rounding rounding) {
+  return {.kind = StepKind::shr, .a = Operand::constant(count), .b = {}, .rounding = rounding};
+}
+
+void require_type(std::string_view what, sim::IntType type,
+                  const std::vector<sim::IntType>& accepted) {
+  if (std::find(accepted.begin(), accepted.end(), type) != accepted.end()) return;
+  std::string names;
+  for (const sim::IntType& t : accepted) names += (names.empty() ? "" : ", ") + sim::to_string(t);
+  throw Error({ErrorCode::unsupported, std::string(what), sim::to_string(type), names,
+               "the profile's /tensors say which types the op takes"});
+}
+
+void require_activation(std::string_view what, const quant::QParams& qparams,
+                        const OpRules& rules) {
+  quant::check(qparams, what);
+  const auto refuse = [&](std::string found, std::string expected) {
+    throw Error({ErrorCode::unsupported, std::string(what), std::move(found), std::move(expected),
+                 "the profile's /tensors/activation"});
+  };
+  if (qparams.per_channel()) refuse("a scale per channel", "one scale per tensor");
+  require_type(what, qparams.type, rules.activation_types);
+  if (rules.activation.zero_point == quant::TensorSpec::ZeroPoint::zero &&
+      qparams.zero_point.front() != 0) {
+    refuse(fmt::format("zero point {}", qparams.zero_point.front()), "0");
+  }
+  if (rules.activation.scale == quant::TensorSpec::Scale::power_of_two &&
+      !is_power_of_two(qparams.scale.front())) {
+    refuse(fmt::format("scale {}", qparams.scale.front()), "a power of two");
+  }
+}
+
+}  // namespace detail
+
+ClampBounds clamp_bounds(const OpRules& rules, Activation activation,
+                         const quant::QParams& output) {
+  const float scale = output.scale.front();
+  const int64_t zero_point = output.zero_point.front();
+  // zero_point + round(bound / scale) in float32, cut to the codes that exist.
+  const auto code_of = [&](float bound) {
+    const double steps = sim::round_real(rules.activation_bound_rounding, bound / scale);
+    const double code = static_cast<double>(zero_point) + steps;
+    return static_cast<int64_t>(std::clamp(code, static_cast<double>(output.quant_min),
+                                           static_cast<double>(output.quant_max)));
+  };
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return {code_of(0.0f), output.quant_max};
+    case Activation::relu6:
+      return {code_of(0.0f), code_of(6.0f)};
+    case Activation::relu_n1_to_1:
+      return {code_of(-1.0f), code_of(1.0f)};
+  }
+  return {output.quant_min, output.quant_max};
+}
+
+sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scales,
+                                  const LayerBias& bias) {
+  quant::check(scales.output, "output");
+  detail::LayerValues values;
+  values.accumulator_scale.clear();
+  values.real_multiplier.clear();
+  values.output_scale = scales.output.scale.front();
+  for (const float weight_scale : scales.weight_scale) {
+    values.accumulator_scale.push_back(scales.input_scale * weight_scale);
+    values.real_multiplier.push_back(quant::real_multiplier(
+        scales.input_scale, weight_scale, values.output_scale, rules.multiplier.scale_product));
+  }
+  if (!rules.requantize_per_channel && scales.weight_scale.size() > 1) {
+    throw Error({ErrorCode::unsupported, "weights", "a scale per channel", "one scale per tensor",
+                 "the profile's /requantize/granularity"});
+  }
+  values.zero_point = scales.output.zero_point.front();
+  values.clamp = clamp_bounds(rules, scales.activation, scales.output);
+  values.output = scales.output.type;
+  if (bias.codes.dtype() == DType::float32 && !bias.codes.empty()) {
+    const auto reals = bias.codes.values<float>();
+    values.bias.assign(reals.begin(), reals.end());
+  }
+  return detail::bind(rules, values);
+}
+
+sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given) {
+  if (given.multiplier.empty() ||
+      (given.shift.size() != 1 && given.shift.size() != given.multiplier.size())) {
+    throw Error(
+        {ErrorCode::bad_value, "multiplier",
+         fmt::format("{} multipliers and {} shifts", given.multiplier.size(), given.shift.size()),
+         "one shift, or one per multiplier", ""});
+  }
+  const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
+  for (size_t c = 0; c < given.multiplier.size(); ++c) {
+    if (given.multiplier[c] < 0 || given.multiplier[c] > largest) {
+      throw Error({ErrorCode::bad_value, fmt::format("multiplier, channel {}", c),
+                   std::to_string(given.multiplier[c]), fmt::format("0..{}", largest), ""});
+    }
+    const int64_t shift = given.shift[given.shift.size() == 1 ? 0 : c];
+    if (shift < -62 || shift > 124) {
+      throw Error({ErrorCode::bad_value, fmt::format("shift, channel {}", c), std::to_string(shift),
+                   "-62..124", ""});
+    }
+  }
+  detail::LayerValues values;
+  values.zero_point = given.zero_point;
+  values.clamp = given.clamp;
+  values.output = given.output;
+  values.given = &given;
+  return detail::bind(rules, values);
+}
+
+}  // namespace facsim::backends

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/profile/program-internal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "backends/profile/profile_fields-internal.h"
+#include "backends/text/did_you_mean.h"
+#include "sim/core/check.h"
+
+namespace facsim::backends::detail {
+
+namespace {
+
+using sim::IntType;
+using sim::Operand;
+using sim::Overflow;
+using sim::Rounding;
+using sim::Step;
+using sim::StepKind;
+
+Rounding rounding_of(const Json& word) {
+  const auto mode = sim::rounding_from_string(word.get_ref<const std::string&>());
+  FACSIM_CHECK(mode.has_value());  // the fields were validated
+  return *mode;
+}
+
+Overflow overflow_of(const Json& word) {
+  const auto policy = sim::overflow_from_string(word.get_ref<const std::string&>());
+  FACSIM_CHECK(policy.has_value());
+  return *policy;
+}
+
+/// Builds a program step by step.
+class Builder {
+ public:
+  explicit Builder(IntType output) : output_(output) {}
+
+  void step(StepKind kind) { out_.program.steps.push_back({.kind = kind, .a = {}, .b = {}}); }
+  void step(StepKind kind, const char* argument) { step(kind, Operand::arg(argument)); }
+  void step(StepKind kind, Operand a) {
+    out_.program.steps.push_back({.kind = kind, .a = std::move(a), .b = {}});
+  }
+  void shr(Operand count, Rounding rounding) {
+    out_.program.steps.push_back(
+        {.kind = StepKind::shr, .a = std::move(count), .b = {}, .rounding = rounding});
+  }
+  void round(Rounding rounding) {
+    out_.program.steps.push_back({.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding});
+  }
+  void clamp(StepKind kind, const char* low, const char* high) {
+    out_.program.steps.push_back({.kind = kind, .a = Operand::arg(low), .b = Operand::arg(high)});
+  }
+  void resize(IntType type, Overflow overflow) {
+    out_.program.steps.push_back(
+        {.kind = StepKind::resize, .a = {}, .b = {}, .type = type, .overflow = overflow});
+  }
+  void resize_to_output(Overflow overflow) {
+    out_.output_steps.push_back(out_.program.steps.size());
+    resize(output_, overflow);
+  }
+  OutputProgram take() { return std::move(out_); }
+
+ private:
+  IntType output_;
+  OutputProgram out_;
+};
+
+/// add zero_point; resize output; clamp.
+void integer_end(Builder& builder, const Json& rules) {
+  builder.step(StepKind::add, "zero_point");
+  builder.resize_to_output(overflow_of(rules["output"]["overflow"]));
+  builder.clamp(StepKind::clamp, "clamp_min", "clamp_max");
+}
+
+/// The single rounding mode that the shift and float32 domains need.
+Rounding single_rounding(const Json& requantize, const Report& report) {
+  if (requantize["rounding"].is_string()) return rounding_of(requantize["rounding"]);
+  report("/requantize/rounding",
+         "a list of stages under domain \"" + requantize["domain"].get<std::string>() + "\"",
+         "one rounding mode");
+  return Rounding::half_even;
+}
+
+void refuse_float_zero_point(const Json& rules, const Report& report) {
+  if (rules["zero_point_add"] != "after_rounding") {
+    report("/zero_point_add", "\"before_rounding\" without domain \"float32\"",
+           "\"after_rounding\": integer domains have no fraction left to add to");
+  }
+  if (rules["tensors"]["bias"]["kind"] == "float32") {
+    report("/tensors/bias/kind", "a float32 bias without domain \"float32\"",
+           "\"integer\" or \"none\"");
+  }
+}
+
+OutputProgram fixed_point(const Json& rules, IntType output, const Report& report) {
+  const Json& requantize = rules["requantize"];
+  const Json& left_shift = requantize["left_shift"];
+  Builder builder(output);
+  refuse_float_zero_point(rules, report);
+  if (left_shift["position"] == "before_multiply") {
+    builder.step(StepKind::shl, "left_shift");
+    builder.resize({left_shift["bits"].get<int>(), true}, overflow_of(left_shift["overflow"]));
+  }
+  builder.step(StepKind::mul, "multiplier");
+
+  const Json& rounding = requantize["rounding"];
+  if (rounding.is_string()) {
+    builder.shr(Operand::arg("shift"), rounding_of(rounding));
+  } else {
+    int rests = 0;
+    for (const Json& stage : rounding) {
+      const bool is_rest = stage["shift"].is_string();
+      rests += is_rest ? 1 : 0;
+      builder.shr(
+          is_rest ? Operand::arg("shift") : Operand::constant(stage["shift"].get<int64_t>()),
+          rounding_of(stage["mode"]));
+      if (stage.contains("saturate_bits")) {
+        builder.resize({stage["saturate_bits"].get<int>(), true}, Overflow::saturate);
+      }
+    }
+    if (rests != 1) {
+      report("/requantize/rounding", fmt::format("{} stages with \"shift\": \"rest\"", rests),
+             "exactly one");
+    }
+  }
+  if (!requantize["intermediate_bits"].is_null()) {
+    builder.resize({requantize["intermediate_bits"].get<int>(), true},
+                   overflow_of(requantize["intermediate_overflow"]));
+  }
+  integer_end(builder, rules);
+  return builder.take();
+}
+
+OutputProgram shift(const Json& rules, IntType output, const Report& report) {
+  const Json& requantize = rules["requantize"];
+  Builder builder(output);
+  refuse_float_zero_point(rules, report);
+  if (requantize["multiplier"]["derivation"] != "power_of_two") {
+    report("/requantize/multiplier/derivation",
+           requantize["multiplier"]["derivation"].dump() + " under domain \"shift\"",
+           "\"power_of_two\"");
+  }
+  builder.step(StepKind::shl, "left_shift");
+  builder.shr(Operand::arg("shift"), single_rounding(requantize, report));
+  integer_end(builder, rules);
+  return builder.take();
+}
+
+OutputProgram float32(const Json& rules, IntType output, const Report& report) {
+  const Json& requantize = rules["requantize"];
+  const Json& form = requantize["float"];
+  const bool combined = form["scale_factors"] == "combined";
+  const bool float_bias = rules["tensors"]["bias"]["kind"] == "float32";
+  const bool bias_first = form["bias_add"] == "before_scale";
+  Builder builder(output);
+  builder.step(StepKind::to_f32);
+  if (float_bias && bias_first) builder.step(StepKind::fadd, "bias");
+  builder.step(StepKind::fmul, combined ? "scale" : "accumulator_scale");
+  if (float_bias && !bias_first) builder.step(StepKind::fadd, "bias");
+  if (!combined) builder.step(StepKind::fdiv, "output_scale");
+
+  const Rounding rounding = single_rounding(requantize, report);
+  const Overflow overflow = overflow_of(rules["output"]["overflow"]);
+  if (rules["zero_point_add"] == "before_rounding") {
+    builder.step(StepKind::fadd, "zero_point");
+    builder.clamp(StepKind::fclamp, "clamp_min", "clamp_max");
+    builder.round(rounding);
+  } else {
+    builder.clamp(StepKind::fclamp, "clamp_min_minus_zero_point", "clamp_max_minus_zero_point");
+    builder.round(rounding);
+    builder.step(StepKind::add, "zero_point");
+  }
+  builder.resize_to_output(overflow);
+  return builder.take();
+}
+
+// --- steps written by hand ---
+
+struct StepShape {
+  bool takes_real, gives_real;
+  bool has_arg, has_bounds, has_rounding, has_type;
+};
+
+StepShape shape_of(StepKind kind) {
+  switch (kind) {
+    case StepKind::shl:
+    case StepKind::mul:
+    case StepKind::add:
+    case StepKind::sub:
+      return {false, false, true, false, false, false};
+    case StepKind::shr:
+    case StepKind::div:
+      return {false, false, true, false, true, false};
+    case StepKind::resize:
+      return {false, false, false, false, false, true};
+    case StepKind::clamp:
+      return {false, false, false, true, false, false};
+    case StepKind::to_f32:
+      return {false, true, false, false, false, false};
+    case StepKind::fadd:
+    case StepKind::fsub:
+    case StepKind::fmul:
+    case StepKind::fdiv:
+      return {true, true, true, false, false, false};
+    case StepKind::fclamp:
+      return {true, true, false, true, false, false};
+    case StepKind::round:
+      return {true, false, false, false, true, false};
+  }
+  return {};
+}
+
+std::optional<StepKind> kind_from_string(const std::string& word) {
+  for (const StepKind kind :
+       {StepKind::shl, StepKind::shr, StepKind::mul, StepKind::add, StepKind::sub, StepKind::div,
+        StepKind::resize, StepKind::clamp, StepKind::to_f32, StepKind::fadd, StepKind::fsub,
+        StepKind::fmul, StepKind::fdiv, StepKind::fclamp, StepKind::round}) {
+    if (sim::to_string(kind) == word) return kind;
+  }
+  return std::nullopt;
+}
+
+/// Arguments that are float32 whatever the step, and those that are integers in integer steps.
+bool is_real_only(std::string_view name) {
+  return name == "scale" || name == "accumulator_scale" || name == "output_scale" || name == "bias";
+}
+bool is_integer_only(std::string_view name) {
+  return name == "multiplier" || name == "shift" || name == "left_shift";
+}
+
+class StepReader {
+ public:
+  StepReader(const Json& json, std::string pointer, const Report& report)
+      : json_(json), pointer_(std::move(pointer)), report_(report) {}
+
+  Step read() {
+    const auto kind = kind_from_string(json_["op"].get<std::string>());
+    FACSIM_CHECK(kind.has_value());
+    Step step{.kind = *kind, .a = {}, .b = {}};
+    const StepShape shape = shape_of(*kind);
+    if (shape.has_arg) step.a = operand("arg", shape.takes_real);
+    if (shape.has_bounds) {
+      step.a = operand("min", shape.takes_real);
+      step.b = operand("max", shape.takes_real);
+    }
+    if (shape.has_rounding && needs("rounding")) step.rounding = rounding_of(json_["rounding"]);
+    if (shape.has_type && needs("bits")) {
+      if (json_["bits"].is_number()) {
+        step.type = {json_["bits"].get<int>(), json_.value("signed", true)};
+        if (!step.type.is_signed && step.type.bits > 63) {
+          report_(pointer_ + "/bits", "64 unsigned bits", "at most 63");
+        }
+      }
+      if (json_.contains("overflow")) step.overflow = overflow_of(json_["overflow"]);
+    }
+    for (const auto& [key, value] : json_.items()) {
+      const bool used = key == "op" || (key == "arg" && shape.has_arg) ||
+                        ((key == "min" || key == "max") && shape.has_bounds) ||
+                        (key == "rounding" && shape.has_rounding) ||
+                        ((key == "bits" || key == "signed" || key == "overflow") && shape.has_type);
+      if (!used) {
+        report_(json::child(pointer_, key), "\"" + key + "\" has no meaning for this step", "");
+      }
+    }
+    return step;
+  }
+
+ private:
+  bool needs(const char* key) {
+    if (json_.contains(key)) return true;
+    report_(pointer_, std::string("step without \"") + key + "\"", "");
+    return false;
+  }
+
+  Operand operand(const char* key, bool real) {
+    if (!needs(key)) return {};
+    const Json& value = json_[key];
+    const std::string at = pointer_ + "/" + key;
+    if (value.is_string()) return argument(value.get<std::string>(), at, real);
+    if (real) {
+      const auto number = static_cast<float>(value.get<double>());
+      const bool is_factor = json_["op"] == "fmul" || json_["op"] == "fdiv";
+      if (!std::isfinite(number) || (is_factor && number == 0)) {
+        report_(at, shown(value),
+                is_factor ? "a finite float32 number, not 0" : "a finite float32 number");
+      }
+      return Operand::constant_f32(number);
+    }
+    if (!value.is_number_integer()) {
+      report_(at, shown(value), "an integer in an integer step");
+      return {};
+    }
+    const auto number = value.get<int64_t>();
+    const bool is_shift = json_["op"] == "shl" || json_["op"] == "shr";
+    if (is_shift && (number < 0 || number > 62)) report_(at, shown(value), "a shift in 0..62");
+    if (json_["op"] == "div" && number <= 0) report_(at, shown(value), "a divisor > 0");
+    return Operand::constant(number);
+  }
+
+  Operand argument(const std::string& name, const std::string& at, bool real) {
+    std::vector<std::string> names;
+    for (const ArgumentName& known : argument_names()) names.push_back(known.name);
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string hint = did_you_mean_hint(name, names);
+      report_(at, "unknown argument \"" + name + "\"" + (hint.empty() ? "" : "; " + hint),
+              "an argument of a layer");
+    } else if (real ? is_integer_only(name) : is_real_only(name)) {
+      report_(at, "\"" + name + "\" in " + (real ? "a float32" : "an integer") + " step",
+              real ? "a float32 argument" : "an integer argument");
+    }
+    return Operand::arg(name);
+  }
+
+  const Json& json_;
+  std::string pointer_;
+  const Report& report_;
+};
+
+OutputProgram written_steps(const Json& steps, IntType output, const Report& report) {
+  OutputProgram out;
+  if (steps.empty() || steps.size() > 64) {
+    report("/requantize/steps", fmt::format("{} steps", steps.size()), "1..64 steps");
+  }
+  bool real = false;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const std::string pointer = fmt::format("/requantize/steps/{}", i);
+    Step step = StepReader(steps[i], pointer, report).read();
+    const StepShape shape = shape_of(step.kind);
+    if (shape.takes_real != real) {
+      report(pointer + "/op",
+             fmt::format("{} on {} value", sim::to_string(step.kind),
+                         real ? "a float32" : "an integer"),
+             real ? "round first, or a float32 step" : "to_f32 first, or an integer step");
+    }
+    real = shape.gives_real;
+    if (step.kind == StepKind::resize && steps[i].contains("bits") &&
+        steps[i]["bits"].is_string()) {
+      step.type = output;
+      out.output_steps.push_back(i);
+    }
+    out.program.steps.push_back(std::move(step));
+  }
+  if (real) report("/requantize/steps", "the program ends in a float32", "a round step");
+  if (out.output_steps.empty()) {
+    report("/requantize/steps", "no step brings the value into the output type",
+           R"({"op": "resize", "bits": "output"})");
+  }
+  return out;
+}
+
+}  // namespace
+
+OutputProgram read_program(const Json& rules, IntType output, const Report& report) {
+  const Json& requantize = rules["requantize"];
+  if (requantize.contains("steps") && !requantize["steps"].is_null()) {
+    return written_steps(requantize["steps"], output, report);
+  }
+  if (requantize["domain"] == "shift") return shift(rules, output, report);
+  if (requantize["domain"] == "float32") return float32(rules, output, report);
+  return fixed_point(rules, output, report);
+}
+
+}  // namespace facsim::backends::detail
