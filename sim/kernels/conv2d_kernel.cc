@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernels/conv2d_kernel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "sim/kernels/conv2d_strip.h"
+#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/dispatch-internal.h"
+#include "sim/ops/op_support-internal.h"
+
+namespace facsim::sim {
+namespace {
+
+constexpr int64_t kMaxStripBytes = int64_t{1} << 26;
+
+bool fits(IntType type, int64_t zero_point, int64_t min, int64_t max) {
+  return type.min() - zero_point >= min && type.max() - zero_point <= max;
+}
+
+/// Holds for all weight codes of the type, or else for those that are there.
+bool centred_weights_fit(const Conv2dParams& p, int64_t min, int64_t max) {
+  const auto type_fits = [&](int64_t zero_point) {
+    return fits(p.weight_type, zero_point, min, max);
+  };
+  if (std::all_of(p.weight_zero_point.begin(), p.weight_zero_point.end(), type_fits)) return true;
+  const int64_t oc = p.weights.shape()[0];
+  const int64_t taps = p.weights.numel() / oc;
+  return detail::with_integer(p.weights.dtype(), [&]<class Code>() {
+    for (int64_t c = 0; c < oc; ++c) {
+      const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(c);
+      const Code* codes = p.weights.data<Code>() + c * taps;
+      const auto [lowest, highest] = std::minmax_element(codes, codes + taps);
+      if (*lowest - p.weight_zero_point[zero] < min || *highest - p.weight_zero_point[zero] > max) {
+        return false;
+      }
+    }
+    return true;
+  });
+}
+
+TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
+  const size_t index = highway_dispatch_index(isa);
+  switch (kind) {
+    case Conv2dKernelKind::quads:
+      return conv2d_quads_tile();
+    case Conv2dKernelKind::pairs:
+      return conv2d_pairs_tile(index);
+    case Conv2dKernelKind::depthwise:
+      return conv2d_depthwise_tile(index);
+    case Conv2dKernelKind::ordered:
+      break;
+  }
+  return nullptr;
+}
+
+/// What one thread needs; kept between runs (see Scratch).
+struct StripMemory {
+  Scratch input, accumulators;
+  std::vector<PixelGroup> groups;
+  std::vector<int64_t> run_offsets;
+};
+
+}  // namespace
+
+std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
+                                                     const Conv2dRange& range, Isa isa,
+                                                     EventCounting counting) {
+  if (isa == Isa::scalar) return std::nullopt;
+  const bool pairs_fit = fits(p.input_type, p.input_zero_point, INT16_MIN, INT16_MAX) &&
+                         centred_weights_fit(p, INT16_MIN, INT16_MAX);
+  const Accumulator& accumulator = p.accumulator;
+  const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits == 32 &&
+                       counting == EventCounting::off;
+  const bool exact =
+      range.inside(accumulator.min(), accumulator.max()) && range.inside(INT32_MIN, INT32_MAX);
+  if (!modular && !exact) {
+    return std::nullopt;
+  }
+  if (p.weights.shape()[3] == 1 && p.groups > 1) {
+    if (pairs_fit) return Conv2dKernelKind::depthwise;
+    return std::nullopt;
+  }
+  if (isa == Isa::avx3_dl && conv2d_quads_tile() != nullptr && p.input_type.bits <= 8 &&
+      p.weight_type.bits <= 8 && centred_weights_fit(p, INT8_MIN, INT8_MAX)) {
+    return Conv2dKernelKind::quads;
+  }
+  if (pairs_fit) return Conv2dKernelKind::pairs;
+  return std::nullopt;
+}
+
+std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
+                                                 const Conv2dWeights& weights,
+                                                 const Conv2dShape& original_shape,
+                                                 const Tensor& input, Isa isa,
+                                                 EventCounting counting, ThreadPool* pool,
+                                                 int32_t* in_place, const AccumulatorSink& sink) {
+  Conv2dKernelRun total;
+  if (original_shape.output().numel() == 0) return total;
+  const Conv2dShape shape = flattened(original_shape);
+  const StripPlan plan(shape, pool == nullptr ? 1 : 2 * pool->threads());
+  const PaddedInput padded(shape, params, weights.kind, plan);
+  if (padded.memory_bytes() > kMaxStripBytes) return std::nullopt;
+  const std::vector<int64_t> window_runs = padded.run_offsets(weights);
+  const TileKernel kernel = tile_kernel(weights.kind, isa);
+  std::mutex mutex;
+  parallel_for(pool, plan.count(), [&](int64_t index) {
+    static thread_local StripMemory memory;
+    const Strip strip = plan.strip(index);
+    const int64_t pixels = strip.pixels();
+    const int64_t first_pixel = (strip.n * shape.oh + strip.oh_begin) * shape.ow + strip.ow_begin;
+    padded.load(input, strip, memory.input, memory.groups);
+    int32_t* scratch = memory.accumulators.reserve<int32_t>(pixels * kTileChannels);
+    memory.run_offsets.resize(window_runs.size());
+    Events events;
+    int64_t target = 0;
+    for (size_t b = 0; b < weights.blocks.size(); ++b) {
+      const ChannelBlock& channels = weights.blocks[b];
+      const bool direct = in_place != nullptr && channels.channels == kTileChannels;
+      const int64_t stride = direct ? shape.oc : kTileChannels;
+      int32_t* acc = direct ? in_place + first_pixel * shape.oc + channels.first : scratch;
+      int32_t* next = acc;
+      for (PixelGroup& group : memory.groups) {
+        group.acc = next;
+        next += group.count * stride;
+      }
+      for (size_t r = 0; r < window_runs.size(); ++r) {
+        memory.run_offsets[r] = window_runs[r] + channels.input_channel * padded.element_bytes();
+      }
+      TileJob job;
+      job.groups = memory.groups.data();
+      job.group_count = static_cast<int64_t>(memory.groups.size());
+      job.pixel_stride = padded.pixel_stride();
+      job.acc_stride = stride;
+      job.run_offset = memory.run_offsets.data();
+      job.runs = weights.runs;
+      job.steps = weights.steps;
+      job.weights = weights.block(b);
+      job.init = weights.init.data() + b * kTileChannels;
+      job.channels = channels.channels;
+      job.accumulator = params.accumulator;
+      job.bias_last = weights.bias_last.data() + b * kTileChannels;
+      job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
+      target = kernel(job);
+      events += sink({acc, stride, first_pixel, pixels, channels.first, channels.channels});
+    }
+    const std::lock_guard lock(mutex);
+    total.events += events;
+    total.target = target;
+  });
+  return total;
+}
+
+}  // namespace facsim::sim

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "sim/core/events.h"
+#include "sim/core/parallel.h"
+#include "sim/kernels/conv2d_weights.h"
+#include "sim/kernels/isa.h"
+#include "sim/ops/conv2d_shape.h"
+
+namespace facsim::sim {
+
+/// Whether elements whose accumulation left the width are counted.
+enum class EventCounting { off, on };
+
+/// The kernel that computes exactly what the norm does for these parameters and any input, or none.
+/// Kernels that sum in any order modulo 2^32 qualify when range analysis shows that no partial sum
+/// leaves the accumulator and the total fits 32 bits, or when the accumulator is the 32 low bits
+/// and nobody counts events. `isa` is resolved (not best).
+std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& params,
+                                                     const Conv2dRange& range, Isa isa,
+                                                     EventCounting counting);
+
+/// Accumulators of up to 32 channels for pixels that lie together in the output.
+struct AccumulatorBlock {
+  const int32_t* acc;   ///< [pixels][channels]
+  int64_t stride;       ///< int32s from pixel to pixel
+  int64_t first_pixel;  ///< in [N * OH * OW]
+  int64_t pixels;
+  int64_t first_channel;
+  int64_t channels;
+};
+/// Called from several threads, for each pixel and channel once.
+using AccumulatorSink = std::function<Events(const AccumulatorBlock&)>;
+
+struct Conv2dKernelRun {
+  Events events;
+  int64_t target = 0;  ///< the Highway target the kernel was compiled for (0: nothing to do)
+};
+
+/// Convolves with a packed layer. `in_place` (may be null) is the int32 tensor [N, OH, OW, OC] that
+/// full blocks are written to directly; the sink then sees them there.
+/// nullopt: the padded input of one strip would need an unreasonable amount of memory (windows of
+/// millions of pixels); the norm has to do it.
+std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
+                                                 const Conv2dWeights& weights,
+                                                 const Conv2dShape& shape, const Tensor& input,
+                                                 Isa isa, EventCounting counting, ThreadPool* pool,
+                                                 int32_t* in_place, const AccumulatorSink& sink);
+
+}  // namespace facsim::sim

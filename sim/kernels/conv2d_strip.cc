@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernels/conv2d_strip.h"
+
+#include <algorithm>
+
+#include "sim/ops/op_support-internal.h"
+
+namespace facsim::sim {
+namespace {
+
+constexpr int64_t kStripPixels = 256;  // times 32 accumulators of 4 bytes: 32 KiB
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Parts of at most `limit`, as equal as possible: the size of one.
+int64_t equal_parts(int64_t extent, int64_t limit) {
+  return divide_up(extent, divide_up(extent, std::max<int64_t>(1, limit)));
+}
+
+}  // namespace
+
+StripPlan::StripPlan(const Conv2dShape& shape, int64_t min_strips)
+    : n_(shape.n), oh_(shape.oh), ow_(shape.ow) {
+  const int64_t pixels = oh_ * ow_;
+  const int64_t wanted = n_ == 0 ? 1 : divide_up(min_strips, n_);
+  const int64_t limit = std::min(kStripPixels, divide_up(pixels, wanted));
+  if (limit >= ow_) {
+    columns_ = ow_;
+    rows_ = equal_parts(oh_, limit / ow_);
+  } else {
+    columns_ = equal_parts(ow_, divide_up(limit, 4) * 4);
+    columns_ = std::min(ow_, divide_up(columns_, 4) * 4);
+    rows_ = 1;
+  }
+  row_parts_ = divide_up(oh_, rows_);
+  column_parts_ = divide_up(ow_, columns_);
+}
+
+Strip StripPlan::strip(int64_t index) const {
+  const int64_t column = index % column_parts_ * columns_;
+  const int64_t row = index / column_parts_ % row_parts_ * rows_;
+  return {index / (column_parts_ * row_parts_), row, std::min(oh_, row + rows_), column,
+          std::min(ow_, column + columns_)};
+}
+
+Conv2dShape flattened(const Conv2dShape& s) {
+  const bool pointwise = s.kh == 1 && s.kw == 1 &&
+                         s.window.stride == std::array<int64_t, 2>{1, 1} &&
+                         s.window.padding == Padding2d{};
+  if (!pointwise) return s;
+  Conv2dShape flat = s;
+  flat.iw = flat.ow = s.n * s.oh * s.ow;
+  flat.n = flat.ih = flat.oh = 1;
+  return flat;
+}
+
+PaddedInput::Axis::Axis(int64_t kernel_extent, int64_t stride, int64_t dilation)
+    : input_step(kernel_extent == 1 ? stride : 1),
+      output_step(kernel_extent == 1 ? 1 : stride),
+      tap_step(dilation),
+      kernel(kernel_extent) {}
+
+PaddedInput::PaddedInput(const Conv2dShape& shape, const Conv2dParams& params,
+                         Conv2dKernelKind kind, const StripPlan& plan)
+    : shape_(shape),
+      params_(params),
+      kind_(kind),
+      vertical_(shape.kh, shape.window.stride[0], shape.window.dilation[0]),
+      horizontal_(shape.kw, shape.window.stride[1], shape.window.dilation[1]),
+      repeat_(kind == Conv2dKernelKind::depthwise ? shape.group_oc : 1),
+      channels_(shape.ic * repeat_),
+      element_bytes_(kind == Conv2dKernelKind::quads ? 1 : 2),
+      pixel_bytes_(channels_ * element_bytes_),
+      row_bytes_(horizontal_.extent(plan.max_columns()) * pixel_bytes_),
+      max_rows_(vertical_.extent(plan.max_rows())) {}
+
+std::vector<int64_t> PaddedInput::run_offsets(const Conv2dWeights& weights) const {
+  std::vector<int64_t> offsets;
+  for (int64_t kh = 0; kh < shape_.kh; ++kh) {
+    const int64_t row = kh * vertical_.tap_step * row_bytes_;
+    const int64_t runs = weights.runs_span_kw ? 1 : shape_.kw;
+    for (int64_t kw = 0; kw < runs; ++kw) {
+      offsets.push_back(row + kw * horizontal_.tap_step * pixel_bytes_);
+    }
+  }
+  return offsets;
+}
+
+template <class Code, class Element>
+void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* out) const {
+  const bool quads = kind_ == Conv2dKernelKind::quads;
+  const int32_t zero =
+      static_cast<int32_t>(quads ? -unsigned_offset(params_.input_type) : params_.input_zero_point);
+  const Element padding = static_cast<Element>(params_.padding_value - zero);
+  const auto copy = [&](const Code* from, int64_t count, Element* to) {
+    if (repeat_ == 1) {
+      for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] - zero);
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      to = std::fill_n(to, repeat_, static_cast<Element>(from[i] - zero));
+    }
+  };
+  const int64_t rows = vertical_.extent(strip.oh_end - strip.oh_begin);
+  const int64_t columns = horizontal_.extent(strip.ow_end - strip.ow_begin);
+  const int64_t ih_first = strip.oh_begin * shape_.window.stride[0] - shape_.window.padding.top;
+  const int64_t iw_first = strip.ow_begin * shape_.window.stride[1] - shape_.window.padding.left;
+  const int64_t step = horizontal_.input_step;
+  // Strip columns [inside_begin, inside_end) lie in the image.
+  const int64_t inside_begin =
+      std::clamp<int64_t>(divide_up(std::max<int64_t>(0, -iw_first), step), 0, columns);
+  const int64_t inside_end = std::clamp<int64_t>(
+      divide_up(std::max<int64_t>(0, shape_.iw - iw_first), step), inside_begin, columns);
+  for (int64_t row = 0; row < rows; ++row, out += row_bytes_ / element_bytes_) {
+    const int64_t ih = ih_first + row * vertical_.input_step;
+    if (ih < 0 || ih >= shape_.ih) {
+      std::fill_n(out, columns * channels_, padding);
+      continue;
+    }
+    const Code* image_row = input.data<Code>() + (strip.n * shape_.ih + ih) * shape_.iw * shape_.ic;
+    std::fill_n(out, inside_begin * channels_, padding);
+    Element* to = out + inside_begin * channels_;
+    if (step == 1) {
+      copy(image_row + (iw_first + inside_begin) * shape_.ic,
+           (inside_end - inside_begin) * shape_.ic, to);
+    } else {
+      for (int64_t c = inside_begin; c < inside_end; ++c, to += channels_) {
+        copy(image_row + (iw_first + c * step) * shape_.ic, shape_.ic, to);
+      }
+    }
+    std::fill_n(out + inside_end * channels_, (columns - inside_end) * channels_, padding);
+  }
+}
+
+void PaddedInput::load(const Tensor& input, const Strip& strip, Scratch& memory,
+                       std::vector<PixelGroup>& groups) const {
+  uint8_t* bytes = memory.reserve<uint8_t>(memory_bytes());
+  detail::with_integer(input.dtype(), [&]<class Code>() {
+    if (kind_ != Conv2dKernelKind::quads) {
+      load_pixels<Code>(input, strip, reinterpret_cast<int16_t*>(bytes));
+    } else if constexpr (sizeof(Code) == 1) {
+      load_pixels<Code>(input, strip, bytes);
+    }
+  });
+  groups.clear();
+  for (int64_t oh = 0; oh < strip.oh_end - strip.oh_begin; ++oh) {
+    const uint8_t* row = bytes + oh * vertical_.output_step * row_bytes_;
+    const int64_t columns = strip.ow_end - strip.ow_begin;
+    for (int64_t ow = 0; ow < columns; ow += 4) {
+      groups.push_back({row + ow * pixel_stride(), nullptr, std::min<int64_t>(4, columns - ow)});
+    }
+  }
+}
+
+}  // namespace facsim::sim

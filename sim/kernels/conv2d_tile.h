@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "sim/ops/accumulator.h"
+
+namespace facsim::sim {
+
+/// Output channels that one tile kernel call computes, for every instruction set: packed weights
+/// are the same for all.
+inline constexpr int64_t kTileChannels = 32;
+
+/// Up to four output pixels side by side. A kernel may read the windows of all four, and writes
+/// only `count`.
+struct PixelGroup {
+  const uint8_t* x;  ///< first byte of the first pixel's window in the padded strip
+  int32_t* acc;      ///< accumulators of the first pixel
+  int64_t count;     ///< 1..4
+};
+
+/// One block of up to 32 output channels over the pixels of a strip:
+///   acc[pixel][channel] = init[channel] + sum over runs r and steps s of
+///       dot(x[pixel + run_offset[r] + s], weights[r][s][channel])
+/// where a step is what 4 bytes of weights hold; arithmetic is modulo 2^32. What a dot is, each
+/// kernel says.
+struct TileJob {
+  const PixelGroup* groups = nullptr;
+  int64_t group_count = 0;
+  int64_t pixel_stride = 0;             ///< bytes between the windows of neighbouring pixels
+  int64_t acc_stride = 0;               ///< int32s between the accumulators of neighbouring pixels
+  const int64_t* run_offset = nullptr;  ///< [runs] bytes from the start of a window
+  int64_t runs = 0;
+  int64_t steps = 0;                 ///< per run
+  const uint8_t* weights = nullptr;  ///< [runs][steps][32][4 bytes], 64-byte aligned
+  const int32_t* init = nullptr;     ///< [32]
+  int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
+
+  // Only conv2d_ordered_tile: limits and policy, and where to count elements that left the width.
+  Accumulator accumulator;
+  const int32_t* bias_last = nullptr;  ///< [32], added after the taps
+  int64_t* overflow_count = nullptr;   ///< null: not counted
+};
+
+/// Kernels return the Highway target they were compiled for, so that tests can prove what ran.
+using TileKernel = int64_t (*)(const TileJob&);
+
+/// dot = four unsigned by signed 8-bit products (vpdpbusd): x u8, weights s8 [4]. Null without
+/// AVX-512 VNNI in this build or CPU.
+TileKernel conv2d_quads_tile();
+
+/// dot = two 16-bit products: x s16, weights s16 [2]. `target` indexes Highway's dispatch table.
+TileKernel conv2d_pairs_tile(size_t dispatch_index);
+
+/// As pairs with one product per step, x s16 and weights s16 [w, 0]; x is read as a vector of
+/// channels (not broadcast): depthwise convolution.
+TileKernel conv2d_depthwise_tile(size_t dispatch_index);
+
+/// One product per step as above, x s16 broadcast, each addition brought into the accumulator's
+/// width at once, in the order of runs and steps. At most 31 bits, no policy `error`.
+TileKernel conv2d_ordered_tile(size_t dispatch_index);
+
+}  // namespace facsim::sim

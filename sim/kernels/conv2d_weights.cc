@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernels/conv2d_weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "sim/core/check.h"
+#include "sim/kernels/conv2d_tile.h"
+#include "sim/ops/op_support-internal.h"
+
+namespace facsim::sim {
+namespace {
+
+static_assert(Conv2dWeights::kBytesPerStep == 4 * kTileChannels);
+
+/// Products per step.
+int64_t elements_per_step(Conv2dKernelKind kind) {
+  switch (kind) {
+    case Conv2dKernelKind::quads:
+      return 4;
+    case Conv2dKernelKind::pairs:
+      return 2;
+    case Conv2dKernelKind::depthwise:
+    case Conv2dKernelKind::ordered:
+      return 1;
+  }
+  return 1;
+}
+
+std::vector<ChannelBlock> channel_blocks(const Conv2dParams& p, Conv2dKernelKind kind) {
+  const int64_t oc = p.weights.shape()[0];
+  const int64_t group_ic = p.weights.shape()[3];
+  std::vector<ChannelBlock> blocks;
+  const bool depthwise = kind == Conv2dKernelKind::depthwise;
+  const int64_t groups = depthwise ? 1 : p.groups;
+  const int64_t group_oc = oc / groups;
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t c = 0; c < group_oc; c += kTileChannels) {
+      blocks.push_back(
+          {g * group_oc + c, std::min(kTileChannels, group_oc - c), depthwise ? c : g * group_ic});
+    }
+  }
+  return blocks;
+}
+
+/// One channel's run: element e goes to step e / PerStep, byte place (e % PerStep) of `lane`.
+template <class Packed, int PerStep, class Code>
+void pack_run(const Code* codes, int64_t elements, int32_t zero_point, uint8_t* lane) {
+  const auto step = [&](int64_t first, int64_t count) {
+    Packed packed[PerStep] = {};
+    for (int64_t i = 0; i < count; ++i) {
+      packed[i] = static_cast<Packed>(codes[first + i] - zero_point);
+    }
+    std::memcpy(lane, packed, sizeof packed);
+    lane += Conv2dWeights::kBytesPerStep;
+  };
+  int64_t e = 0;
+  for (; e + PerStep <= elements; e += PerStep) step(e, PerStep);
+  if (e < elements) step(e, elements - e);
+}
+
+template <class Code>
+void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t elements, int32_t zero_point,
+                  uint8_t* lane) {
+  switch (kind) {
+    case Conv2dKernelKind::quads:
+      if constexpr (sizeof(Code) == 1) pack_run<int8_t, 4>(codes, elements, zero_point, lane);
+      return;
+    case Conv2dKernelKind::pairs:
+      pack_run<int16_t, 2>(codes, elements, zero_point, lane);
+      return;
+    case Conv2dKernelKind::depthwise:
+    case Conv2dKernelKind::ordered:
+      pack_run<int16_t, 1>(codes, elements, zero_point, lane);  // the high half stays zero
+      return;
+  }
+}
+
+/// The layer's sum in the kernel's operands. Quads: x + offset is what the kernel multiplies, so
+/// the sum of (x - zx) * w is the kernel's minus (zx + offset) * sum of w. The others read centred
+/// values.
+int32_t correction(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernelKind kind,
+                   int64_t channel) {
+  if (kind != Conv2dKernelKind::quads) return 0;
+  const int64_t zero = p.input_zero_point + unsigned_offset(p.input_type);
+  return static_cast<int32_t>(-zero * range.channel(channel).weight_sum);
+}
+
+}  // namespace
+
+std::string_view to_string(Conv2dKernelKind kind) {
+  switch (kind) {
+    case Conv2dKernelKind::quads:
+      return "quads";
+    case Conv2dKernelKind::pairs:
+      return "pairs";
+    case Conv2dKernelKind::depthwise:
+      return "depthwise";
+    case Conv2dKernelKind::ordered:
+      return "ordered";
+  }
+  return "";
+}
+
+Conv2dWeights pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range,
+                                  Conv2dKernelKind kind) {
+  const Shape& shape = p.weights.shape();  // OC, KH, KW, IC / groups
+  const int64_t taps = p.weights.numel() / shape[0];
+  Conv2dWeights packed;
+  packed.kind = kind;
+  packed.runs_span_kw = kind != Conv2dKernelKind::depthwise && p.groups == 1 &&
+                        (p.window.dilation[1] == 1 || shape[2] == 1);
+  packed.runs = packed.runs_span_kw ? shape[1] : shape[1] * shape[2];
+  packed.run_elements = taps / packed.runs;
+  const int64_t per_step = elements_per_step(kind);
+  packed.steps = (packed.run_elements + per_step - 1) / per_step;
+  packed.blocks = channel_blocks(p, kind);
+  const int64_t block_bytes = packed.runs * packed.steps * Conv2dWeights::kBytesPerStep;
+  const int64_t blocks = static_cast<int64_t>(packed.blocks.size());
+  uint8_t* bytes = packed.memory.reserve<uint8_t>(blocks * block_bytes);  // zero-filled
+  packed.bytes = bytes;
+  packed.init.resize(static_cast<size_t>(blocks * kTileChannels));
+  packed.bias_last.resize(packed.init.size());
+  const bool bias_last =
+      kind == Conv2dKernelKind::ordered && p.accumulator.init == Accumulator::Init::zero;
+  detail::with_integer(p.weights.dtype(), [&]<class Code>() {
+    const Code* codes = p.weights.data<Code>();
+    for (int64_t b = 0; b < blocks; ++b) {
+      const ChannelBlock& block = packed.blocks[static_cast<size_t>(b)];
+      for (int64_t lane = 0; lane < block.channels; ++lane) {
+        const int64_t oc = block.first + lane;
+        const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc);
+        const size_t slot = static_cast<size_t>(b * kTileChannels + lane);
+        const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
+        (bias_last ? packed.bias_last : packed.init)[slot] = static_cast<int32_t>(
+            static_cast<uint32_t>(bias) + static_cast<uint32_t>(correction(p, range, kind, oc)));
+        for (int64_t r = 0; r < packed.runs; ++r) {
+          pack_channel(
+              kind, codes + oc * taps + r * packed.run_elements, packed.run_elements,
+              static_cast<int32_t>(p.weight_zero_point[zero]),
+              bytes + b * block_bytes + r * packed.steps * Conv2dWeights::kBytesPerStep + 4 * lane);
+        }
+      }
+    }
+  });
+  return packed;
+}
+
+}  // namespace facsim::sim

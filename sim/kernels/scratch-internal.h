@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+
+namespace facsim::sim {
+
+/// 64-byte aligned working memory that grows and is kept: glibc hands big blocks back to the kernel
+/// on every free, which costs a page fault per page and run. Zero-filled when it grows, so reading
+/// past what was written (whole vectors at a tail) reads defined bytes.
+class Scratch {
+ public:
+  template <class T>
+  T* reserve(int64_t count) {
+    const size_t bytes = static_cast<size_t>(count) * sizeof(T) + 64;
+    if (bytes > bytes_) {
+      data_.reset();
+      data_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
+      std::memset(data_.get(), 0, bytes);
+      bytes_ = bytes;
+    }
+    return reinterpret_cast<T*>(data_.get());
+  }
+
+ private:
+  struct Delete {
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<std::byte, Delete> data_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace facsim::sim
