@@ -75,6 +75,22 @@ constexpr int128 widen(int64_t v) { return v; }
 constexpr int32_t narrow(int64_t v) { return static_cast<int32_t>(v); }
 constexpr int64_t narrow(int128 v) { return static_cast<int64_t>(v); }
 
+/// The low half of floor(v / 2^Shift), Shift 0..width/2.
+template <int Shift>
+constexpr int32_t narrow_right(int64_t v) {
+  return narrow(v >> Shift);
+}
+template <int Shift>
+constexpr int64_t narrow_right(int128 v) {
+  return narrow(v >> Shift);
+}
+
+/// -1 if v < 0, else 0.
+template <PlainInteger I>
+constexpr I sign_mask(I v) {
+  return v >> (8 * sizeof(I) - 1);
+}
+
 /// 2^n - 1; n 0..width-1. (Not 1 << n minus 1: that overflows at width-1.)
 template <class I>
 constexpr I low_mask(I n) {

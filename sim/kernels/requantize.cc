@@ -2,32 +2,19 @@
 #include "sim/kernels/requantize.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/core/float_mode.h"
 #include "sim/kernels/dispatch-internal.h"
+#include "sim/kernels/requantize_fused-internal.h"
 #include "sim/kernels/requantize_plan-internal.h"
 #include "sim/requantize/range.h"
 
 namespace facsim::sim {
 namespace {
-
-/// How often per-channel operands are repeated: short rows then make blocks of useful length.
-int64_t repetitions(int64_t channels) {
-  return channels >= kRequantizeBlock ? 1 : kRequantizeBlock / channels;
-}
-
-template <class T>
-ExpandedOperand<T> expand(const PerChannel<T>& operand, int64_t channels) {
-  ExpandedOperand<T> expanded;
-  if (operand.values().empty()) return expanded;
-  const int64_t elements = channels * repetitions(channels);
-  for (int64_t i = 0; i < elements; ++i) expanded.push_back(operand[i % channels]);
-  expanded.resize(expanded.size() + 64);  // kernels load whole vectors
-  return expanded;
-}
 
 bool fits_int64(const ValueRange& v) {
   return v.is_real || (v.bounded && v.min >= INT64_MIN && v.max <= INT64_MAX);
@@ -52,8 +39,10 @@ std::optional<BlockProgram> block_program(const Requantizer& requantizer,
       continue;
     }
     program.steps.push_back({step.kind, step.rounding, step.overflow, step.type,
-                             expand(step.a, channels), expand(step.b, channels),
-                             expand(step.real_a, channels), expand(step.real_b, channels)});
+                             expand<int64_t>(step.a, channels, std::identity()),
+                             expand<int64_t>(step.b, channels, std::identity()),
+                             expand<float>(step.real_a, channels, std::identity()),
+                             expand<float>(step.real_b, channels, std::identity())});
   }
   return program;
 }
@@ -133,24 +122,18 @@ void for_each_job(RequantizeJob<Acc> job, int64_t operand_channels, size_t out_s
   }
 }
 
-auto block_kernel(const RequantizeJob<int32_t>&, size_t index) { return requantize_block32(index); }
-auto block_kernel(const RequantizeJob<int64_t>&, size_t index) { return requantize_block64(index); }
-
-// Not inlined, so that no float operation leaves the FloatMode scope of the caller.
-template <class Acc>
-__attribute__((noinline)) void run_block(const BlockProgram& program, int64_t channels,
-                                         const RequantizeJob<Acc>& job, size_t index,
-                                         Events* events) {
-  const auto kernel = block_kernel(job, index);
-  for_each_job(job, channels, size_of(program.output),
-               [&](const RequantizeJob<Acc>& part) { kernel(program, part, events); });
+BlockKernel32 block_kernel(const RequantizeJob<int32_t>& /*job*/, size_t dispatch_index) {
+  return requantize_block32(dispatch_index);
+}
+BlockKernel64 block_kernel(const RequantizeJob<int64_t>& /*job*/, size_t dispatch_index) {
+  return requantize_block64(dispatch_index);
 }
 
 }  // namespace
 
 struct RequantizeKernel::Impl {
   Requantizer requantizer;
-  int64_t acc_min, acc_max;
+  std::optional<FusedProgram> fused;  ///< for int32 accumulators
   std::optional<BlockProgram> block;
 
   template <class Acc>
@@ -161,9 +144,27 @@ struct RequantizeKernel::Impl {
     isa = resolve_isa(isa);
     if (isa == Isa::scalar || !block) return run_norm(requantizer, job);
     const FloatMode mode;
+    return run_fast(job, highway_dispatch_index(isa), count_events);
+  }
+
+  // Not inlined, so that no float operation leaves the FloatMode scope of the caller.
+  template <class Acc>
+  __attribute__((noinline)) Events run_fast(const RequantizeJob<Acc>& job, size_t dispatch_index,
+                                            bool count_events) const {
+    const size_t out_size = size_of(requantizer.output_type().storage());
+    if constexpr (std::is_same_v<Acc, int32_t>) {
+      if (fused && !count_events) {
+        const FusedKernel kernel = requantize_fused(fused->form, dispatch_index);
+        for_each_job(job, requantizer.channels(), out_size,
+                     [&](const RequantizeJob<Acc>& part) { kernel(*fused, part); });
+        return {};
+      }
+    }
     Events events;
-    run_block(*block, requantizer.channels(), job, highway_dispatch_index(isa),
-              count_events ? &events : nullptr);
+    const auto kernel = block_kernel(job, dispatch_index);
+    for_each_job(job, requantizer.channels(), out_size, [&](const RequantizeJob<Acc>& part) {
+      kernel(*block, part, count_events ? &events : nullptr);
+    });
     return events;
   }
 };
@@ -177,9 +178,9 @@ RequantizeKernel::RequantizeKernel(const Requantizer& requantizer, int64_t acc_m
   FACSIM_CHECK(acc_min <= acc_max);
   const std::vector<ValueRange> ranges = infer_ranges(
       requantizer.bound_steps(), requantizer.channels(), ValueRange::integers(acc_min, acc_max));
-  auto impl = std::make_shared<Impl>(Impl{requantizer, acc_min, acc_max, std::nullopt});
-  impl->block = block_program(requantizer, ranges);
-  impl_ = std::move(impl);
+  impl_ = std::make_shared<const Impl>(Impl{requantizer,
+                                            match_fused(requantizer, acc_min, acc_max, ranges),
+                                            block_program(requantizer, ranges)});
 }
 
 Events RequantizeKernel::run(const int32_t* acc, int64_t acc_stride, int64_t rows,
@@ -200,7 +201,8 @@ Events RequantizeKernel::run(const int64_t* acc, int64_t acc_stride, int64_t row
 
 std::string_view RequantizeKernel::form() const {
   if (impl_ == nullptr) return "none";
-  return impl_->block ? "block" : "norm";
+  if (!impl_->block) return "norm";
+  return impl_->fused ? to_string(impl_->fused->form) : "block";
 }
 
 }  // namespace facsim::sim

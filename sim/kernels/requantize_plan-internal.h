@@ -10,14 +10,31 @@
 
 namespace facsim::sim {
 
-/// Values of one operand per element of a block: per-channel arguments repeated so that several
-/// short rows make one block, per-tensor ones copied throughout. 64 elements may be read behind the
-/// last.
+/// Elements a per-tensor operand is expanded to, and how far short per-channel ones are repeated.
+inline constexpr int64_t kRequantizeBlock = 256;
+/// Readable elements behind an expanded operand: kernels load whole vectors.
+inline constexpr int64_t kOperandPadding = 64;
+
+/// How often the operands of so many channels are repeated, so that short rows make blocks of
+/// useful length.
+constexpr int64_t repetitions(int64_t channels) {
+  return channels >= kRequantizeBlock ? 1 : kRequantizeBlock / channels;
+}
+
+/// Values of one operand per element of a block. Empty where the program has no such operand.
 template <class T>
 using ExpandedOperand = std::vector<T>;
 
-/// Elements a per-tensor operand is expanded to, and how far short per-channel ones are repeated.
-inline constexpr int64_t kRequantizeBlock = 256;
+template <class To, class T, class Convert>
+ExpandedOperand<To> expand(const PerChannel<T>& operand, int64_t channels, Convert&& convert) {
+  if (operand.values().empty()) return {};
+  const int64_t elements = channels * repetitions(channels);
+  ExpandedOperand<To> expanded(static_cast<size_t>(elements + kOperandPadding));
+  for (int64_t i = 0; i < elements; ++i) {
+    expanded[static_cast<size_t>(i)] = convert(operand[i % channels]);
+  }
+  return expanded;
+}
 
 /// Rows of accumulators whose operands start at element `operand` of the expanded operands.
 template <class Acc>
