@@ -148,7 +148,7 @@ Field overflow_word(std::string key, std::string description) {
 
 std::vector<Word> type_words() {
   std::vector<Word> words;
-  for (const int bits : {2, 3, 4, 5, 6, 7, 8, 16}) {
+  for (const int bits : {2, 3, 4, 5, 6, 7, 8, 16, 32}) {
     words.push_back({"int" + std::to_string(bits), "two's complement"});
     words.push_back({"uint" + std::to_string(bits), "unsigned"});
   }
