@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/graph/int_graph.h"
+#include "backends/io/npy.h"
+#include "backends/profile/profile.h"
+
+namespace facsim::cli {
+
+/// How much of a layer's accumulator is used, in bits of a signed integer that holds the values.
+struct LayerOccupancy {
+  std::string name;
+  std::string op;
+  int available = 0;      ///< the profile's accumulator
+  int worst_case = 0;     ///< any input could need, by the actual weights
+  int observed = 0;       ///< the largest of the images looked at
+  int64_t overflows = 0;  ///< accumulators of those images that left the width
+  /// share[b]: part of the accumulators that need exactly b bits, b in [0, 64].
+  std::vector<double> share;
+};
+
+/// Accumulators of each convolution and linear layer for the first `images` images of `activations`
+/// (codes by tensor name).
+std::vector<LayerOccupancy> accumulator_occupancy(const backends::IntGraph& graph,
+                                                  const backends::Profile& profile,
+                                                  const backends::NamedTensors& activations,
+                                                  int64_t images);
+
+}  // namespace facsim::cli
