@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/graph/int_graph.h"
+#include "backends/profile/profile.h"
+#include "fused/random.h"
 #include "fused/value.h"
 #include "sim/core/parallel.h"
 #include "sim/kernels/isa.h"
@@ -25,7 +26,11 @@ struct Context {
   bool observe = false;  ///< observers take part (calibration, and training until they are frozen)
   ForwardMode mode = ForwardMode::simulate;
   BatchNormMode batch_norm = BatchNormMode::batch;
+  /// Rules for modules that own none (pools on codes). Set by the network, node by node.
+  const backends::Profile* profile = nullptr;
 };
+
+class IntGraphBuilder;
 
 /// A learned tensor with its gradient (same shape; filled by backward, not accumulated).
 struct Parameter {
@@ -53,6 +58,11 @@ class Module {
   virtual std::vector<Parameter*> parameters() { return {}; }
   /// Everything besides parameters that a checkpoint must hold.
   virtual std::vector<Buffer*> buffers() { return {}; }
+  /// PyTorch's default initialisation.
+  virtual void reset_parameters(Random& /*random*/) {}
+  /// Adds the module's integer nodes to a deployed graph and returns its output tensor's number.
+  /// Error unsupported for a module without integer form (float modules that compute).
+  virtual int emit(IntGraphBuilder& builder, std::span<const int> inputs) const;
 };
 
 }  // namespace facsim::fused

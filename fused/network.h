@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,28 +26,46 @@ class Network {
   Network& operator=(Network&&) noexcept;
   ~Network();
 
-  /// Replaces each match of a pattern by its nni module (longest match first). Parameters move along.
+  /// Replaces each match of a pattern by its nni module (longest match first). Parameters move
+  /// along.
   void fuse(const PatternRegistry& patterns);
   /// nn/nni -> nnqat/nniqat by from_float, quantizers by the profile; adds the input quantizer.
   void prepare_qat(const backends::Profile& profile, const PatternRegistry& patterns);
+  /// With the profiles that single layers name (FloatNode::profile), by name. Error unsupported for
+  /// a layer whose profile is not among them.
+  void prepare_qat(const backends::Profile& profile, const PatternRegistry& patterns,
+                   const std::map<std::string, backends::Profile>& layer_profiles);
   bool quantized() const;
+  /// Profiles that layers name and prepare_qat needs.
+  std::vector<std::string> layer_profiles() const;
 
   /// Input float32 NHWC [N, H, W, C] (preprocessed); output the last node's Value.
   Value forward(const Tensor& input, const Context& context);
   void backward(const Tensor& dy, const Context& context);
+  /// Values of the last forward's float input that were off the input quantizer's grid (rounded).
+  int64_t off_grid_inputs() const;
   /// Every node's Value of the last forward, by node name, in order.
   std::vector<std::pair<std::string, Value>> values() const;
 
+  /// type_name() of every node's module, in order.
+  std::vector<std::string> module_types() const;
   std::vector<Parameter*> parameters();
   /// Parameters and buffers by "node.name", for checkpoints.
   backends::NamedTensors state();
-  void load_state(const backends::NamedTensors& state);  ///< Error names what is missing or misshapen
+  void load_state(
+      const backends::NamedTensors& state);  ///< Error names what is missing or misshapen
 
   /// The deployed integer network. In eval, forward in `simulate` equals it bit for bit.
+  ///
+  /// The graph's input is the tensor "input" of codes with the input quantizer's parameters:
+  /// whoever runs it quantizes preprocessed images by them. Its layout is NHWC, its tensors have
+  /// the nodes' names.
   backends::IntGraph convert() const;
 
- private:
   struct Impl;
+
+ private:
+  explicit Network(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -8,6 +8,11 @@
 
 namespace facsim::fused {
 
+/// [N, C, H, W] <-> [N, H, W, C], and weights OIHW <-> OHWI. Tensors of another rank come back as
+/// they are.
+Tensor nhwc_from_nchw(const Tensor& nchw);
+Tensor nchw_from_nhwc(const Tensor& nhwc);
+
 /// What flows between modules: plain float (nn, nni), or integer codes with their quantization
 /// parameters (nnqat, nniqat), whose dequantized float is made on demand. NHWC or [N, C] inside.
 class Value {

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "backends/graph/int_graph.h"
+#include "sim/core/parallel.h"
+#include "sim/core/tensor.h"
+#include "sim/ops/conv2d.h"
+
+namespace facsim::fused {
+
+/// What the mathematics of fused modules needs to know about a linear operator z = op(x, w): its
+/// shapes, its three float32 passes, and its integer form. Convolution (depthwise by groups) and
+/// matrix product are the implementations; batch norm, activations and quantization are written
+/// once above them.
+class LinearOp {
+ public:
+  virtual ~LinearOp() = default;
+
+  virtual int64_t in_channels() const = 0;
+  virtual int64_t out_channels() const = 0;
+  virtual Shape weight_shape() const = 0;  ///< output channel first
+  int64_t fan_in() const;                  ///< products per output
+  /// Error shape_mismatch if the input does not fit. The last axis is the output channel.
+  virtual Shape output_shape(const Shape& input) const = 0;
+
+  virtual Tensor forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const = 0;
+  virtual Tensor input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
+                                sim::ThreadPool* pool) const = 0;
+  /// Overwrites dw [weight_shape].
+  virtual void weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
+                               sim::ThreadPool* pool) const = 0;
+
+  /// The profile's word for its rules: conv2d, depthwise_conv2d or linear.
+  virtual std::string_view rules_word() const = 0;
+  /// Its node in a deployed graph, without tensors. Error unsupported where there is none.
+  virtual backends::IntNode integer_node() const = 0;
+  /// The convolution whose accumulators it has: window and groups; the matrix product is a 1x1 one
+  /// over [N, 1, 1, I].
+  virtual sim::Window2d window() const = 0;
+  virtual int64_t groups() const = 0;
+};
+
+}  // namespace facsim::fused

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fused/matmul_op.h"
+
+#include "fused/kernels/conv2d_f32.h"
+#include "sim/core/error.h"
+
+namespace facsim::fused {
+
+MatmulOp::MatmulOp(int64_t in_features, int64_t out_features)
+    : in_(in_features), out_(out_features) {
+  if (in_ < 1 || out_ < 1 || in_ > (int64_t{1} << 28) || out_ > (int64_t{1} << 28)) {
+    throw Error({ErrorCode::bad_value, "Linear",
+                 std::to_string(in_) + " in_features, " + std::to_string(out_) + " out_features",
+                 "1..2^28", ""});
+  }
+}
+
+Shape MatmulOp::output_shape(const Shape& input) const {
+  if (input.rank() >= 2 && input[input.rank() - 1] == in_) {
+    Shape out = input;
+    out[input.rank() - 1] = out_;
+    return out;
+  }
+  if (input.rank() >= 2 && input[0] > 0 && input.numel() / input[0] == in_) return {input[0], out_};
+  throw Error({ErrorCode::shape_mismatch, "Linear input", to_string(input),
+               std::to_string(in_) + " features", ""});
+}
+
+Tensor MatmulOp::forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const {
+  Tensor z = Tensor::uninitialized(DType::float32, output_shape(x.shape()));
+  kernels::linear_forward(x.numel() / in_, in_, out_, x.data<float>(), w.data<float>(),
+                          z.data<float>(), pool);
+  return z;
+}
+
+Tensor MatmulOp::input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
+                                sim::ThreadPool* pool) const {
+  Tensor dx = Tensor::uninitialized(DType::float32, x);
+  kernels::linear_input_gradient(dz.numel() / out_, in_, out_, dz.data<float>(), w.data<float>(),
+                                 dx.data<float>(), pool);
+  return dx;
+}
+
+void MatmulOp::weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
+                               sim::ThreadPool* pool) const {
+  kernels::linear_weight_gradient(dz.numel() / out_, in_, out_, x.data<float>(), dz.data<float>(),
+                                  dw.data<float>(), pool);
+}
+
+backends::IntNode MatmulOp::integer_node() const {
+  backends::IntNode node;
+  node.op = "linear";
+  return node;
+}
+
+}  // namespace facsim::fused

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fused/nni/conv_relu2d.h"
+#include "fused/nn/relu.h"
+#include "fused/nn/relu6.h"
+#include "fused/patterns/pattern.h"
+
+namespace facsim::fused {
+
+FusionPattern conv_relu2d_pattern() {
+  FusionPattern pattern = make_pattern<nn::ReLUForm, nn::ReLU6Form>(
+      "ConvReLU2d", {{Role::linear, "Conv2d", {}}, {Role::activation, "ReLU", {}}});
+  pattern.to_float = [](LinearParts parts) {
+    return std::make_unique<nni::ConvReLU2d>(std::move(parts));
+  };
+  return pattern;
+}
+
+}  // namespace facsim::fused

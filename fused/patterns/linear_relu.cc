@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fused/nni/linear_relu.h"
+#include "fused/nn/relu.h"
+#include "fused/nn/relu6.h"
+#include "fused/patterns/pattern.h"
+
+namespace facsim::fused {
+
+FusionPattern linear_relu_pattern() {
+  FusionPattern pattern = make_pattern<nn::ReLUForm, nn::ReLU6Form>(
+      "LinearReLU", {{Role::linear, "Linear", {}}, {Role::activation, "ReLU", {}}});
+  pattern.to_float = [](LinearParts parts) {
+    return std::make_unique<nni::LinearReLU>(std::move(parts));
+  };
+  return pattern;
+}
+
+}  // namespace facsim::fused

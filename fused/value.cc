@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fused/value.h"
+
+#include <cstring>
+
+namespace facsim::fused {
+
+namespace {
+
+/// Moves axis 1 of [N, C, H, W] to the end (`forward`) or the last axis of [N, H, W, C] to axis 1.
+template <class T>
+void permute(const T* from, T* to, int64_t n, int64_t c, int64_t pixels, bool to_nhwc) {
+  for (int64_t image = 0; image < n; ++image) {
+    for (int64_t channel = 0; channel < c; ++channel) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        const int64_t nchw = (image * c + channel) * pixels + p;
+        const int64_t nhwc = (image * pixels + p) * c + channel;
+        if (to_nhwc) {
+          to[nhwc] = from[nchw];
+        } else {
+          to[nchw] = from[nhwc];
+        }
+      }
+    }
+  }
+}
+
+Tensor permuted(const Tensor& x, bool to_nhwc) {
+  const Shape& s = x.shape();
+  if (s.rank() != 4) return x;
+  const int64_t n = s[0];
+  const int64_t c = to_nhwc ? s[1] : s[3];
+  const int64_t h = to_nhwc ? s[2] : s[1];
+  const int64_t w = to_nhwc ? s[3] : s[2];
+  Tensor y = Tensor::uninitialized(x.dtype(), to_nhwc ? Shape{n, h, w, c} : Shape{n, c, h, w});
+  switch (size_of(x.dtype())) {
+    case 1:
+      permute(static_cast<const uint8_t*>(x.raw()), static_cast<uint8_t*>(y.raw()), n, c, h * w,
+              to_nhwc);
+      break;
+    case 2:
+      permute(static_cast<const uint16_t*>(x.raw()), static_cast<uint16_t*>(y.raw()), n, c, h * w,
+              to_nhwc);
+      break;
+    case 4:
+      permute(static_cast<const uint32_t*>(x.raw()), static_cast<uint32_t*>(y.raw()), n, c, h * w,
+              to_nhwc);
+      break;
+    default:
+      permute(static_cast<const uint64_t*>(x.raw()), static_cast<uint64_t*>(y.raw()), n, c, h * w,
+              to_nhwc);
+  }
+  return y;
+}
+
+}  // namespace
+
+Tensor nhwc_from_nchw(const Tensor& nchw) { return permuted(nchw, true); }
+Tensor nchw_from_nhwc(const Tensor& nhwc) { return permuted(nhwc, false); }
+
+Value Value::from_nchw(const Tensor& nchw) { return Value(nhwc_from_nchw(nchw)); }
+Tensor Value::to_nchw() const { return nchw_from_nhwc(real()); }
+
+const Tensor& Value::real() const {
+  if (real_.empty() && quantized()) real_ = quant::dequantize(codes_, *qparams_);
+  return real_;
+}
+
+}  // namespace facsim::fused
