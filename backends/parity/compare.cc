@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/parity/compare.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "sim/core/check.h"
+#include "sim/core/error.h"
+#include "sim/core/wide.h"
+
+namespace facsim::backends {
+
+namespace {
+
+constexpr int64_t kLimit = TensorComparison::kHistogramLimit;
+constexpr int64_t kBlock = int64_t{1} << 14;
+
+/// float32 values in order, one step per representable value; -0 and +0 are one, NaNs are one.
+int64_t ordered(float value) {
+  if (std::isnan(value)) return int64_t{1} << 33;
+  const auto bits = std::bit_cast<int32_t>(value);
+  return bits >= 0 ? bits : -static_cast<int64_t>(bits & INT32_MAX);
+}
+template <class T>
+int64_t ordered(T value) {
+  return static_cast<int64_t>(value);
+}
+
+int64_t difference(int64_t got, int64_t expected) {
+  const sim::int128 exact = static_cast<sim::int128>(got) - expected;
+  return static_cast<int64_t>(std::clamp<sim::int128>(exact, INT64_MIN, INT64_MAX));
+}
+
+std::vector<int64_t> unflatten(int64_t flat_index, const Shape& shape) {
+  std::vector<int64_t> index(static_cast<size_t>(shape.rank()));
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    index[static_cast<size_t>(axis)] = flat_index % shape[axis];
+    flat_index /= shape[axis];
+  }
+  return index;
+}
+
+template <class F>
+void with_type(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::int8:
+      return f.template operator()<int8_t>();
+    case DType::uint8:
+      return f.template operator()<uint8_t>();
+    case DType::int16:
+      return f.template operator()<int16_t>();
+    case DType::uint16:
+      return f.template operator()<uint16_t>();
+    case DType::int32:
+      return f.template operator()<int32_t>();
+    case DType::int64:
+      return f.template operator()<int64_t>();
+    case DType::float32:
+      return f.template operator()<float>();
+  }
+}
+
+/// Scores of one image: [N, C] or [N, 1, 1, C].
+bool holds_classes(const Shape& shape) {
+  if (shape.rank() < 2 || shape[shape.rank() - 1] < 2) return false;
+  for (int axis = 1; axis + 1 < shape.rank(); ++axis) {
+    if (shape[axis] != 1) return false;
+  }
+  return true;
+}
+
+const Tensor* find(const NamedTensors& tensors, const std::string& name) {
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const auto& entry) { return entry.first == name; });
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+std::string describe(const Tensor& tensor) {
+  return fmt::format("{} {}", to_string(tensor.dtype()), to_string(tensor.shape()));
+}
+
+}  // namespace
+
+std::string to_string(const StructuralDifference& d) {
+  switch (d.kind) {
+    case StructuralDifference::Kind::missing_in_got:
+      return fmt::format("{}: missing; expected {}", d.name, d.expected);
+    case StructuralDifference::Kind::missing_in_expected:
+      return fmt::format("{}: {}, not in the expected tensors", d.name, d.got);
+    case StructuralDifference::Kind::shape:
+      return fmt::format("{}: shape {}; expected {}", d.name, d.got, d.expected);
+    case StructuralDifference::Kind::dtype:
+      return fmt::format("{}: dtype {}; expected {}", d.name, d.got, d.expected);
+  }
+  return d.name;
+}
+
+int64_t ComparisonReport::compared() const {
+  int64_t sum = 0;
+  for (const TensorComparison& t : tensors) sum += t.compared;
+  return sum;
+}
+
+int64_t ComparisonReport::mismatches() const {
+  int64_t sum = 0;
+  for (const TensorComparison& t : tensors) sum += t.mismatches;
+  return sum;
+}
+
+uint64_t ComparisonReport::max_difference() const {
+  uint64_t largest = 0;
+  for (const TensorComparison& t : tensors) largest = std::max(largest, t.max_difference);
+  return largest;
+}
+
+bool ComparisonReport::equal() const {
+  return compared() > 0 && mismatches() == 0 && structure.empty();
+}
+
+Tolerance tolerance_from_string(std::string_view text) {
+  const auto refuse = [&]() -> Tolerance {
+    throw Error({ErrorCode::bad_value, "tolerance", "\"" + std::string(text) + "\"",
+                 "any, lsb:N, rate:P (0..1), argmax or never", ""});
+  };
+  if (text == "any") return {Tolerance::Kind::any, 0, 0};
+  if (text == "argmax") return {Tolerance::Kind::argmax, 0, 0};
+  if (text == "never") return {Tolerance::Kind::never, 0, 0};
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return refuse();
+  const std::string value(text.substr(colon + 1));
+  try {
+    size_t used = 0;
+    if (text.substr(0, colon) == "lsb" && value.find('-') == std::string::npos) {
+      const Tolerance tolerance{Tolerance::Kind::lsb, std::stoull(value, &used), 0};
+      return used == value.size() ? tolerance : refuse();
+    }
+    if (text.substr(0, colon) == "rate") {
+      const Tolerance tolerance{Tolerance::Kind::rate, 0, std::stod(value, &used)};
+      const bool in_range = tolerance.rate >= 0 && tolerance.rate <= 1;
+      return used == value.size() && in_range ? tolerance : refuse();
+    }
+  } catch (const std::logic_error&) {
+    return refuse();
+  }
+  return refuse();
+}
+
+bool accepts(const Tolerance& tolerance, const ComparisonReport& report) {
+  if (tolerance.kind == Tolerance::Kind::never) return true;
+  if (report.compared() == 0 || !report.structure.empty()) return false;
+  const auto all = [&](auto predicate) {
+    return std::all_of(report.tensors.begin(), report.tensors.end(), predicate);
+  };
+  switch (tolerance.kind) {
+    case Tolerance::Kind::lsb:
+      return all([&](const TensorComparison& t) { return t.max_difference <= tolerance.lsb; });
+    case Tolerance::Kind::rate:
+      return all([&](const TensorComparison& t) { return t.rate() <= tolerance.rate; });
+    case Tolerance::Kind::argmax:
+      return !all([](const TensorComparison& t) { return t.argmax.images == 0; }) &&
+             all([](const TensorComparison& t) { return t.argmax.flips == 0; });
+    case Tolerance::Kind::any:
+    case Tolerance::Kind::never:
+      break;
+  }
+  return report.mismatches() == 0;
+}
+
+TensorComparator::TensorComparator(std::string name, DType dtype, Shape shape, int first_mismatches)
+    : first_mismatches_(static_cast<size_t>(std::max(0, first_mismatches))),
+      small_(static_cast<size_t>(2 * kLimit + 1)) {
+  result_.name = std::move(name);
+  result_.dtype = dtype;
+  result_.shape = std::move(shape);
+}
+
+template <class T>
+void TensorComparator::add_mismatches(const T* got, const T* expected, int64_t count,
+                                      int64_t first_index) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t a = ordered(got[i]), b = ordered(expected[i]);
+    const int64_t d = difference(a, b);
+    if (d >= -kLimit && d <= kLimit) {
+      ++small_[static_cast<size_t>(d + kLimit)];
+    } else {
+      ++result_.histogram[d > 0 ? kLimit + 1 : -kLimit - 1];
+    }
+    if (d == 0) continue;
+    ++result_.mismatches;
+    const uint64_t magnitude =
+        d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
+    result_.max_difference = std::max(result_.max_difference, magnitude);
+    if (result_.first.size() < first_mismatches_) {
+      result_.first.push_back({unflatten(first_index + i, result_.shape), first_index + i,
+                               fmt::format("{}", +got[i]), fmt::format("{}", +expected[i]), d});
+    }
+  }
+}
+
+template <class T>
+void TensorComparator::add_elements(const T* got, const T* expected, int64_t count) {
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t n = std::min(kBlock, count - begin);
+    const auto bytes = static_cast<size_t>(n) * sizeof(T);
+    if (std::memcmp(got + begin, expected + begin, bytes) == 0) {
+      small_[static_cast<size_t>(kLimit)] += n;
+    } else {
+      add_mismatches(got + begin, expected + begin, n, result_.compared + begin);
+    }
+  }
+}
+
+void TensorComparator::add_argmax(const Tensor& got, const Tensor& expected) {
+  with_type(got.dtype(), [&]<class T>() {
+    const int64_t classes = got.shape()[got.shape().rank() - 1];
+    const T* a = got.data<T>();
+    const T* b = expected.data<T>();
+    for (int64_t n = 0; n < got.shape()[0]; ++n, a += classes, b += classes) {
+      ++result_.argmax.images;
+      const bool same =
+          std::max_element(a, a + classes) - a == std::max_element(b, b + classes) - b;
+      result_.argmax.flips += same ? 0 : 1;
+    }
+  });
+}
+
+void TensorComparator::add(const Tensor& got, const Tensor& expected) {
+  FACSIM_CHECK(got.dtype() == result_.dtype && expected.dtype() == result_.dtype);
+  FACSIM_CHECK(got.shape() == expected.shape());
+  FACSIM_CHECK(got.shape().rank() == result_.shape.rank());
+  with_type(result_.dtype,
+            [&]<class T>() { add_elements(got.data<T>(), expected.data<T>(), got.numel()); });
+  if (holds_classes(result_.shape)) add_argmax(got, expected);
+  result_.compared += got.numel();
+  for (int64_t d = -kLimit; d <= kLimit; ++d) {
+    const int64_t elements = small_[static_cast<size_t>(d + kLimit)];
+    if (elements > 0) result_.histogram[d] = elements;
+  }
+}
+
+std::optional<StructuralDifference> compare_structure(const std::string& name, DType got_dtype,
+                                                      const Shape& got_shape, DType expected_dtype,
+                                                      const Shape& expected_shape) {
+  using Kind = StructuralDifference::Kind;
+  if (got_shape != expected_shape) {
+    return StructuralDifference{name, Kind::shape, to_string(got_shape), to_string(expected_shape)};
+  }
+  if (got_dtype != expected_dtype) {
+    return StructuralDifference{name, Kind::dtype, std::string(to_string(got_dtype)),
+                                std::string(to_string(expected_dtype))};
+  }
+  return std::nullopt;
+}
+
+ComparisonReport compare(const NamedTensors& got, const NamedTensors& expected,
+                         int first_mismatches) {
+  using Kind = StructuralDifference::Kind;
+  ComparisonReport report;
+  for (const auto& [name, tensor] : got) {
+    const Tensor* other = find(expected, name);
+    if (other == nullptr) {
+      report.structure.push_back({name, Kind::missing_in_expected, describe(tensor), ""});
+    } else if (auto difference = compare_structure(name, tensor.dtype(), tensor.shape(),
+                                                   other->dtype(), other->shape())) {
+      report.structure.push_back(std::move(*difference));
+    } else {
+      TensorComparator comparator(name, tensor.dtype(), tensor.shape(), first_mismatches);
+      comparator.add(tensor, *other);
+      report.tensors.push_back(comparator.result());
+    }
+  }
+  for (const auto& [name, tensor] : expected) {
+    if (find(got, name) == nullptr) {
+      report.structure.push_back({name, Kind::missing_in_got, "", describe(tensor)});
+    }
+  }
+  return report;
+}
+
+}  // namespace facsim::backends

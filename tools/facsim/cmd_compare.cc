@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backends/parity/compare.h"
+#include "sim/core/error.h"
+#include "tools/facsim/command.h"
+#include "tools/facsim/compare_network.h"
+#include "tools/facsim/interrupt.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+using backends::ComparisonReport;
+using backends::TensorComparison;
+using Json = nlohmann::ordered_json;
+
+/// Arrays of a file, read one at a time: two big archives need not be in memory as a whole.
+class ArrayFile {
+ public:
+  explicit ArrayFile(const std::filesystem::path& file) : file_(file) {
+    if (file.extension() == ".npz") {
+      npz_.emplace(file);
+      names_ = npz_->names();
+    } else {
+      names_ = {file.stem().string()};
+    }
+  }
+  bool is_single() const { return !npz_; }
+  const std::vector<std::string>& names() const { return names_; }
+  Tensor read(const std::string& name) const {
+    return npz_ ? npz_->read(name) : backends::read_npy(file_);
+  }
+
+ private:
+  std::filesystem::path file_;
+  std::optional<backends::NpzFile> npz_;
+  std::vector<std::string> names_;
+};
+
+/// Two files by array name; an .npy stands for the only array of the other side.
+ComparisonReport compare_files(const std::filesystem::path& got_file,
+                               const std::filesystem::path& expected_file, int first_mismatches) {
+  const ArrayFile got(got_file), expected(expected_file);
+  const bool unnamed = got.names().size() == 1 && expected.names().size() == 1 &&
+                       (got.is_single() || expected.is_single());
+  const std::set<std::string> expected_names(expected.names().begin(), expected.names().end());
+  std::set<std::string> seen;
+  ComparisonReport report;
+  for (const std::string& name : got.names()) {
+    throw_if_interrupted();
+    const std::string other = unnamed ? expected.names()[0] : name;
+    backends::NamedTensors a = {{other, got.read(name)}}, b;
+    if (expected_names.contains(other)) b.emplace_back(other, expected.read(other));
+    seen.insert(other);
+    ComparisonReport one = backends::compare(a, b, first_mismatches);
+    std::move(one.tensors.begin(), one.tensors.end(), std::back_inserter(report.tensors));
+    std::move(one.structure.begin(), one.structure.end(), std::back_inserter(report.structure));
+  }
+  for (const std::string& name : expected.names()) {
+    if (seen.contains(name)) continue;
+    ComparisonReport one = backends::compare({}, {{name, expected.read(name)}}, 0);
+    report.structure.push_back(one.structure.front());
+  }
+  return report;
+}
+
+std::string percent(double rate) { return rate == 0 ? "0 %" : fmt::format("{:.3g} %", 100 * rate); }
+
+std::string index_text(const std::vector<int64_t>& index) {
+  return fmt::format("[{}]", fmt::join(index, ","));
+}
+
+std::string_view unit(const TensorComparison& t) {
+  return t.dtype == DType::float32 ? "ULP" : "LSB";
+}
+
+std::string difference_key(int64_t difference) {
+  const int64_t beyond = TensorComparison::kHistogramLimit + 1;
+  if (difference >= beyond) return fmt::format(">{}", beyond - 1);
+  if (difference <= -beyond) return fmt::format("<-{}", beyond - 1);
+  return fmt::format("{:+}", difference);
+}
+
+std::string step_value(const sim::TracedStep& step) {
+  if (step.is_real) return fmt::format("{}", step.real);
+  return fmt::format("{}", step.integer);
+}
+
+Json explanation_json(const Divergence& divergence) {
+  Json steps = Json::array();
+  for (const sim::TracedStep& step : divergence.explanation.steps) {
+    steps.push_back({{"step", step.step}, {"value", step_value(step)}});
+  }
+  Json json = {{"tensor", divergence.tensor}, {"node", divergence.node}, {"op", divergence.op}};
+  if (divergence.explanation.accumulator) {
+    json["accumulator"] = *divergence.explanation.accumulator;
+  }
+  json["steps"] = std::move(steps);
+  json["result"] = divergence.explanation.result;
+  return json;
+}
+
+Json tensor_json(const TensorComparison& t) {
+  Json json = {{"name", t.name},
+               {"dtype", to_string(t.dtype)},
+               {"shape", t.shape.extents()},
+               {"compared", t.compared},
+               {"mismatches", t.mismatches},
+               {"rate", t.rate()},
+               {"max_difference", t.max_difference},
+               {"unit", unit(t)}};
+  Json histogram = Json::object();
+  for (const auto& [difference, elements] : t.histogram) {
+    histogram[difference_key(difference)] = elements;
+  }
+  json["histogram"] = std::move(histogram);
+  json["first"] = Json::array();
+  for (const backends::Mismatch& m : t.first) {
+    json["first"].push_back({{"index", m.index},
+                             {"got", m.got},
+                             {"expected", m.expected},
+                             {"difference", m.difference}});
+  }
+  if (t.argmax.images > 0) {
+    json["argmax"] = {{"images", t.argmax.images}, {"flips", t.argmax.flips}};
+  }
+  return json;
+}
+
+void print_report_json(const ComparisonReport& report, const std::vector<Divergence>& divergences,
+                       bool accepted) {
+  Json json = {{"equal", report.equal()},
+               {"accepted", accepted},
+               {"compared", report.compared()},
+               {"mismatches", report.mismatches()},
+               {"max_difference", report.max_difference()}};
+  json["structure"] = Json::array();
+  for (const auto& difference : report.structure)
+    json["structure"].push_back(to_string(difference));
+  json["tensors"] = Json::array();
+  for (const TensorComparison& t : report.tensors) json["tensors"].push_back(tensor_json(t));
+  if (!divergences.empty()) {
+    json["first_divergence"] = divergences.front().tensor;
+    json["explanations"] = Json::array();
+    for (const Divergence& d : divergences) json["explanations"].push_back(explanation_json(d));
+  }
+  print_json(json);
+}
+
+void print_mismatches(const TensorComparison& t, const Divergence* divergence) {
+  std::string text = fmt::format("\n{}\n  got - expected ({}):", printable(t.name), unit(t));
+  for (const auto& [difference, elements] : t.histogram) {
+    if (difference != 0) {
+      text += fmt::format("  {}: {}", difference_key(difference), with_commas(elements));
+    }
+  }
+  text += '\n';
+  for (const backends::Mismatch& m : t.first) {
+    text += fmt::format("  {}  got {}  expected {}\n", index_text(m.index), m.got, m.expected);
+  }
+  if (divergence != nullptr) {
+    text += fmt::format("  how {} ({}) computed the first one:\n", printable(divergence->node),
+                        divergence->op);
+    if (divergence->explanation.accumulator) {
+      text += fmt::format("    {:<42} {}\n", "accumulator", *divergence->explanation.accumulator);
+    }
+    for (const sim::TracedStep& step : divergence->explanation.steps) {
+      text += fmt::format("    {:<42} {}\n", step.step, step_value(step));
+    }
+  }
+  print(text);
+}
+
+void print_report_table(const ComparisonReport& report, const std::vector<Divergence>& divergences,
+                        bool accepted, bool color) {
+  using Align = TextTable::Align;
+  TextTable table({{"tensor"},
+                   {"dtype"},
+                   {"shape"},
+                   {"compared", Align::right},
+                   {"mismatches", Align::right},
+                   {"rate", Align::right},
+                   {"max |d|", Align::right},
+                   {"class flips", Align::right}});
+  for (const TensorComparison& t : report.tensors) {
+    table.add_row({printable(t.name), std::string(to_string(t.dtype)), to_string(t.shape),
+                   with_commas(t.compared), with_commas(t.mismatches), percent(t.rate()),
+                   fmt::format("{} {}", t.max_difference, unit(t)),
+                   t.argmax.images > 0
+                       ? fmt::format("{} of {}", t.argmax.flips, with_commas(t.argmax.images))
+                       : ""});
+  }
+  print(table.text());
+  for (const TensorComparison& t : report.tensors) {
+    if (t.mismatches == 0) continue;
+    const auto found = std::find_if(divergences.begin(), divergences.end(),
+                                    [&](const Divergence& d) { return d.tensor == t.name; });
+    print_mismatches(t, found == divergences.end() ? nullptr : &*found);
+  }
+  if (!report.structure.empty()) print("\n");
+  for (const auto& difference : report.structure) {
+    print(fmt::format("{}\n", printable(to_string(difference))));
+  }
+  const std::string verdict = report.equal() ? "EQUAL" : "DIFFERENT";
+  print(
+      fmt::format("\n{}  {} of {} values differ{}{}{}\n",
+                  colored(verdict, report.equal() ? Color::green : Color::red, color),
+                  with_commas(report.mismatches()), with_commas(report.compared()),
+                  report.structure.empty()
+                      ? ""
+                      : fmt::format(", {} tensors cannot be compared", report.structure.size()),
+                  divergences.empty() ? "" : "; first in " + printable(divergences.front().tensor),
+                  accepted && !report.equal() ? " (accepted by --fail-on)" : ""));
+}
+
+class CompareCommand final : public Command {
+ public:
+  void set_up(CLI::App& app) override {
+    app.add_option("A", files_[0], "what you have: .npz or .npy");
+    app.add_option("B", files_[1], "what it should be: .npz or .npy");
+    app.add_option("--model", model_, "run this network (.json) instead of reading A");
+    app.add_option("--inputs", inputs_, "its inputs: .npz or .npy");
+    app.add_option("--golden", golden_, "what its tensors should be: .npz");
+    app.add_option("--fail-on", fail_on_, "any, lsb:N, rate:P (0..1), argmax or never");
+    app.add_option("--first", first_, "mismatches to show per tensor")
+        ->check(CLI::Range(0, 1000000));
+    app.footer(
+        "Examples:\n"
+        "  facsim compare out.npz golden.npz\n"
+        "  facsim compare out.npy golden.npy --fail-on lsb:1\n"
+        "  facsim compare --model net.json --profile xnnpack-x86 --inputs x.npz --golden "
+        "device.npz");
+  }
+
+  ExitCode run(const Globals& globals) override {
+    const backends::Tolerance tolerance = parse_tolerance();
+    NetworkComparison result;
+    if (!model_.empty()) {
+      if (!files_[0].empty()) throw UsageError("compare takes A and B, or --model, not both");
+      if (inputs_.empty() || golden_.empty()) {
+        throw UsageError("compare --model needs --inputs and --golden");
+      }
+      const DeployedNetwork network(model_, globals);
+      const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+      result = compare_network(network, inputs, backends::read_npz(golden_), first_, globals);
+    } else {
+      if (files_[0].empty() || files_[1].empty())
+        throw UsageError("compare needs two files A and B");
+      result.report = compare_files(files_[0], files_[1], first_);
+    }
+    refuse_nothing(result.report);
+    const bool accepted = backends::accepts(tolerance, result.report);
+    if (globals.format == OutputFormat::json) {
+      print_report_json(result.report, result.divergences, accepted);
+    } else {
+      print_report_table(result.report, result.divergences, accepted, globals.color_stdout);
+    }
+    return accepted ? ExitCode::equal : ExitCode::different;
+  }
+
+ private:
+  backends::Tolerance parse_tolerance() const {
+    try {
+      return backends::tolerance_from_string(fail_on_);
+    } catch (const Error& error) {
+      throw UsageError(fmt::format("--fail-on: {}", error.what()));
+    }
+  }
+
+  /// "0 of 0 differ" would look like success.
+  static void refuse_nothing(const ComparisonReport& report) {
+    if (report.compared() > 0) return;
+    std::vector<ErrorInfo> infos;
+    for (const auto& difference : report.structure) {
+      infos.push_back({ErrorCode::shape_mismatch, "", to_string(difference), "", ""});
+    }
+    infos.push_back({ErrorCode::shape_mismatch, "compare", "no value to compare",
+                     "a tensor of the same name, shape and dtype on both sides", ""});
+    throw Error(std::move(infos));
+  }
+
+  std::array<std::string, 2> files_;
+  std::string model_, inputs_, golden_, fail_on_ = "any";
+  int first_ = 5;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_compare_command() { return std::make_unique<CompareCommand>(); }
+
+}  // namespace facsim::cli

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/facsim/deployed_network.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "backends/io/network_file.h"
+#include "backends/lower/lower.h"
+#include "backends/text/did_you_mean.h"
+#include "fused/value.h"
+#include "sim/core/error.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+backends::IntGraph read_network(const std::filesystem::path& model) {
+  const std::string extension = model.extension().string();
+  if (extension == ".onnx" || extension == ".tflite") {
+    throw Error({ErrorCode::unsupported, model.string(), "a " + extension + " network",
+                 "a facsim network (.json)", "this build does not read " + extension + " files"});
+  }
+  return backends::read_int_graph(model);
+}
+
+std::string expected_shape(Shape shape) {
+  std::string text = to_string(shape);
+  return text.replace(1, 1, "N");
+}
+
+/// The same integers in another storage. Error bad_value names the first that does not fit.
+Tensor converted(const Tensor& array, sim::IntType type, const std::string& place) {
+  Tensor codes = Tensor::uninitialized(type.storage(), array.shape());
+  for (int64_t i = 0; i < array.numel(); ++i) {
+    const int64_t code = array.int_at(i);
+    if (code < type.min() || code > type.max()) {
+      throw Error({ErrorCode::bad_value, fmt::format("{}[{}]", place, i), fmt::format("{}", code),
+                   fmt::format("codes {}..{}", type.min(), type.max()), ""});
+    }
+    codes.set_int(i, code);
+  }
+  return codes;
+}
+
+}  // namespace
+
+DeployedNetwork::DeployedNetwork(const std::filesystem::path& model, const Globals& globals)
+    : graph_(read_network(model)), profile_(globals.load_profile(graph_.profile)) {
+  executable_ = backends::lower(graph_, profile_);
+  if (!graph_.profile_fingerprint.empty() && graph_.profile_fingerprint != profile_.fingerprint) {
+    note(fmt::format("{} was made for profile {} ({}), and runs under {} ({})",
+                     printable(model.string()), printable(graph_.profile),
+                     printable(graph_.profile_fingerprint), printable(profile_.name),
+                     profile_.fingerprint));
+  }
+}
+
+Tensor DeployedNetwork::to_file_layout(const Tensor& nhwc) const {
+  return graph_.layout == backends::IntGraph::Layout::nchw ? fused::nchw_from_nhwc(nhwc) : nhwc;
+}
+
+int64_t DeployedNetwork::internal_index(int64_t flat_index, const Shape& nhwc) const {
+  if (graph_.layout == backends::IntGraph::Layout::nhwc || nhwc.rank() != 4) return flat_index;
+  const int64_t pixels = nhwc[1] * nhwc[2], channels = nhwc[3];
+  const int64_t pixel = flat_index % pixels;
+  const int64_t channel = flat_index / pixels % channels;
+  const int64_t image = flat_index / pixels / channels;
+  return (image * pixels + pixel) * channels + channel;
+}
+
+Tensor DeployedNetwork::input(const backends::IntTensor& tensor, const Tensor& array,
+                              const std::string& place) const {
+  const bool nchw = graph_.layout == backends::IntGraph::Layout::nchw;
+  Shape expected = tensor.shape;
+  if (nchw && expected.rank() == 4) {
+    expected = Shape{expected[0], expected[3], expected[1], expected[2]};
+  }
+  Shape found = array.shape();
+  if (found.rank() == expected.rank() && found.rank() > 0) found[0] = 1;
+  if (found != expected || array.empty()) {
+    throw Error({ErrorCode::shape_mismatch, place, "shape " + to_string(array.shape()),
+                 expected_shape(expected) + ", N at least 1", ""});
+  }
+  const Tensor inside = nchw ? fused::nhwc_from_nchw(array) : array;
+  const bool real_array = array.dtype() == DType::float32;
+  if (tensor.dtype == DType::float32) {
+    if (real_array) return inside;
+    throw Error({ErrorCode::bad_value, place, fmt::format("dtype {}", to_string(array.dtype())),
+                 "float32", "the network takes real inputs"});
+  }
+  if (!tensor.qparams) {
+    throw Error({ErrorCode::missing_key, place, "a network input without scale", "", ""});
+  }
+  if (!real_array) return converted(inside, tensor.qparams->type, place);
+  const auto quantize = backends::lower_quantize(profile_, *tensor.qparams);
+  Tensor codes = Tensor::uninitialized(quantize->output_dtype(), inside.shape());
+  const std::array<const Tensor*, 1> reals = {&inside};
+  quantize->run(reals, codes, {});
+  return codes;
+}
+
+std::vector<Tensor> DeployedNetwork::inputs(const backends::NamedTensors& arrays,
+                                            const std::string& file) const {
+  std::vector<Tensor> tensors;
+  std::vector<std::string> names;
+  for (const auto& [name, array] : arrays) names.push_back(name);
+  for (const int t : graph_.inputs) {
+    const backends::IntTensor& tensor = graph_.tensors[static_cast<size_t>(t)];
+    auto found = std::find(names.begin(), names.end(), tensor.name);
+    const bool only_one = graph_.inputs.size() == 1 && names.size() == 1;
+    if (found == names.end() && only_one) found = names.begin();
+    if (found == names.end()) {
+      throw Error(
+          {ErrorCode::missing_key, file, "no array \"" + tensor.name + "\"",
+           fmt::format("one of the network's inputs; the file holds {}", fmt::join(names, ", ")),
+           backends::did_you_mean_hint(tensor.name, names)});
+    }
+    const Tensor& array = arrays[static_cast<size_t>(found - names.begin())].second;
+    tensors.push_back(input(tensor, array, fmt::format("{}: {}", file, *found)));
+  }
+  return tensors;
+}
+
+backends::NamedTensors read_arrays(const std::filesystem::path& file) {
+  if (file.extension() == ".npz") return backends::read_npz(file);
+  return {{file.stem().string(), backends::read_npy(file)}};
+}
+
+}  // namespace facsim::cli

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "backends/graph/int_graph.h"
+#include "backends/io/npy.h"
+#include "backends/profile/profile.h"
+#include "sim/graph/graph.h"
+#include "tools/facsim/command.h"
+
+namespace facsim::cli {
+
+/// A quantized network from a file, bound to a profile: what `run` and `compare` execute.
+class DeployedNetwork {
+ public:
+  /// The profile is --profile, or the one the network names. Error unsupported for formats that
+  /// this build does not read.
+  DeployedNetwork(const std::filesystem::path& model, const Globals& globals);
+
+  const backends::IntGraph& graph() const { return graph_; }
+  const backends::Profile& profile() const { return profile_; }
+  const sim::Graph& executable() const { return executable_; }
+
+  /// One tensor per network input, NHWC inside, from arrays in the file's own layout, matched by
+  /// name (a single array needs none). Real inputs of a quantized network go through the network
+  /// input's quantizer by the profile's rule; integers of any width are codes and must fit its
+  /// type.
+  std::vector<Tensor> inputs(const backends::NamedTensors& arrays, const std::string& file) const;
+
+  /// A tensor as the network's file lays it out (NCHW or NHWC).
+  Tensor to_file_layout(const Tensor& nhwc) const;
+  /// The flat index inside an NHWC tensor of element `flat_index` of the same tensor in the file's
+  /// layout.
+  int64_t internal_index(int64_t flat_index, const Shape& nhwc) const;
+
+ private:
+  Tensor input(const backends::IntTensor& tensor, const Tensor& array,
+               const std::string& place) const;
+
+  backends::IntGraph graph_;
+  backends::Profile profile_;
+  sim::Graph executable_;
+};
+
+/// Arrays of an .npz, or the one of an .npy under the file's stem.
+backends::NamedTensors read_arrays(const std::filesystem::path& file);
+
+}  // namespace facsim::cli
