@@ -11,8 +11,8 @@ namespace facsim::sim {
 /// The vocabulary in which every numeric primitive of sim is written, so that one source runs on
 /// plain integers (the norm), on SIMD lanes (the kernels) and on solver expressions (the proofs).
 ///
-/// An *integer-like* type I is a two's complement integer of a fixed width. It has `+ - * & ^ ~`,
-/// the signed comparisons `< > == !=` whose results take `&& || !`, and, found by
+/// An *integer-like* type I is a two's complement integer of a fixed width. It has
+/// `+ - * & | ^ ~`, the signed comparisons `< > ==` whose results take `&& ||` and, found by
 /// argument-dependent lookup, the functions below. Primitives never branch on a value: they choose
 /// with `select`. Plain integers are int32_t, int64_t and int128; an intermediate must not overflow
 /// them (each primitive states its range), only `shift_left` and `narrow` discard high bits.

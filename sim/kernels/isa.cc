@@ -34,9 +34,15 @@ constexpr IsaEntry kIsas[] = {
 #endif
 };
 
+/// What the CPU has. Asked once: CPUID costs microseconds in a virtual machine.
+int64_t supported_targets() {
+  static const int64_t targets = hwy::SupportedTargets();
+  return targets;
+}
+
 bool is_available(const IsaEntry& entry) {
   if (entry.isa == Isa::scalar) return true;
-  return (HWY_TARGETS & entry.compiled) != 0 && (hwy::SupportedTargets() & entry.cpu) != 0;
+  return (HWY_TARGETS & entry.compiled) != 0 && (supported_targets() & entry.cpu) != 0;
 }
 
 const IsaEntry* find_available(Isa isa) {
@@ -87,7 +93,10 @@ std::vector<Isa> available_isas() {
 }
 
 Isa resolve_isa(Isa isa) {
-  if (isa == Isa::best) return available_isas().back();
+  if (isa == Isa::best) {
+    static const Isa widest = available_isas().back();
+    return widest;
+  }
   if (find_available(isa) != nullptr) return isa;
   std::string available;
   for (Isa one : available_isas()) available += std::string(to_string(one)) + " ";

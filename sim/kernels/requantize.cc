@@ -20,6 +20,8 @@ bool fits_int64(const ValueRange& v) {
   return v.is_real || (v.bounded && v.min >= INT64_MIN && v.max <= INT64_MAX);
 }
 
+bool fits_int32(const ValueRange& v) { return v.min >= INT32_MIN && v.max <= INT32_MAX; }
+
 /// The program for the block interpreter, if `ranges` prove that int64 suffices and nothing throws.
 std::optional<BlockProgram> block_program(const Requantizer& requantizer,
                                           const std::vector<ValueRange>& ranges) {
@@ -39,6 +41,7 @@ std::optional<BlockProgram> block_program(const Requantizer& requantizer,
       continue;
     }
     program.steps.push_back({step.kind, step.rounding, step.overflow, step.type,
+                             fits_int32(ranges[i]),
                              expand<int64_t>(step.a, channels, std::identity()),
                              expand<int64_t>(step.b, channels, std::identity()),
                              expand<float>(step.real_a, channels, std::identity()),

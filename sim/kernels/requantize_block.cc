@@ -11,127 +11,176 @@
 #include "sim/core/numeric.h"
 #include "sim/kernels/requantize_plan-internal.h"
 #include "sim/overflow/all.h"
+#include "sim/requantize/float32.h"
 #include "sim/rounding/all.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
 
-/// The running values of up to kRequantizeBlock accumulators; a step reads one and writes one.
+// Each step is a function of its own, defined here so that it is compiled for the target; v is the
+// block.
+using Integers = int64_t* HWY_RESTRICT;
+using Reals = float* HWY_RESTRICT;
+using IntegerOperand = const int64_t* HWY_RESTRICT;
+using RealOperand = const float* HWY_RESTRICT;
+
+void shl(Integers v, IntegerOperand n, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = shift_left(v[i], n[i]);
+}
+
+template <class Mode>
+void shr(Integers v, IntegerOperand n, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = rounding::shift_right<Mode>(v[i], n[i]);
+}
+
+template <class Mode>
+void div(Integers v, IntegerOperand d, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = rounding::divide<Mode>(v[i], d[i]);
+}
+
+void mul(Integers v, IntegerOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = v[i] * a[i];
+}
+
+void add(Integers v, IntegerOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = v[i] + a[i];
+}
+
+void sub(Integers v, IntegerOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = v[i] - a[i];
+}
+
+void clamp(Integers v, IntegerOperand low, IntegerOperand high, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = smaller_of(larger_of(v[i], low[i]), high[i]);
+}
+
+/// Returns how many values changed.
+template <class Policy>
+int64_t resize(Integers v, IntType type, int64_t size) {
+  const overflow::Bounds<int64_t> bounds = overflow::bounds_of(type, int64_t{0});
+  int64_t changed = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    const int64_t brought = Policy::bring(v[i], bounds);
+    changed += select<int64_t>(brought != v[i], 1, 0);
+    v[i] = brought;
+  }
+  return changed;
+}
+
+void to_f32(const int64_t* HWY_RESTRICT v, Reals r, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = static_cast<float>(v[i]);
+}
+
+void fadd(Reals r, RealOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = r[i] + a[i];
+}
+
+void fsub(Reals r, RealOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = r[i] - a[i];
+}
+
+void fmul(Reals r, RealOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = r[i] * a[i];
+}
+
+void fdiv(Reals r, RealOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = r[i] / a[i];
+}
+
+void fclamp(Reals r, RealOperand low, RealOperand high, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = clamp_float32(r[i], low[i], high[i]);
+}
+
+/// I: an integer type that holds every result.
+template <class Mode, class I>
+void round(const float* HWY_RESTRICT r, Integers v, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) v[i] = rounding::to_integer<Mode, I>(r[i]);
+}
+
+/// The running values of up to kRequantizeBlock accumulators; a step reads one array and writes
+/// one.
 struct Block {
-  int64_t size = 0;
+  int64_t size;
   alignas(64) int64_t integer[kRequantizeBlock];
   alignas(64) float real[kRequantizeBlock];
 };
-
-template <class F>
-HWY_INLINE void for_each_integer(Block& block, F&& f) {
-  for (int64_t i = 0; i < block.size; ++i) block.integer[i] = f(block.integer[i], i);
-}
-
-template <class F>
-HWY_INLINE void for_each_real(Block& block, F&& f) {
-  for (int64_t i = 0; i < block.size; ++i) block.real[i] = f(block.real[i], i);
-}
-
-void resize(Block& block, const BlockStep& step, Events* events) {
-  const auto bounds = overflow::bounds_of(step.type, int64_t{0});
-  int64_t changed = 0;
-  with_overflow(step.overflow, [&]<class Policy>(Policy) HWY_ATTR {
-    for_each_integer(block, [&](int64_t v, int64_t) HWY_ATTR {
-      const int64_t brought = Policy::bring(v, bounds);
-      changed += brought != v ? 1 : 0;
-      return brought;
-    });
-  });
-  if (events != nullptr) {
-    (step.overflow == Overflow::wrap ? events->wrapped : events->saturated) += changed;
-  }
-}
 
 template <class T>
 const T* operand_at(const ExpandedOperand<T>& operand, int64_t at) {
   return operand.empty() ? nullptr : operand.data() + at;
 }
 
-/// One step over the block. `at` is the block's first element in the expanded operands.
+/// One step over the block, whose first element is element `at` of the expanded operands.
 void run_step(Block& block, const BlockStep& step, int64_t at, Events* events) {
   const int64_t* a = operand_at(step.a, at);
   const int64_t* b = operand_at(step.b, at);
   const float* real_a = operand_at(step.real_a, at);
   const float* real_b = operand_at(step.real_b, at);
+  int64_t* v = block.integer;
+  float* r = block.real;
+  const int64_t size = block.size;
   switch (step.kind) {
     case StepKind::shl:
-      return for_each_integer(block,
-                              [&](int64_t v, int64_t i) HWY_ATTR { return shift_left(v, a[i]); });
+      return shl(v, a, size);
     case StepKind::shr:
-      return with_rounding(step.rounding, [&]<class Mode>(Mode) HWY_ATTR {
-        for_each_integer(block, [&](int64_t v, int64_t i)
-                                    HWY_ATTR { return rounding::shift_right<Mode>(v, a[i]); });
-      });
+      return with_rounding(step.rounding, [&]<class Mode>(Mode) { shr<Mode>(v, a, size); });
     case StepKind::mul:
-      return for_each_integer(block, [&](int64_t v, int64_t i) HWY_ATTR { return v * a[i]; });
+      return mul(v, a, size);
     case StepKind::add:
-      return for_each_integer(block, [&](int64_t v, int64_t i) HWY_ATTR { return v + a[i]; });
+      return add(v, a, size);
     case StepKind::sub:
-      return for_each_integer(block, [&](int64_t v, int64_t i) HWY_ATTR { return v - a[i]; });
+      return sub(v, a, size);
     case StepKind::div:
-      return with_rounding(step.rounding, [&]<class Mode>(Mode) HWY_ATTR {
-        for_each_integer(
-            block, [&](int64_t v, int64_t i) HWY_ATTR { return rounding::divide<Mode>(v, a[i]); });
-      });
-    case StepKind::resize:
-      return resize(block, step, events);
-    case StepKind::clamp:
-      return for_each_integer(block, [&](int64_t v, int64_t i)
-                                         HWY_ATTR { return smaller_of(larger_of(v, a[i]), b[i]); });
-    case StepKind::to_f32:
-      for (int64_t i = 0; i < block.size; ++i) {
-        block.real[i] = static_cast<float>(block.integer[i]);
-      }
+      return with_rounding(step.rounding, [&]<class Mode>(Mode) { div<Mode>(v, a, size); });
+    case StepKind::resize: {
+      const int64_t changed = with_overflow(
+          step.overflow, [&]<class Policy>(Policy) { return resize<Policy>(v, step.type, size); });
+      if (events == nullptr) return;
+      (step.overflow == Overflow::wrap ? events->wrapped : events->saturated) += changed;
       return;
+    }
+    case StepKind::clamp:
+      return clamp(v, a, b, size);
+    case StepKind::to_f32:
+      return to_f32(v, r, size);
     case StepKind::fadd:
-      return for_each_real(block, [&](float v, int64_t i) HWY_ATTR { return v + real_a[i]; });
+      return fadd(r, real_a, size);
     case StepKind::fsub:
-      return for_each_real(block, [&](float v, int64_t i) HWY_ATTR { return v - real_a[i]; });
+      return fsub(r, real_a, size);
     case StepKind::fmul:
-      return for_each_real(block, [&](float v, int64_t i) HWY_ATTR { return v * real_a[i]; });
+      return fmul(r, real_a, size);
     case StepKind::fdiv:
-      return for_each_real(block, [&](float v, int64_t i) HWY_ATTR { return v / real_a[i]; });
+      return fdiv(r, real_a, size);
     case StepKind::fclamp:
-      return for_each_real(block, [&](float v, int64_t i) HWY_ATTR {
-        const float raised = v > real_a[i] ? v : real_a[i];
-        return raised < real_b[i] ? raised : real_b[i];
-      });
+      return fclamp(r, real_a, real_b, size);
     case StepKind::round:
-      return with_rounding(step.rounding, [&]<class Mode>(Mode) HWY_ATTR {
-        for (int64_t i = 0; i < block.size; ++i) {
-          block.integer[i] = rounding::to_integer<Mode>(block.real[i]);
-        }
+      return with_rounding(step.rounding, [&]<class Mode>(Mode) {
+        step.fits_int32 ? round<Mode, int32_t>(r, v, size) : round<Mode, int64_t>(r, v, size);
       });
   }
 }
 
 template <class T>
-HWY_INLINE void store_as(const Block& block, void* out, int64_t at) {
-  T* to = static_cast<T*>(out) + at;
-  for (int64_t i = 0; i < block.size; ++i) to[i] = static_cast<T>(block.integer[i]);
+void store_as(const int64_t* HWY_RESTRICT v, void* out, int64_t at, int64_t size) {
+  T* HWY_RESTRICT to = static_cast<T*>(out) + at;
+  for (int64_t i = 0; i < size; ++i) to[i] = static_cast<T>(v[i]);
 }
 
 void store(const Block& block, DType type, void* out, int64_t at) {
   switch (type) {
     case DType::int8:
-      return store_as<int8_t>(block, out, at);
+      return store_as<int8_t>(block.integer, out, at, block.size);
     case DType::uint8:
-      return store_as<uint8_t>(block, out, at);
+      return store_as<uint8_t>(block.integer, out, at, block.size);
     case DType::int16:
-      return store_as<int16_t>(block, out, at);
+      return store_as<int16_t>(block.integer, out, at, block.size);
     case DType::uint16:
-      return store_as<uint16_t>(block, out, at);
+      return store_as<uint16_t>(block.integer, out, at, block.size);
     case DType::int32:
-      return store_as<int32_t>(block, out, at);
+      return store_as<int32_t>(block.integer, out, at, block.size);
     default:
-      return store_as<int64_t>(block, out, at);
+      return store_as<int64_t>(block.integer, out, at, block.size);
   }
 }
 

@@ -54,6 +54,7 @@ struct BlockStep {
   Rounding rounding;
   Overflow overflow;
   IntType type;
+  bool fits_int32;  ///< the result is proved to
   ExpandedOperand<int64_t> a, b;
   ExpandedOperand<float> real_a, real_b;
 };

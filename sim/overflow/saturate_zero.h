@@ -9,7 +9,8 @@ namespace facsim::sim::overflow {
 struct saturate_zero {
   template <class I>
   static constexpr I bring(I v, Bounds<I> b) {
-    return select(outside(v, b), constant_like(v, 0), v);
+    const I zero = constant_like(v, 0);
+    return select(v < b.min, zero, select(v > b.max, zero, v));
   }
 };
 

@@ -17,12 +17,6 @@ namespace {
                         std::move(found), expected, ""});
 }
 
-/// min(max(v, low), high); a NaN becomes low.
-float clamp_float32(float v, float low, float high) {
-  const float raised = v > low ? v : low;
-  return raised < high ? raised : high;
-}
-
 }  // namespace
 
 /// The running value: `integer` or `real`, as the step before left it.

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -3, -1.5 -> -2, -0.5 -> -1, 0.5 -> 1, 1.5 -> 2, 2.5 -> 3
 /// qonnx UP.
 struct away_from_zero {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.inexact && !x.negative;
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.inexact & ~x.negative;
   }
 };
 

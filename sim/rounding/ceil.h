@@ -9,8 +9,8 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -2, -1.5 -> -1, -0.5 -> 0, 0.5 -> 1, 1.5 -> 2, 2.5 -> 3
 /// qonnx CEIL, Vitis AI method 7.
 struct ceil {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
     return x.inexact;
   }
 };

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -3, -1.5 -> -2, -0.5 -> -1, 0.5 -> 0, 1.5 -> 1, 2.5 -> 2
 /// An arithmetic right shift, Vivado AP_TRN.
 struct floor {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& /*x*/) {
-    return false;
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return constant_like(x.negative, 0);
   }
 };
 

@@ -10,9 +10,9 @@ namespace facsim::sim::rounding {
 /// C round(), gemmlowp RoundingDivideByPOT, NVDLA, Vivado AP_RND_INF, qonnx HALF_UP, Vitis AI
 /// method 3.
 struct half_away_from_zero {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.above_half || (x.half && !x.negative);
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | (x.half & ~x.negative);
   }
 };
 

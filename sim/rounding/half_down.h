@@ -9,8 +9,8 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -3, -1.5 -> -2, -0.5 -> -1, 0.5 -> 0, 1.5 -> 1, 2.5 -> 2
 /// Vivado AP_RND_MIN_INF.
 struct half_down {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
     return x.above_half;
   }
 };

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -2, -1.5 -> -2, -0.5 -> 0, 0.5 -> 0, 1.5 -> 2, 2.5 -> 2
 /// IEEE 754 roundTiesToEven, rint() in the default mode, ONNX QuantizeLinear, Vivado AP_RND_CONV.
 struct half_even {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.above_half || (x.half && x.floor_odd);
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | (x.half & x.floor_odd);
   }
 };
 

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -3, -1.5 -> -1, -0.5 -> -1, 0.5 -> 1, 1.5 -> 1, 2.5 -> 3
 /// The mirror of half_even; RISC-V vxrm rod is not it (that jams, it does not round to nearest).
 struct half_odd {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.above_half || (x.half && !x.floor_odd);
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | (x.half & ~x.floor_odd);
   }
 };
 

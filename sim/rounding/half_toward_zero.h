@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -2, -1.5 -> -1, -0.5 -> 0, 0.5 -> 0, 1.5 -> 1, 2.5 -> 2
 /// Vivado AP_RND_ZERO, Vitis AI method 6.
 struct half_toward_zero {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.above_half || (x.half && x.negative);
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | (x.half & x.negative);
   }
 };
 

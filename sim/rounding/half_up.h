@@ -10,9 +10,9 @@ namespace facsim::sim::rounding {
 /// gemmlowp SaturatingRoundingDoublingHighMul, TFLite single rounding, RISC-V vxrm rnu, Vivado
 /// AP_RND, Vitis AI method 2.
 struct half_up {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.half || x.above_half;
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | x.half;
   }
 };
 

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -2, -1.5 -> -1, -0.5 -> 0, 0.5 -> 0, 1.5 -> 2, 2.5 -> 2
 /// Vitis AI's nndct rounding method 5.
 struct neg_half_up_pos_half_even {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.above_half || (x.half && (x.negative || x.floor_odd));
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.above_half | (x.half & (x.negative | x.floor_odd));
   }
 };
 

@@ -8,17 +8,18 @@
 
 namespace facsim::sim::rounding {
 
-/// What a rounding mode is told about a real number x = floor(x) + f, 0 <= f < 1. A mode is a
-/// struct with one function, `rounds_up(Fraction) -> condition`: the result is floor(x) + 1 if it
-/// holds and floor(x) otherwise. Everything that rounds (shifts, divisions, floats) asks that one
-/// function.
-template <class Condition>
+/// What a rounding mode is told about a real number x = floor(x) + f, 0 <= f < 1: each field is 1
+/// if it holds and 0 if not. A mode is a struct with one function, `rounds_up(Fraction) -> 1 or 0`:
+/// the result is floor(x) plus that. Everything that rounds (shifts, divisions, floats) asks that
+/// one function. The truth values are integers, combined by & | ~, so that nothing branches and
+/// loops vectorize.
+template <class I>
 struct Fraction {
-  Condition negative;    ///< x < 0
-  Condition floor_odd;   ///< floor(x) is odd
-  Condition inexact;     ///< f > 0
-  Condition half;        ///< f == 1/2: a tie
-  Condition above_half;  ///< f > 1/2
+  I negative;    ///< x < 0
+  I floor_odd;   ///< floor(x) is odd
+  I inexact;     ///< f > 0
+  I half;        ///< f == 1/2: a tie
+  I above_half;  ///< f > 1/2
 };
 
 /// Rounds v / 2^n by `Mode`. Integer-like v and n; n 0..width-1, exact for every v, no overflow.
@@ -26,14 +27,14 @@ template <class Mode, class I>
 constexpr I shift_right(I v, I n) {
   const I zero = constant_like(v, 0);
   const I one = constant_like(v, 1);
-  const I quotient = shift_right_floor(v, n);
-  const I mask = low_mask(n);
-  const I remainder = v & mask;
-  const I half =
-      shift_right_floor(mask, one) + one;  // n = 0: 1, which the remainder 0 never reaches
-  const auto up = Mode::rounds_up(Fraction<decltype(v < zero)>{
-      v<zero, (quotient & one) == one, remainder> zero, remainder == half, remainder > half});
-  return quotient + select(up, one, zero);
+  const I half_bit = smaller_of(n, one);  // 0 for n = 0, where no bit is shifted out
+  const I low_bits = n - half_bit;
+  const I twice = shift_right_floor(v, low_bits);  // floor(v / 2^(n-1)), whose last bit is the half
+  const I quotient = shift_right_floor(twice, half_bit);
+  const I half = twice & half_bit;
+  const I rest = select(shift_left(twice, low_bits) == v, zero, one);  // any bit below the half
+  return quotient + Mode::rounds_up(Fraction<I>{select(v < zero, one, zero), quotient & one,
+                                                half | rest, half & ~rest, half & rest});
 }
 
 /// Rounds v / d by `Mode`; d > 0, exact for every v, no overflow.
@@ -43,10 +44,11 @@ constexpr I divide(I v, I d) {
   const I one = constant_like(v, 1);
   const I quotient = divide_floor(v, d);
   const I remainder = v - quotient * d;
-  const I rest = d - remainder;  // remainder against rest: twice the remainder could overflow
-  const auto up = Mode::rounds_up(Fraction<decltype(v < zero)>{
-      v<zero, (quotient & one) == one, remainder> zero, remainder == rest, remainder > rest});
-  return quotient + select(up, one, zero);
+  const I missing = d - remainder;  // compared with it: twice the remainder could overflow
+  return quotient + Mode::rounds_up(Fraction<I>{select(v < zero, one, zero), quotient & one,
+                                                select(remainder > zero, one, zero),
+                                                select(remainder == missing, one, zero),
+                                                select(remainder > missing, one, zero)});
 }
 
 /// Rounds a real to an integral value of the same type by `Mode`; NaN, infinities and values
@@ -86,17 +88,18 @@ constexpr float real(float v) {
   return static_cast<float>(real<Mode>(static_cast<double>(v)));
 }
 
-/// real<Mode>(v) as an integer for |v| < 2^63, by float operations that are all exact: what kernels
-/// run. Unlike real<Mode> it needs subnormals (no flush-to-zero mode).
-template <class Mode>
-constexpr int64_t to_integer(float v) {
-  const auto truncated = static_cast<int64_t>(v);
+/// real<Mode>(v) as an integer of type I, for v in its range, by float operations that are all
+/// exact: what kernels run. Unlike real<Mode> it needs subnormals (no flush-to-zero mode).
+template <class Mode, class I>
+constexpr I to_integer(float v) {
+  const I truncated = static_cast<I>(v);
   const float rest = v - static_cast<float>(truncated);  // in (-1, 1), the sign of v
-  const int64_t quotient = truncated - (rest < 0 ? 1 : 0);
-  const bool up = Mode::rounds_up(Fraction<bool>{v < 0, (quotient & 1) == 1, rest != 0,
-                                                 rest == 0.5F || rest == -0.5F,
-                                                 rest > 0.5F || (rest < 0 && rest > -0.5F)});
-  return quotient + (up ? 1 : 0);
+  const I quotient = truncated - (rest < 0 ? 1 : 0);
+  return quotient + Mode::rounds_up(Fraction<I>{
+                        select<I>(v < 0, 1, 0), quotient & 1, select<I>(rest != 0, 1, 0),
+                        select<I>(rest == 0.5F, 1, 0) | select<I>(rest == -0.5F, 1, 0),
+                        select<I>(rest > 0.5F, 1, 0) |
+                            (select<I>(rest < 0, 1, 0) & select<I>(rest > -0.5F, 1, 0))});
 }
 
 }  // namespace facsim::sim::rounding

@@ -9,9 +9,9 @@ namespace facsim::sim::rounding {
 ///   -2.5 -> -2, -1.5 -> -1, -0.5 -> 0, 0.5 -> 0, 1.5 -> 1, 2.5 -> 2
 /// C integer division and float-to-integer casts, Vivado AP_TRN_ZERO, qonnx DOWN.
 struct toward_zero {
-  template <class Condition>
-  static constexpr auto rounds_up(const Fraction<Condition>& x) {
-    return x.inexact && x.negative;
+  template <class I>
+  static constexpr I rounds_up(const Fraction<I>& x) {
+    return x.inexact & x.negative;
   }
 };
 
