@@ -40,6 +40,31 @@ bool centred_weights_fit(const Conv2dParams& p, int64_t min, int64_t max) {
   });
 }
 
+/// The ordered kernel adds in 32-bit lanes a product (at most 2^30) or the bias to an accumulator
+/// of at most 31 bits. In groups of few output channels most of its lanes would idle.
+bool ordered_fits(const Conv2dParams& p) {
+  const Overflow overflow = p.accumulator.overflow;
+  if (p.accumulator.order != Accumulator::Order::sequential || p.accumulator.bits > 31 ||
+      overflow == Overflow::wrap || overflow == Overflow::error ||
+      p.weights.shape()[0] / p.groups < 8) {
+    return false;
+  }
+  constexpr int64_t kMaxBias = int64_t{1} << 30;
+  for (int64_t c = 0; c < p.bias.numel(); ++c) {
+    if (p.bias.int_at(c) < -kMaxBias || p.bias.int_at(c) > kMaxBias) return false;
+  }
+  return true;
+}
+
+/// Brings accumulators that were summed modulo 2^32 into a narrower wrapping width.
+void wrap_block(int32_t* acc, int64_t stride, int64_t pixels, int64_t channels, int unused_bits) {
+  for (int64_t p = 0; p < pixels; ++p, acc += stride) {
+    for (int64_t c = 0; c < channels; ++c) {
+      acc[c] = static_cast<int32_t>(static_cast<uint32_t>(acc[c]) << unused_bits) >> unused_bits;
+    }
+  }
+}
+
 TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
   const size_t index = highway_dispatch_index(isa);
   switch (kind) {
@@ -50,7 +75,7 @@ TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
     case Conv2dKernelKind::depthwise:
       return conv2d_depthwise_tile(index);
     case Conv2dKernelKind::ordered:
-      break;
+      return conv2d_ordered_tile(index);
   }
   return nullptr;
 }
@@ -71,11 +96,11 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
   const bool pairs_fit = fits(p.input_type, p.input_zero_point, INT16_MIN, INT16_MAX) &&
                          centred_weights_fit(p, INT16_MIN, INT16_MAX);
   const Accumulator& accumulator = p.accumulator;
-  const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits == 32 &&
+  const bool exact = range.exact(accumulator) && range.inside(INT32_MIN, INT32_MAX);
+  const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits <= 32 &&
                        counting == EventCounting::off;
-  const bool exact =
-      range.inside(accumulator.min(), accumulator.max()) && range.inside(INT32_MIN, INT32_MAX);
-  if (!modular && !exact) {
+  if (!exact && !modular) {
+    if (pairs_fit && ordered_fits(p)) return Conv2dKernelKind::ordered;
     return std::nullopt;
   }
   if (p.weights.shape()[3] == 1 && p.groups > 1) {
@@ -143,6 +168,9 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       job.bias_last = weights.bias_last.data() + b * kTileChannels;
       job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
       target = kernel(job);
+      if (weights.unused_bits > 0) {
+        wrap_block(acc, stride, pixels, channels.channels, weights.unused_bits);
+      }
       events += sink({acc, stride, first_pixel, pixels, channels.first, channels.channels});
     }
     const std::lock_guard lock(mutex);

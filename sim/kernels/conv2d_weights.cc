@@ -115,6 +115,9 @@ Conv2dWeights pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& rang
   const int64_t per_step = elements_per_step(kind);
   packed.steps = (packed.run_elements + per_step - 1) / per_step;
   packed.blocks = channel_blocks(p, kind);
+  if (!range.exact(p.accumulator) && p.accumulator.overflow == Overflow::wrap) {
+    packed.unused_bits = 32 - p.accumulator.bits;
+  }
   const int64_t block_bytes = packed.runs * packed.steps * Conv2dWeights::kBytesPerStep;
   const int64_t blocks = static_cast<int64_t>(packed.blocks.size());
   uint8_t* bytes = packed.memory.reserve<uint8_t>(blocks * block_bytes);  // zero-filled

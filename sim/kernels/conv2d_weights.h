@@ -42,6 +42,10 @@ struct Conv2dWeights {
   std::vector<int32_t> init;  ///< [blocks][32] where the sum starts: bias and zero point correction
   std::vector<int32_t> bias_last;  ///< [blocks][32] ordered kernel: added after the taps
 
+  /// High bits that a wrapping accumulator narrower than 32 bits lacks; 0 if nothing can reach
+  /// them.
+  int unused_bits = 0;
+
   const uint8_t* block(size_t index) const {
     return bytes + static_cast<int64_t>(index) * runs * steps * kBytesPerStep;
   }

@@ -40,7 +40,9 @@ Accumulated sequential_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bia
   const auto add = [&](Wide addend) {
     sum += addend;
     if (sum < min || sum > max) {
-      sum = static_cast<Wide>(bring_into(accumulator.overflow, sum, type, left_width));
+      bool changed = false;
+      sum = static_cast<Wide>(bring_into(accumulator.overflow, sum, type, changed));
+      left_width = left_width || changed;
     }
   };
   const bool bias_first = accumulator.init == Accumulator::Init::bias;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <hwy/targets.h>
 
+#include <map>
+
 #include "sim/kernels/conv2d_kernel.h"
 #include "sim/kernels/dispatch-internal.h"
 #include "sim/ops/conv2d_range.h"
@@ -50,8 +52,7 @@ Conv2dCase random_case(uint64_t seed) {
   c.input_type = pick<IntType>(random, {kInt8, kInt8, kUint8, {4, true}, kInt16});
   c.weight_type = pick<IntType>(random, {kInt8, kInt8, kUint8, {4, true}, {2, true}});
   const auto code = [&](IntType type) {
-    return pick<int64_t>(random, {0 - (type.is_signed ? 0 : 0), type.min(), type.max(),
-                                  between(type.min(), type.max())});
+    return pick<int64_t>(random, {0, type.min(), type.max(), between(type.min(), type.max())});
   };
   if (c.input_type.bits <= 8 || random() % 4 == 0) c.input_zero_point = code(c.input_type);
   c.padding_value = random() % 2 == 0 ? c.input_zero_point : code(c.input_type);
@@ -67,7 +68,8 @@ Conv2dCase random_case(uint64_t seed) {
   c.weight_fill =
       pick<Fill>(random, {Fill::random, Fill::random, Fill::extremes, Fill::lowest, Fill::highest});
   if (random() % 4 == 0) c.accumulator.bits = pick<int>(random, {16, 20, 31, 40, 48, 64});
-  if (c.accumulator.bits <= 32 && random() % 8 == 0) {
+  if (random() % 4 == 0) {
+    c.accumulator.bits = pick<int>(random, {8, 12, 16, 20, 31, 32, 40});
     c.accumulator.order = Accumulator::Order::sequential;
     c.accumulator.overflow =
         pick<Overflow>(random, {Overflow::wrap, Overflow::saturate, Overflow::saturate_symmetric,
@@ -78,8 +80,179 @@ Conv2dCase random_case(uint64_t seed) {
   return c;
 }
 
+/// The kernel that conv2d takes for this case, by name, or "norm".
+std::string kernel_of(const Conv2dParams& params, Isa isa, EventCounting counting) {
+  const auto kind = choose_conv2d_kernel(params, Conv2dRange(params), isa, counting);
+  return kind ? std::string(to_string(*kind)) : "norm";
+}
+
 TEST_CASE("conv2d kernels: a seeded sweep of geometries and types equals the norm") {
-  for (uint64_t seed = 1; seed <= 300; ++seed) test::expect_kernels_equal_norm(random_case(seed));
+  std::map<std::string, int> runs;
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    const Conv2dCase c = random_case(seed);
+    test::expect_kernels_equal_norm(c);
+    const Conv2dParams params = test::make_instance(c).params;
+    for (const Isa isa : available_isas()) ++runs[kernel_of(params, isa, EventCounting::off)];
+  }
+  for (const Isa isa : available_isas()) {
+    if (isa == Isa::scalar) continue;
+    for (const char* kind : {"pairs", "depthwise", "ordered", "norm"}) {
+      CAPTURE(kind);
+      CHECK(runs[kind] >= 20);
+    }
+    if (isa == Isa::avx3_dl) CHECK(runs["quads"] >= 20);
+  }
+}
+
+TEST_CASE("conv2d kernels: extreme codes, zero points at both ends, deep sums") {
+  for (const IntType input_type : {kInt8, kUint8, kInt16}) {
+    for (const Fill input_fill : {Fill::lowest, Fill::highest, Fill::extremes}) {
+      for (const Fill weight_fill : {Fill::lowest, Fill::highest, Fill::extremes}) {
+        for (const int64_t zero_point : {input_type.min(), int64_t{0}, input_type.max()}) {
+          Conv2dCase c;
+          c.ih = c.iw = 3;
+          c.group_ic = 64;
+          c.group_oc = 33;
+          c.input_type = input_type;
+          c.input_fill = input_fill;
+          c.weight_fill = weight_fill;
+          c.input_zero_point = zero_point;
+          c.padding_value = input_type.max();
+          test::expect_kernels_equal_norm(c);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("conv2d kernels: a 32-bit accumulator that wraps") {
+  Conv2dCase c;  // 16 x 9 products of up to 2^16 * 2^8 pass 2^31
+  c.input_type = kInt16;
+  c.group_ic = 16;
+  c.input_fill = c.weight_fill = Fill::lowest;
+  c.group_oc = 5;
+  c.weight_type = kInt16;
+  const test::Conv2dInstance made = test::make_instance(c);
+  CHECK_FALSE(Conv2d(made.params).accumulator_is_exact());
+  test::expect_kernels_equal_norm(c);
+}
+
+TEST_CASE("conv2d kernels: saturating sequential accumulators, with and without events") {
+  uint64_t seed = 1;
+  for (const Overflow overflow :
+       {Overflow::saturate, Overflow::saturate_symmetric, Overflow::saturate_zero}) {
+    for (const int bits : {8, 14, 20, 31}) {
+      for (const auto init : {Accumulator::Init::zero, Accumulator::Init::bias}) {
+        Conv2dCase c;
+        c.seed = seed++;
+        c.accumulator = {bits, overflow, Accumulator::Order::sequential, init};
+        c.ih = 6;
+        c.iw = 11;
+        c.group_ic = bits == 31 ? 40 : 9;
+        c.group_oc = 37;
+        c.input_type = bits == 31 ? kInt16 : kUint8;
+        c.weight_type = bits == 31 ? kInt16 : kInt8;
+        c.input_zero_point = c.padding_value = bits == 31 ? 0 : 100;
+        test::expect_kernels_equal_norm(c);
+        if (available_isas().size() > 1) {
+          CHECK(kernel_of(test::make_instance(c).params, available_isas().back(),
+                          EventCounting::on) == "ordered");
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("conv2d kernels: several strips, in rows, in columns and flattened") {
+  Conv2dCase wide;
+  wide.ih = 3;
+  wide.iw = 531;
+  test::expect_kernels_equal_norm(wide);
+  Conv2dCase tall;
+  tall.ih = 150;
+  tall.iw = 9;
+  tall.stride = {2, 1};
+  test::expect_kernels_equal_norm(tall);
+  Conv2dCase pointwise;
+  pointwise.n = 3;
+  pointwise.ih = 13;
+  pointwise.iw = 17;
+  pointwise.kh = pointwise.kw = 1;
+  pointwise.padding = {};
+  test::expect_kernels_equal_norm(pointwise);
+  Conv2dCase depthwise;
+  depthwise.ih = 40;
+  depthwise.iw = 33;
+  depthwise.groups = 20;
+  depthwise.group_ic = depthwise.group_oc = 1;
+  test::expect_kernels_equal_norm(depthwise);
+}
+
+TEST_CASE("conv2d kernels: every number of pixels in a row of groups") {
+  for (int64_t width = 1; width <= 29; ++width) {
+    Conv2dCase c;
+    c.ih = 1;
+    c.iw = width;
+    c.kh = c.kw = 1;
+    c.padding = {};
+    c.group_oc = 33;
+    test::expect_kernels_equal_norm(c);
+  }
+}
+
+TEST_CASE("conv2d kernels: the target that was asked for is the one that ran") {
+  for (const int64_t groups : {1, 3}) {
+    for (const bool ordered : {false, true}) {
+      Conv2dCase c;
+      c.groups = groups;
+      c.group_ic = groups == 1 ? 4 : 1;
+      c.group_oc = 12;
+      if (ordered) c.accumulator = {12, Overflow::saturate, Accumulator::Order::sequential, {}};
+      const test::Conv2dInstance made = test::make_instance(c);
+      const Conv2dRange range(made.params);
+      const Conv2dShape shape = Conv2dShape::of(made.params, made.input.shape());
+      for (const Isa isa : available_isas()) {
+        const auto kind = choose_conv2d_kernel(made.params, range, isa, EventCounting::off);
+        CHECK(kind.has_value() == (isa != Isa::scalar));
+        if (!kind) continue;
+        const auto run = run_conv2d_kernel(
+            made.params, pack_conv2d_weights(made.params, range, *kind), shape, made.input, isa,
+            EventCounting::off, nullptr, nullptr, [](const AccumulatorBlock&) { return Events{}; });
+        REQUIRE(run.has_value());
+        CAPTURE(to_string(isa));
+        CAPTURE(to_string(*kind));
+        CHECK((*kind == Conv2dKernelKind::ordered) == ordered);
+        CHECK((*kind == Conv2dKernelKind::depthwise) == (!ordered && groups == 3));
+        CHECK(run->target ==
+              (*kind == Conv2dKernelKind::quads ? HWY_AVX3_DL : highway_target(isa)));
+      }
+    }
+  }
+}
+
+TEST_CASE("conv2d kernels: a window of millions of pixels goes to the norm, not to memory") {
+  Conv2dCase c;
+  c.ih = c.iw = 2;
+  c.kh = c.kw = 2;
+  c.dilation = {1 << 20, 1 << 20};
+  c.padding = {1 << 20, 1 << 20, 0, 0};
+  const test::Conv2dInstance made = test::make_instance(c);
+  const Tensor norm = test::accumulate(made, {Isa::scalar, nullptr, false});
+  CHECK(test::difference(test::accumulate(made, {Isa::best, nullptr, false}), norm) == "");
+}
+
+TEST_CASE("conv2d kernels: an empty batch gives an empty output") {
+  Conv2dCase c;
+  c.n = 0;
+  const test::Conv2dInstance made = test::make_instance(c);
+  for (const Isa isa : available_isas()) {
+    AccumulatorStatistics statistics;
+    Events events;
+    CHECK(test::accumulate(made, {isa, nullptr, true}, &events, &statistics).numel() == 0);
+    CHECK(events == Events{});
+    CHECK(statistics.sum == std::vector<int64_t>(4, 0));
+    CHECK(statistics.min == std::vector<int64_t>(4, INT64_MAX));
+  }
 }
 
 }  // namespace

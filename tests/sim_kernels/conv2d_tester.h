@@ -133,7 +133,8 @@ inline Tensor accumulate(const Conv2dInstance& made, const RunContext& context,
 
 /// Index of the first difference, or -1.
 inline int64_t first_difference(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return 0;
+  REQUIRE(a.dtype() == b.dtype());
+  REQUIRE(a.shape() == b.shape());
   if (std::memcmp(a.raw(), b.raw(), a.bytes()) == 0) return -1;
   for (int64_t i = 0; i < a.numel(); ++i) {
     if (a.int_at(i) != b.int_at(i)) return i;
@@ -141,15 +142,13 @@ inline int64_t first_difference(const Tensor& a, const Tensor& b) {
   return -1;
 }
 
-#define FACSIM_CHECK_SAME_BITS(got, expected)                                          \
-  do {                                                                                 \
-    const int64_t different_at = ::facsim::sim::test::first_difference(got, expected); \
-    if (different_at >= 0) {                                                           \
-      INFO("index ", different_at, " got ", (got).int_at(different_at), " expected ",  \
-           (expected).int_at(different_at));                                           \
-      CHECK(different_at == -1);                                                       \
-    }                                                                                  \
-  } while (false)
+/// "" if the tensors are equal, else where and how they differ first.
+inline std::string difference(const Tensor& got, const Tensor& expected) {
+  const int64_t i = first_difference(got, expected);
+  if (i < 0) return "";
+  return "index " + std::to_string(i) + " got " + std::to_string(got.int_at(i)) + " expected " +
+         std::to_string(expected.int_at(i));
+}
 
 /// Accumulators, codes and events of every isa and of 1 and 3 threads against the norm.
 inline void expect_kernels_equal_norm(const Conv2dCase& c) {
@@ -169,10 +168,10 @@ inline void expect_kernels_equal_norm(const Conv2dCase& c) {
         const RunContext context{isa, threads, count};
         Events events;
         const Tensor acc = accumulate(made, context, &events);
-        FACSIM_CHECK_SAME_BITS(acc, norm);
+        CHECK(difference(acc, norm) == "");
         Tensor codes(conv.output_dtype(), norm.shape());
         const Events run_events = conv.run(inputs, codes, context);
-        FACSIM_CHECK_SAME_BITS(codes, norm_codes);
+        CHECK(difference(codes, norm_codes) == "");
         if (count) {
           CHECK(events == norm_events);
           CHECK(run_events == code_events);
