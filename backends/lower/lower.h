@@ -47,12 +47,25 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
 /// As above from multipliers the caller has (vectors, .tflite tests). shift is the whole right
 /// shift, real = multiplier * 2^-shift, may be negative (left).
 struct GivenMultiplier {
-  std::vector<int64_t> multiplier, shift;
+  std::vector<int64_t> multiplier, shift;  ///< for programs that multiply integers
+  std::vector<float> scale;                ///< for programs that scale in float32
   int64_t zero_point = 0;
   ClampBounds clamp;
   sim::IntType output{8, true};
 };
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given);
+
+/// Scales that the platform can execute. A power-of-two platform whose whole right shift
+/// log2(s_out / (s_in * s_w)) must lie in rules.min_shift..max_shift moves scales by its own rule
+/// (Vitis AI): a shift above the range makes the weights coarser, one below it the output. Other
+/// platforms get their scales back unchanged. Weights and output must then be quantized with the
+/// new scales.
+struct LegalScales {
+  std::vector<float> weight_scale;
+  float output_scale = 1;
+};
+LegalScales legal_scales(const OpRules& rules, float input_scale,
+                         std::span<const float> weight_scale, float output_scale);
 
 /// The accumulator-unit bias tensor that sim::Conv2dParams wants (own_power_of_two biases are
 /// shifted), or empty when the bias is part of the program.

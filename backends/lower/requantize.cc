@@ -68,7 +68,7 @@ class ArgumentBinder {
     if (name == "clamp_max_minus_zero_point") {
       return {static_cast<float>(values_.clamp.max - values_.zero_point)};
     }
-    if (values_.given != nullptr) refuse_given(name);
+    if (values_.given != nullptr) return given_scale(name);
     if (name == "output_scale") return {values_.output_scale};
     if (name == "accumulator_scale") return values_.accumulator_scale;
     if (name == "bias") return bias_in_unit();
@@ -121,6 +121,7 @@ class ArgumentBinder {
       }
     }
     std::vector<int64_t> multiplier, shift, left_shift;
+    if (values_.given != nullptr && values_.given->multiplier.empty()) given_scale("multiplier");
     const size_t channels = values_.given != nullptr ? values_.given->multiplier.size()
                                                      : values_.real_multiplier.size();
     for (size_t c = 0; c < channels; ++c) {
@@ -161,9 +162,10 @@ class ArgumentBinder {
                  "the scales of input, weights and output are too far apart"});
   }
 
-  [[noreturn]] void refuse_given(const std::string& name) const {
-    throw Error({ErrorCode::unsupported, "requantize", "multiplier and shift",
-                 "scales: the profile's program uses \"" + name + "\"", ""});
+  std::vector<float> given_scale(const std::string& name) const {
+    if (name == "scale" && !values_.given->scale.empty()) return values_.given->scale;
+    throw Error({ErrorCode::unsupported, "requantize", "no \"" + name + "\" was given",
+                 "the values that the profile's program uses", ""});
   }
 
   std::vector<float> unknown(const std::string& name) const {
@@ -301,12 +303,18 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
 }
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given) {
-  if (given.multiplier.empty() ||
-      (given.shift.size() != 1 && given.shift.size() != given.multiplier.size())) {
+  if (given.multiplier.empty() != given.shift.empty() ||
+      (given.shift.size() > 1 && given.shift.size() != given.multiplier.size())) {
     throw Error(
         {ErrorCode::bad_value, "multiplier",
          fmt::format("{} multipliers and {} shifts", given.multiplier.size(), given.shift.size()),
          "one shift, or one per multiplier", ""});
+  }
+  for (const float scale : given.scale) {
+    if (!std::isfinite(scale) || !(scale > 0)) {
+      throw Error({ErrorCode::bad_value, "scale", fmt::format("{}", scale),
+                   "a finite float32 number > 0", ""});
+    }
   }
   const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
   for (size_t c = 0; c < given.multiplier.size(); ++c) {
@@ -326,6 +334,24 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& g
   values.output = given.output;
   values.given = &given;
   return detail::bind(rules, values);
+}
+
+LegalScales legal_scales(const OpRules& rules, float input_scale,
+                         std::span<const float> weight_scale, float output_scale) {
+  LegalScales legal{{weight_scale.begin(), weight_scale.end()}, output_scale};
+  if (rules.multiplier.derivation != quant::MultiplierSpec::Derivation::power_of_two) return legal;
+  const auto shift_of = [&](float scale) {
+    return std::ilogb(legal.output_scale) - std::ilogb(input_scale) - std::ilogb(scale);
+  };
+  for (const float scale : weight_scale) {
+    const int missing = rules.min_shift - shift_of(scale);
+    if (missing > 0) legal.output_scale = std::ldexp(legal.output_scale, missing);
+  }
+  for (float& scale : legal.weight_scale) {
+    const int surplus = shift_of(scale) - rules.max_shift;
+    if (surplus > 0) scale = std::ldexp(scale, surplus);
+  }
+  return legal;
 }
 
 }  // namespace facsim::backends
