@@ -23,20 +23,22 @@ HWY_INLINE void for_each_vector(const RequantizeJob<int32_t>& job, F&& f) {
   const TagI32 d;
   const hn::Rebind<T, TagI32> narrow_tag;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t channels = job.channels;
+  const int64_t operand = job.operand;
   for (int64_t row = 0; row < job.rows; ++row) {
-    const int32_t* acc = job.acc + row * job.acc_stride;
-    T* out = static_cast<T*>(job.out) + row * job.out_stride;
+    const int32_t* HWY_RESTRICT acc = job.acc + row * job.acc_stride;
+    T* HWY_RESTRICT out = static_cast<T*>(job.out) + row * job.out_stride;
     int64_t c = 0;
-    for (; c + lanes <= job.channels; c += lanes) {
-      const VecI32 y = f(hn::LoadU(d, acc + c), job.operand + c);
+    for (; c + lanes <= channels; c += lanes) {
+      const VecI32 y = f(hn::LoadU(d, acc + c), operand + c);
       hn::StoreU(hn::DemoteTo(narrow_tag, y), narrow_tag, out + c);
     }
-    const int64_t rest = job.channels - c;
-    if (rest == 0) continue;
+    const int64_t rest = channels - c;
+    if (rest <= 0) continue;
     HWY_ALIGN int32_t acc_rest[hn::MaxLanes(TagI32())] = {};
     HWY_ALIGN T out_rest[hn::MaxLanes(TagI32())];
-    std::copy(acc + c, acc + job.channels, acc_rest);
-    const VecI32 y = f(hn::Load(d, acc_rest), job.operand + c);
+    std::copy(acc + c, acc + channels, acc_rest);
+    const VecI32 y = f(hn::Load(d, acc_rest), operand + c);
     hn::StoreU(hn::DemoteTo(narrow_tag, y), narrow_tag, out_rest);
     std::copy(out_rest, out_rest + rest, out + c);
   }
@@ -59,29 +61,41 @@ HWY_INLINE int64_t with_output(const FusedProgram& program, F&& f) {
   return HWY_TARGET;
 }
 
-/// The common end of the integer forms: add the zero point, clamp.
-HWY_INLINE VecI32 to_output(const FusedProgram& program, LanesI32 y, int64_t i) {
-  const TagI32 d;
-  const VecI32 shifted = hn::Add(to_vector(y), hn::LoadU(d, program.zero_point.data() + i));
-  return hn::Min(hn::Max(shifted, hn::LoadU(d, program.clamp_min.data() + i)),
-                 hn::LoadU(d, program.clamp_max.data() + i));
-}
+/// The common end of the integer forms: add the zero point, clamp. Operands are held as pointers of
+/// their own: read through the program, they would be reloaded after every store of an int8.
+struct OutputOperands {
+  explicit OutputOperands(const FusedProgram& program)
+      : zero_point(program.zero_point.data()),
+        clamp_min(program.clamp_min.data()),
+        clamp_max(program.clamp_max.data()) {}
+
+  HWY_INLINE VecI32 apply(LanesI32 y, int64_t i) const {
+    const TagI32 d;
+    const VecI32 shifted = hn::Add(to_vector(y), hn::LoadU(d, zero_point + i));
+    return hn::Min(hn::Max(shifted, hn::LoadU(d, clamp_min + i)), hn::LoadU(d, clamp_max + i));
+  }
+
+  const int32_t* zero_point;
+  const int32_t* clamp_min;
+  const int32_t* clamp_max;
+};
 
 template <class T, bool kLeftShift, bool kInRange>
 void fixed_double_as(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  for_each_vector<T>(job, [&](VecI32 acc, int64_t i) HWY_ATTR {
+  const int32_t* left_shift = program.left_shift.data();
+  const int32_t* multiplier = program.multiplier.data();
+  const int32_t* shift = program.shift.data();
+  const int32_t* half = program.half.data();
+  const OutputOperands output(program);
+  for_each_vector<T>(job, [=](VecI32 acc, int64_t i) HWY_ATTR {
     LanesI32 x = to_lanes(acc);
-    if constexpr (kLeftShift) x = shift_left(x, load(program.left_shift.data() + i));
-    const LanesI32 high =
-        fixed_point::rounding_doubling_high_mul(x, load(program.multiplier.data() + i));
-    const LanesI32 shift = load(program.shift.data() + i);
+    if constexpr (kLeftShift) x = shift_left(x, load(left_shift + i));
+    const LanesI32 high = fixed_point::rounding_doubling_high_mul(x, load(multiplier + i));
+    const LanesI32 n = load(shift + i);
     if constexpr (kInRange) {
-      return to_output(
-          program,
-          fixed_point::rounding_divide_by_pot_in_range(high, shift, load(program.half.data() + i)),
-          i);
+      return output.apply(fixed_point::rounding_divide_by_pot_in_range(high, n, load(half + i)), i);
     } else {
-      return to_output(program, fixed_point::rounding_divide_by_pot(high, shift), i);
+      return output.apply(fixed_point::rounding_divide_by_pot(high, n), i);
     }
   });
 }
@@ -100,14 +114,20 @@ int64_t fixed_double(const FusedProgram& program, const RequantizeJob<int32_t>& 
   });
 }
 
-int64_t fixed_single(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  return with_output(program, [&]<class T>(T) HWY_ATTR {
-    for_each_vector<T>(job, [&](VecI32 acc, int64_t i) HWY_ATTR {
-      const LanesI32 y = fixed_point::multiply_by_quantized_multiplier_single(
-          to_lanes(acc), load(program.multiplier.data() + i), load(program.shift.data() + i));
-      return to_output(program, y, i);
-    });
+template <class T>
+void fixed_single_as(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  const int32_t* multiplier = program.multiplier.data();
+  const int32_t* shift = program.shift.data();
+  const OutputOperands output(program);
+  for_each_vector<T>(job, [=](VecI32 acc, int64_t i) HWY_ATTR {
+    return output.apply(fixed_point::multiply_by_quantized_multiplier_single(
+                            to_lanes(acc), load(multiplier + i), load(shift + i)),
+                        i);
   });
+}
+
+int64_t fixed_single(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  return with_output(program, [&]<class T>(T) HWY_ATTR { fixed_single_as<T>(program, job); });
 }
 
 template <class T, FusedProgram::FloatShape kShape>
@@ -116,23 +136,27 @@ void float_half_even_as(const FusedProgram& program, const RequantizeJob<int32_t
   constexpr bool kBefore = kShape == Shape::bias_scale || kShape == Shape::bias_scale_bias;
   constexpr bool kLast = kShape == Shape::scale_bias_bias;
   constexpr bool kAfter = kShape == Shape::scale_bias || kShape == Shape::bias_scale_bias || kLast;
-  for_each_vector<T>(job, [&](VecI32 acc, int64_t i) HWY_ATTR {
+  const float* bias_before = program.bias_before.data();
+  const float* scale = program.scale.data();
+  const float* bias_after = program.bias_after.data();
+  const float* bias_last = program.bias_last.data();
+  const float* low = program.real_min.data();
+  const float* high = program.real_max.data();
+  const int32_t* zero_point_minus_magic = program.zero_point_minus_magic.data();
+  for_each_vector<T>(job, [=](VecI32 acc, int64_t i) HWY_ATTR {
     const TagF32 d;
-    const auto at = [i, d](const ExpandedOperand<float>& operand)
-                        HWY_ATTR { return hn::LoadU(d, operand.data() + i); };
     auto r = hn::ConvertTo(d, acc);
-    if constexpr (kBefore) r = hn::Add(r, at(program.bias_before));
+    if constexpr (kBefore) r = hn::Add(r, hn::LoadU(d, bias_before + i));
     if constexpr (kShape == Shape::divide) {
-      r = hn::Div(r, at(program.scale));
+      r = hn::Div(r, hn::LoadU(d, scale + i));
     } else {
-      r = hn::Mul(r, at(program.scale));
+      r = hn::Mul(r, hn::LoadU(d, scale + i));
     }
-    if constexpr (kAfter) r = hn::Add(r, at(program.bias_after));
-    if constexpr (kLast) r = hn::Add(r, at(program.bias_last));
-    r = hn::Min(hn::Max(r, at(program.real_min)), at(program.real_max));
+    if constexpr (kAfter) r = hn::Add(r, hn::LoadU(d, bias_after + i));
+    if constexpr (kLast) r = hn::Add(r, hn::LoadU(d, bias_last + i));
+    r = hn::Min(hn::Max(r, hn::LoadU(d, low + i)), hn::LoadU(d, high + i));
     const auto sum = hn::Add(r, hn::Set(d, kRoundingMagic));
-    return hn::Add(hn::BitCast(TagI32(), sum),
-                   hn::LoadU(TagI32(), program.zero_point_minus_magic.data() + i));
+    return hn::Add(hn::BitCast(TagI32(), sum), hn::LoadU(TagI32(), zero_point_minus_magic + i));
   });
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "sim/core/events.h"
@@ -21,9 +23,23 @@ constexpr int64_t repetitions(int64_t channels) {
   return channels >= kRequantizeBlock ? 1 : kRequantizeBlock / channels;
 }
 
+/// Whole cache lines: vectors loaded from it do not straddle two.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  LineAllocator() = default;
+  template <class U>
+  explicit LineAllocator(const LineAllocator<U>& /*other*/) {}
+  T* allocate(size_t count) {
+    return static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* data, size_t /*count*/) { ::operator delete (data, std::align_val_t{64}); }
+  friend bool operator==(const LineAllocator&, const LineAllocator&) = default;
+};
+
 /// Values of one operand per element of a block. Empty where the program has no such operand.
 template <class T>
-using ExpandedOperand = std::vector<T>;
+using ExpandedOperand = std::vector<T, LineAllocator<T>>;
 
 template <class To, class T, class Convert>
 ExpandedOperand<To> expand(const PerChannel<T>& operand, int64_t channels, Convert&& convert) {

@@ -14,20 +14,28 @@ HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
 
+template <class T>
+using Restrict = T* HWY_RESTRICT;
+
+template <class Mode, class T>
+void shift_row(Restrict<const int32_t> acc, Restrict<const int32_t> left,
+               Restrict<const int32_t> right, Restrict<const int32_t> zero_point,
+               Restrict<const int32_t> low, Restrict<const int32_t> high, Restrict<T> out,
+               int64_t size) {
+  for (int64_t i = 0; i < size; ++i) {
+    const int32_t y = rounding::shift_right<Mode>(shift_left(acc[i], left[i]), right[i]);
+    out[i] = static_cast<T>(smaller_of(larger_of(y + zero_point[i], low[i]), high[i]));
+  }
+}
+
 template <class Mode, class T>
 void shift_as(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  const int32_t* HWY_RESTRICT left = program.left_shift.data() + job.operand;
-  const int32_t* HWY_RESTRICT right = program.shift.data() + job.operand;
-  const int32_t* HWY_RESTRICT zero_point = program.zero_point.data() + job.operand;
-  const int32_t* HWY_RESTRICT low = program.clamp_min.data() + job.operand;
-  const int32_t* HWY_RESTRICT high = program.clamp_max.data() + job.operand;
   for (int64_t row = 0; row < job.rows; ++row) {
-    const int32_t* HWY_RESTRICT acc = job.acc + row * job.acc_stride;
-    T* HWY_RESTRICT out = static_cast<T*>(job.out) + row * job.out_stride;
-    for (int64_t c = 0; c < job.channels; ++c) {
-      const int32_t y = rounding::shift_right<Mode>(shift_left(acc[c], left[c]), right[c]);
-      out[c] = static_cast<T>(smaller_of(larger_of(y + zero_point[c], low[c]), high[c]));
-    }
+    shift_row<Mode, T>(job.acc + row * job.acc_stride, program.left_shift.data() + job.operand,
+                       program.shift.data() + job.operand, program.zero_point.data() + job.operand,
+                       program.clamp_min.data() + job.operand,
+                       program.clamp_max.data() + job.operand,
+                       static_cast<T*>(job.out) + row * job.out_stride, job.channels);
   }
 }
 
