@@ -58,12 +58,15 @@ std::string settings_of(const Job& job) {
   const Recipe& r = job.recipe;
   const OptimizerOptions& o = r.optimizer;
   std::string s;
-  const auto line = [&](const char* name, const auto& value) {
+  const auto line = [&](const std::string& name, const auto& value) {
     s += fmt::format("{}={}\n", name, value);
   };
   line("network", job.graph.name);
   line("profile", job.profile.name);
   line("profile fingerprint", job.profile.fingerprint);
+  for (const auto& [name, profile] : job.layer_profiles) {
+    line("profile fingerprint of " + name, profile.fingerprint);
+  }
   line("training images", job.train.size());
   line("seed", r.seed);
   line("batch", r.batch);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "fused/patterns/pattern_registry.h"
 #include "fused/train/checkpoint.h"
 #include "fused/train/evaluate.h"
 #include "fused/train/loss.h"
@@ -30,9 +31,10 @@ class Run {
         recipe_(job.recipe),
         callbacks_(callbacks),
         settings_(settings_of(job)),
+        patterns_(job.patterns.only(job.profile.fusion)),
         network_(Network::from_graph(job.graph, recipe_.seed)),
         optimizer_(make_optimizer(recipe_.optimizer)) {
-    at_.stage = Stage::float_;
+    network_.fuse(patterns_);
   }
 
   Outcome run() {
@@ -77,8 +79,7 @@ class Run {
   }
 
   void start_qat() {
-    network_.fuse(job_.patterns);
-    network_.prepare_qat(job_.profile, job_.patterns);
+    network_.prepare_qat(job_.profile, patterns_, job_.layer_profiles);
     optimizer_ = make_optimizer(recipe_.optimizer);
     at_.stage = Stage::qat;
     at_.epoch = 0;
@@ -190,6 +191,7 @@ class Run {
   const Recipe& recipe_;
   const Callbacks& callbacks_;
   std::string settings_;
+  PatternRegistry patterns_;
   Network network_;
   std::unique_ptr<Optimizer> optimizer_;
   Checkpoint at_;  // model and optimizer only while it is written

@@ -3,7 +3,8 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -64,6 +65,8 @@ struct Callbacks {
 struct Job {
   const backends::FloatGraph& graph;
   const backends::Profile& profile;
+  /// Those that single layers name, by name.
+  const std::map<std::string, backends::Profile>& layer_profiles;
   const PatternRegistry& patterns;
   const Dataset& train;
   const Dataset& test;
@@ -80,10 +83,10 @@ struct Outcome {
   double float_accuracy = 0;  ///< on the test images, after the float stage
 };
 
-/// Float epochs, fuse, prepare_qat, calibrate, QAT epochs (BN and observers frozen in their last
-/// part). The same recipe and data give the same bits for any number of threads, and a resumed run
-/// the bits of one that was never interrupted. Error from a checkpoint made with other settings
-/// (names the setting); bad_value if a loss is not finite.
+/// Fuse by the profile's patterns, float epochs, prepare_qat, calibrate, QAT epochs (BN and
+/// observers frozen in their last part). The same recipe and data give the same bits for any number
+/// of threads, and a resumed run the bits of one that was never interrupted. Error from a
+/// checkpoint made with other settings (names the setting); bad_value if a loss is not finite.
 Outcome train(const Job& job, const Callbacks& callbacks);
 
 /// Throws Error bad_value naming the first field outside its range.

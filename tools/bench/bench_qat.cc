@@ -95,10 +95,15 @@ class Trainee {
   std::vector<double> times_;
 };
 
-Network quantized_network(const backends::FloatGraph& graph, const backends::Profile& profile,
-                          const PatternRegistry& patterns, const Data& data, Context context) {
+Network float_network(const backends::FloatGraph& graph, const PatternRegistry& patterns) {
   Network network = Network::from_graph(graph, 1);
   network.fuse(patterns);
+  return network;
+}
+
+Network quantized_network(const backends::FloatGraph& graph, const backends::Profile& profile,
+                          const PatternRegistry& patterns, const Data& data, Context context) {
+  Network network = float_network(graph, patterns);
   network.prepare_qat(profile, patterns);
   context.training = false;
   context.observe = true;
@@ -119,7 +124,7 @@ void run(const Arguments& a) {
   context.training = true;
 
   std::vector<Trainee> trainees;
-  trainees.emplace_back("facsim-float", Network::from_graph(graph, 1), context);
+  trainees.emplace_back("facsim-float", float_network(graph, patterns), context);
   context.observe = true;
   trainees.emplace_back("facsim-qat-simulate",
                         quantized_network(graph, profile, patterns, data, context), context);

@@ -169,6 +169,12 @@ class QatCommand final : public Command {
     const backends::Profile profile = globals.load_profile();
     const train::Recipe recipe = resolve_recipe(globals);
     const backends::FloatGraph graph = backends::read_float_graph(o_.network);
+    std::map<std::string, backends::Profile> layer_profiles;
+    for (const backends::FloatNode& node : graph.nodes) {
+      if (node.profile.empty()) continue;
+      layer_profiles.try_emplace(node.profile,
+                                 backends::load_profile(node.profile, globals.search()));
+    }
     const train::Dataset training = load(train::Split::train, o_.limit, graph);
     const train::Dataset test = load(train::Split::test, o_.test_limit, graph);
     make_folder(o_.output);
@@ -182,6 +188,7 @@ class QatCommand final : public Command {
       TrainingDisplay display(globals.progress);
       return train::train({.graph = graph,
                            .profile = profile,
+                           .layer_profiles = layer_profiles,
                            .patterns = patterns,
                            .train = training,
                            .test = test,
