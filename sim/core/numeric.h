@@ -67,6 +67,13 @@ constexpr I divide_floor(I v, I d) {
   return v / d - (v % d < 0 ? 1 : 0);
 }
 
+/// v - d * floor(v / d), in 0..d-1; d > 0. (The product may overflow where this does not.)
+template <PlainInteger I>
+constexpr I remainder_floor(I v, I d) {
+  const I remainder = v % d;
+  return remainder + select<I>(remainder < 0, d, 0);
+}
+
 /// The same value in twice the width.
 constexpr int64_t widen(int32_t v) { return v; }
 constexpr int128 widen(int64_t v) { return v; }

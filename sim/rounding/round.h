@@ -43,7 +43,7 @@ constexpr I divide(I v, I d) {
   const I zero = constant_like(v, 0);
   const I one = constant_like(v, 1);
   const I quotient = divide_floor(v, d);
-  const I remainder = v - quotient * d;
+  const I remainder = remainder_floor(v, d);
   const I missing = d - remainder;  // compared with it: twice the remainder could overflow
   return quotient + Mode::rounds_up(Fraction<I>{select(v < zero, one, zero), quotient & one,
                                                 select(remainder > zero, one, zero),

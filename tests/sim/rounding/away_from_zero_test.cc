@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/rounding/away_from_zero.h"
+
+#include "tests/sim/rounding/rounding_tester.h"
+
+namespace facsim::sim {
+namespace {
+
+const RoundingTester<rounding::away_from_zero> kTester(Rounding::away_from_zero,
+                                                       oracle::away_from_zero);
+
+TEST_CASE("away_from_zero: ties and extremes") {
+  kTester.table({
+      {-5, -3, "-2.5: any fraction counts as one"},
+      {-3, -2, "-1.5: any fraction counts as one"},
+      {-1, -1, "-0.5: any fraction counts as one"},
+      {1, 1, "0.5: any fraction counts as one"},
+      {3, 2, "1.5: any fraction counts as one"},
+      {5, 3, "2.5: any fraction counts as one"},
+      {0, 0, "zero stays"},
+      {-8, -4, "integers stay"},
+      {24690, 12345, "integers stay"},
+      {INT32_MAX, 1073741824, "the largest int32 is odd: 2^30 - 1/2"},
+      {-INT32_MAX, -1073741824, "-(2^30 - 1/2)"},
+      {INT32_MIN, -1073741824, "the smallest int32"},
+  });
+}
+
+FACSIM_ROUNDING_TESTS(away_from_zero);
+
+}  // namespace
+}  // namespace facsim::sim
