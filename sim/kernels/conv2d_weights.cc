@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "sim/core/check.h"
 #include "sim/kernels/conv2d_tile.h"
@@ -43,35 +44,60 @@ std::vector<ChannelBlock> channel_blocks(const Conv2dParams& p, Conv2dKernelKind
   return blocks;
 }
 
-/// One channel's run: element e goes to step e / PerStep, byte place (e % PerStep) of `lane`.
+/// Packs `count` elements of one channel's run, from the first element of a step on: element e goes
+/// to step e / PerStep, place e % PerStep of the channel's 4 bytes; what is left of the last step
+/// is 0.
 template <class Packed, int PerStep, class Code>
-void pack_run(const Code* codes, int64_t elements, int32_t zero_point, uint8_t* lane) {
-  const auto step = [&](int64_t first, int64_t count) {
-    Packed packed[PerStep] = {};
-    for (int64_t i = 0; i < count; ++i) {
-      packed[i] = static_cast<Packed>(codes[first + i] - zero_point);
+void pack_elements(const Code* codes, int64_t count, int32_t zero_point, uint8_t* lane) {
+  constexpr int kPlaces = 4 / static_cast<int>(sizeof(Packed));
+  const auto step = [&](int64_t first, int64_t elements) {
+    Packed packed[kPlaces] = {};
+    for (int64_t i = 0; i < elements; ++i) {
+      packed[i] = static_cast<Packed>(static_cast<int32_t>(codes[first + i]) - zero_point);
     }
-    std::memcpy(lane, packed, sizeof packed);
+    std::memcpy(lane, packed, 4);
     lane += Conv2dWeights::kBytesPerStep;
   };
   int64_t e = 0;
-  for (; e + PerStep <= elements; e += PerStep) step(e, PerStep);
-  if (e < elements) step(e, elements - e);
+  for (; e + PerStep <= count; e += PerStep) step(e, PerStep);
+  if (e < count) step(e, count - e);
+}
+
+/// The quads of 8-bit codes whose zero point is the middle of the type (int8: 0, uint8: 128): only
+/// the top bit may have to change, so that four codes are one word.
+template <class Code>
+void pack_centred_quads(const Code* codes, int64_t count, uint8_t* lane) {
+  constexpr uint32_t kFlip = std::is_signed_v<Code> ? 0 : 0x80808080u;
+  int64_t e = 0;
+  for (; e + 4 <= count; e += 4, lane += Conv2dWeights::kBytesPerStep) {
+    uint32_t quad;
+    std::memcpy(&quad, codes + e, 4);
+    quad ^= kFlip;
+    std::memcpy(lane, &quad, 4);
+  }
+  constexpr int32_t kMiddle = std::is_signed_v<Code> ? 0 : 128;
+  pack_elements<int8_t, 4>(codes + e, count - e, kMiddle, lane);
 }
 
 template <class Code>
-void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t elements, int32_t zero_point,
+void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t count, int32_t zero_point,
                   uint8_t* lane) {
   switch (kind) {
     case Conv2dKernelKind::quads:
-      if constexpr (sizeof(Code) == 1) pack_run<int8_t, 4>(codes, elements, zero_point, lane);
+      if constexpr (sizeof(Code) == 1) {
+        if (zero_point == (std::is_signed_v<Code> ? 0 : 128)) {
+          pack_centred_quads(codes, count, lane);
+        } else {
+          pack_elements<int8_t, 4>(codes, count, zero_point, lane);
+        }
+      }
       return;
     case Conv2dKernelKind::pairs:
-      pack_run<int16_t, 2>(codes, elements, zero_point, lane);
+      pack_elements<int16_t, 2>(codes, count, zero_point, lane);
       return;
     case Conv2dKernelKind::depthwise:
     case Conv2dKernelKind::ordered:
-      pack_run<int16_t, 1>(codes, elements, zero_point, lane);  // the high half stays zero
+      pack_elements<int16_t, 1>(codes, count, zero_point, lane);
       return;
   }
 }
@@ -102,11 +128,10 @@ std::string_view to_string(Conv2dKernelKind kind) {
   return "";
 }
 
-Conv2dWeights pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range,
-                                  Conv2dKernelKind kind) {
+void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernelKind kind,
+                         Conv2dWeights& packed) {
   const Shape& shape = p.weights.shape();  // OC, KH, KW, IC / groups
   const int64_t taps = p.weights.numel() / shape[0];
-  Conv2dWeights packed;
   packed.kind = kind;
   packed.runs_span_kw = kind != Conv2dKernelKind::depthwise && p.groups == 1 &&
                         (p.window.dilation[1] == 1 || shape[2] == 1);
@@ -115,38 +140,49 @@ Conv2dWeights pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& rang
   const int64_t per_step = elements_per_step(kind);
   packed.steps = (packed.run_elements + per_step - 1) / per_step;
   packed.blocks = channel_blocks(p, kind);
+  packed.unused_bits = 0;
   if (!range.exact(p.accumulator) && p.accumulator.overflow == Overflow::wrap) {
     packed.unused_bits = 32 - p.accumulator.bits;
   }
-  const int64_t block_bytes = packed.runs * packed.steps * Conv2dWeights::kBytesPerStep;
+  const int64_t run_bytes = packed.steps * Conv2dWeights::kBytesPerStep;
   const int64_t blocks = static_cast<int64_t>(packed.blocks.size());
-  uint8_t* bytes = packed.memory.reserve<uint8_t>(blocks * block_bytes);  // zero-filled
+  uint8_t* bytes = packed.memory.reserve<uint8_t>(blocks * packed.runs * run_bytes);
   packed.bytes = bytes;
-  packed.init.resize(static_cast<size_t>(blocks * kTileChannels));
-  packed.bias_last.resize(packed.init.size());
+  packed.init.assign(static_cast<size_t>(blocks * kTileChannels), 0);
+  packed.bias_last.assign(packed.init.size(), 0);
   const bool bias_last =
       kind == Conv2dKernelKind::ordered && p.accumulator.init == Accumulator::Init::zero;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const ChannelBlock& block = packed.blocks[static_cast<size_t>(b)];
+    for (int64_t lane = 0; lane < block.channels; ++lane) {
+      const int64_t oc = block.first + lane;
+      const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
+      (bias_last ? packed.bias_last : packed.init)[static_cast<size_t>(b * kTileChannels + lane)] =
+          static_cast<int32_t>(static_cast<uint32_t>(bias) +
+                               static_cast<uint32_t>(correction(p, range, kind, oc)));
+    }
+  }
+  // In pieces of a run, so that the steps which the channels of a block fill together stay in the
+  // first cache level.
+  constexpr int64_t kPiece = 64;
   detail::with_integer(p.weights.dtype(), [&]<class Code>() {
     const Code* codes = p.weights.data<Code>();
     for (int64_t b = 0; b < blocks; ++b) {
       const ChannelBlock& block = packed.blocks[static_cast<size_t>(b)];
-      for (int64_t lane = 0; lane < block.channels; ++lane) {
-        const int64_t oc = block.first + lane;
-        const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc);
-        const size_t slot = static_cast<size_t>(b * kTileChannels + lane);
-        const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
-        (bias_last ? packed.bias_last : packed.init)[slot] = static_cast<int32_t>(
-            static_cast<uint32_t>(bias) + static_cast<uint32_t>(correction(p, range, kind, oc)));
-        for (int64_t r = 0; r < packed.runs; ++r) {
-          pack_channel(
-              kind, codes + oc * taps + r * packed.run_elements, packed.run_elements,
-              static_cast<int32_t>(p.weight_zero_point[zero]),
-              bytes + b * block_bytes + r * packed.steps * Conv2dWeights::kBytesPerStep + 4 * lane);
+      for (int64_t r = 0; r < packed.runs; ++r, bytes += run_bytes) {
+        for (int64_t e = 0; e < packed.run_elements; e += kPiece) {
+          const int64_t count = std::min(kPiece, packed.run_elements - e);
+          uint8_t* piece = bytes + e / per_step * Conv2dWeights::kBytesPerStep;
+          for (int64_t lane = 0; lane < block.channels; ++lane) {
+            const int64_t oc = block.first + lane;
+            const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc);
+            pack_channel(kind, codes + oc * taps + r * packed.run_elements + e, count,
+                         static_cast<int32_t>(p.weight_zero_point[zero]), piece + 4 * lane);
+          }
         }
       }
     }
   });
-  return packed;
 }
 
 }  // namespace facsim::sim

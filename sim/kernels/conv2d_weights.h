@@ -28,7 +28,8 @@ struct ChannelBlock {
 };
 
 /// A layer's weights in the order in which a tile kernel reads them:
-/// [block][run][step][32 channels][4 bytes], zero where a run or a block is not full.
+/// [block][run][step][32 channels][4 bytes], zero where a run does not fill its last step; the
+/// bytes of channels that a block lacks mean nothing.
 ///
 /// A run is what lies together in the padded strip: KW * IC elements for each kh, or, where
 /// dilation or groups separate the taps, IC / groups elements for each (kh, kw).
@@ -55,9 +56,10 @@ struct Conv2dWeights {
   const uint8_t* bytes = nullptr;
 };
 
-/// O(weights). params checked; the kind must be able to hold the values (choose_conv2d_kernel).
-Conv2dWeights pack_conv2d_weights(const Conv2dParams& params, const Conv2dRange& range,
-                                  Conv2dKernelKind kind);
+/// Fills `packed`, whose memory is used again. O(weights). params checked; the kind must be able to
+/// hold the values (choose_conv2d_kernel).
+void pack_conv2d_weights(const Conv2dParams& params, const Conv2dRange& range,
+                         Conv2dKernelKind kind, Conv2dWeights& packed);
 
 /// What must be added to a code of this type to make it the u8 that the quads kernel reads.
 constexpr int64_t unsigned_offset(IntType type) { return type.is_signed ? 128 : 0; }

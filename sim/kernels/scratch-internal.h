@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace facsim::sim {
 
@@ -14,6 +15,15 @@ namespace facsim::sim {
 /// past what was written (whole vectors at a tail) reads defined bytes.
 class Scratch {
  public:
+  Scratch() = default;
+  Scratch(Scratch&& other) noexcept
+      : data_(std::move(other.data_)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Scratch& operator=(Scratch&& other) noexcept {
+    data_ = std::move(other.data_);
+    bytes_ = std::exchange(other.bytes_, 0);
+    return *this;
+  }
+
   template <class T>
   T* reserve(int64_t count) {
     const size_t bytes = static_cast<size_t>(count) * sizeof(T) + 64;
@@ -32,6 +42,22 @@ class Scratch {
   };
   std::unique_ptr<std::byte, Delete> data_;
   size_t bytes_ = 0;
+};
+
+/// Takes what a thread keeps in `slot` for as long as this lives. A thread that waits for others
+/// may be given another run of the same code meanwhile: that one finds the slot empty, not in use.
+template <class T>
+class Borrowed {
+ public:
+  explicit Borrowed(T& slot) : slot_(slot), value_(std::move(slot)) {}
+  ~Borrowed() { slot_ = std::move(value_); }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  T& operator*() { return value_; }
+
+ private:
+  T& slot_;
+  T value_;
 };
 
 }  // namespace facsim::sim

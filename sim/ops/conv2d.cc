@@ -20,7 +20,7 @@ class PackedOnDemand {
   const Conv2dWeights& get(const Conv2dParams& params, const Conv2dRange& range,
                            Conv2dKernelKind kind) const {
     Entry& entry = entries_[static_cast<size_t>(kind)];
-    std::call_once(entry.once, [&] { entry.weights = pack_conv2d_weights(params, range, kind); });
+    std::call_once(entry.once, [&] { pack_conv2d_weights(params, range, kind, entry.weights); });
     return entry.weights;
   }
 

@@ -44,12 +44,15 @@ Events accumulate_all(const Conv2dParams& params, const Tensor& input, Tensor& a
   return detail::with_integer(accumulators.dtype(), [&]<class Out>() {
     Out* const destination = static_cast<Out*>(accumulators.raw());
     if (const auto kind = choose_conv2d_kernel(params, range, isa, counting)) {
+      static thread_local Conv2dWeights kept;  // a training step finds its memory again
+      Borrowed<Conv2dWeights> packed(kept);
+      pack_conv2d_weights(params, range, *kind, *packed);
       const int64_t magnitude = range.magnitude();
       int32_t* in_place = nullptr;
       if constexpr (sizeof(Out) == 4) in_place = reinterpret_cast<int32_t*>(destination);
       const auto run = run_conv2d_kernel(
-          params, pack_conv2d_weights(params, range, *kind), shape, input, isa, counting,
-          context.pool, in_place, [&](const AccumulatorBlock& block) {
+          params, *packed, shape, input, isa, counting, context.pool, in_place,
+          [&](const AccumulatorBlock& block) {
             if (statistics.wanted()) {
               statistics.add(block_statistics(block.acc, block.stride, block.pixels, block.channels,
                                               magnitude, isa),

@@ -215,9 +215,11 @@ TEST_CASE("conv2d kernels: the target that was asked for is the one that ran") {
         const auto kind = choose_conv2d_kernel(made.params, range, isa, EventCounting::off);
         CHECK(kind.has_value() == (isa != Isa::scalar));
         if (!kind) continue;
-        const auto run = run_conv2d_kernel(
-            made.params, pack_conv2d_weights(made.params, range, *kind), shape, made.input, isa,
-            EventCounting::off, nullptr, nullptr, [](const AccumulatorBlock&) { return Events{}; });
+        Conv2dWeights packed;
+        pack_conv2d_weights(made.params, range, *kind, packed);
+        const auto run =
+            run_conv2d_kernel(made.params, packed, shape, made.input, isa, EventCounting::off,
+                              nullptr, nullptr, [](const AccumulatorBlock&) { return Events{}; });
         REQUIRE(run.has_value());
         CAPTURE(to_string(isa));
         CAPTURE(to_string(*kind));
