@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -84,6 +85,8 @@ struct IntType {
 
 /// "int8", "uint4".
 std::string to_string(IntType type);
+/// The reverse; 1..64 bits (unsigned: 1..63), nothing for any other text.
+std::optional<IntType> int_type_from_string(std::string_view word);
 
 inline constexpr IntType kInt8{8, true};
 inline constexpr IntType kUint8{8, false};

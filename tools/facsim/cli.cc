@@ -17,6 +17,7 @@
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/spelling.h"
 
@@ -53,19 +54,19 @@ std::vector<std::string> isa_words() {
 void add_global_options(CLI::App& app, RawGlobals& raw) {
   const auto group = "Global options";
   app.add_option("--format", raw.format, "table for people, json for programs")
-      ->check(CLI::IsMember(std::vector<std::string>{"table", "json"}))
+      ->check(one_of({"table", "json"}))
       ->group(group);
   app.add_option("--color", raw.color, "auto, always or never (auto obeys NO_COLOR)")
-      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->check(one_of({"auto", "always", "never"}))
       ->group(group);
   app.add_option("--progress", raw.progress, "progress bars: auto (on a terminal), always, never")
-      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->check(one_of({"auto", "always", "never"}))
       ->group(group);
   app.add_option("-j,--threads", raw.threads, "threads; 0: one per core (results never differ)")
       ->check(CLI::Range(0, 256))
       ->group(group);
   app.add_option("--isa", raw.isa, "kernels to run; scalar is the norm all others equal")
-      ->check(CLI::IsMember(isa_words()))
+      ->check(one_of(isa_words()))
       ->group(group);
   app.add_option("--seed", raw.seed, "seed of everything random")->group(group);
   app.add_option("--profile", raw.profile, "backend profile: a name or a path")->group(group);
@@ -186,9 +187,7 @@ std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
   try {
     root.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
-    const CLI::App* app = &root;
-    while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
-    print(app->help());
+    print(root.help());  // of the innermost command given
     return ExitCode::equal;
   } catch (const CLI::CallForVersion& version) {
     print(std::string(version.what()) + "\n");

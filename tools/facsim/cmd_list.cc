@@ -11,6 +11,7 @@
 #include "sim/overflow/overflow.h"
 #include "sim/rounding/rounding.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 
 namespace facsim::cli {
@@ -74,9 +75,7 @@ class ListCommand final : public Command {
   void set_up(CLI::App& app) override {
     std::vector<std::string> words;
     for (const auto& [word, list] : lists()) words.push_back(word);
-    app.add_option("what", what_, fmt::format("{}", fmt::join(words, ", ")))
-        ->required()
-        ->check(CLI::IsMember(words));
+    app.add_option("what", what_, "which list")->required()->check(one_of(words));
     app.footer("Examples:\n  facsim list rounding\n  facsim list profiles --format json");
   }
 

@@ -10,6 +10,7 @@
 #include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
 
@@ -26,7 +27,7 @@ class RunCommand final : public Command {
     app.add_option("-o,--output", output_, "results: .npz (or .npy for a single tensor)")
         ->required();
     app.add_option("--dump", dump_, "outputs, or all tensors of the network")
-        ->check(CLI::IsMember(std::vector<std::string>{"outputs", "all"}));
+        ->check(one_of({"outputs", "all"}));
     app.add_flag("--events", events_, "count saturations, wraps and overflows per node (slower)");
     app.footer(
         "Real inputs are quantized by the network input's quantizer, integers are taken as codes.\n"

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/lower/given_arguments.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "backends/lower/requantize-internal.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using sim::Operand;
+
+/// Names of all arguments in a program.
+std::vector<std::string> argument_names(const sim::StepProgram& program) {
+  std::set<std::string> names;
+  for (const sim::Step& step : program.steps) {
+    for (const Operand* operand : {&step.a, &step.b}) {
+      if (operand->kind == Operand::Kind::argument) names.insert(operand->argument);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+/// Arguments that the caller gives by name are constants to the binder, which does not know them.
+sim::StepProgram without(const sim::StepProgram& program, const GivenArguments& given) {
+  sim::StepProgram rest = program;
+  for (sim::Step& step : rest.steps) {
+    for (Operand* operand : {&step.a, &step.b}) {
+      if (operand->kind != Operand::Kind::argument) continue;
+      const std::string& name = operand->argument;
+      if (!given.integers.contains(name) && !given.reals.contains(name)) continue;
+      const bool shifts = step.kind == sim::StepKind::shl || step.kind == sim::StepKind::shr;
+      *operand =
+          sim::takes_real(step.kind) ? Operand::constant_f32(1) : Operand::constant(shifts ? 0 : 1);
+    }
+  }
+  return rest;
+}
+
+/// Replaces the binder's per-tensor value by one per row.
+void set_rows(sim::Arguments& arguments, const std::string& name,
+              const std::vector<int64_t>& values) {
+  if (const auto found = arguments.integers.find(name); found != arguments.integers.end()) {
+    found->second = values;
+  }
+  if (const auto found = arguments.reals.find(name); found != arguments.reals.end()) {
+    found->second.clear();
+    for (const int64_t value : values) found->second.push_back(static_cast<float>(value));
+  }
+}
+
+std::vector<int64_t> minus(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+  std::vector<int64_t> difference(std::max(a.size(), b.size()));
+  for (size_t i = 0; i < difference.size(); ++i) {
+    difference[i] = a[a.size() == 1 ? 0 : i] - b[b.size() == 1 ? 0 : i];
+  }
+  return difference;
+}
+
+void check_names(const sim::StepProgram& program, const GivenArguments& given) {
+  const std::vector<std::string> names = argument_names(program);
+  const auto check = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) return;
+    throw Error({ErrorCode::bad_value, "argument \"" + name + "\"", "not used by the program",
+                 fmt::format("one of {}", fmt::join(names, ", ")), ""});
+  };
+  for (const auto& [name, values] : given.integers) check(name);
+  for (const auto& [name, values] : given.reals) check(name);
+}
+
+/// Every list has one entry, or as many as the longest.
+void check_lengths(const GivenArguments& given) {
+  std::map<std::string, size_t> lengths = {
+      {"multiplier", given.multiplier.size()}, {"shift", given.shift.size()},
+      {"scale", given.scale.size()},           {"zero_point", given.zero_point.size()},
+      {"clamp_min", given.clamp_min.size()},   {"clamp_max", given.clamp_max.size()}};
+  for (const auto& [name, values] : given.integers) lengths[name] = values.size();
+  for (const auto& [name, values] : given.reals) lengths[name] = values.size();
+  size_t rows = 1;
+  for (const auto& [name, length] : lengths) rows = std::max(rows, length);
+  for (const auto& [name, length] : lengths) {
+    if (length <= 1 || length == rows) continue;
+    throw Error({ErrorCode::shape_mismatch, "argument \"" + name + "\"",
+                 fmt::format("{} values", length), fmt::format("1 or {}", rows), ""});
+  }
+}
+
+}  // namespace
+
+sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
+  const sim::StepProgram program = detail::program_for(rules, given.output);
+  check_names(program, given);
+  check_lengths(given);
+
+  GivenMultiplier multiplier;
+  multiplier.multiplier = given.multiplier;
+  multiplier.shift = given.shift;
+  multiplier.output = given.output;
+  detail::LayerValues values;
+  values.output = given.output;
+  values.clamp = detail::whole_range(given.output);
+  if (given.scale.empty()) {
+    values.given = &multiplier;
+  } else {
+    values.accumulator_scale = given.scale;
+    values.real_multiplier.assign(given.scale.begin(), given.scale.end());
+  }
+  sim::Arguments arguments = detail::bind_arguments(without(program, given), rules, values);
+
+  const std::vector<int64_t> low =
+      given.clamp_min.empty() ? std::vector<int64_t>{values.clamp.min} : given.clamp_min;
+  const std::vector<int64_t> high =
+      given.clamp_max.empty() ? std::vector<int64_t>{values.clamp.max} : given.clamp_max;
+  set_rows(arguments, "zero_point", given.zero_point);
+  set_rows(arguments, "clamp_min", low);
+  set_rows(arguments, "clamp_max", high);
+  set_rows(arguments, "clamp_min_minus_zero_point", minus(low, given.zero_point));
+  set_rows(arguments, "clamp_max_minus_zero_point", minus(high, given.zero_point));
+  for (const auto& [name, rows] : given.integers) arguments.integers[name] = rows;
+  for (const auto& [name, rows] : given.reals) arguments.reals[name] = rows;
+  return sim::Requantizer(program, std::move(arguments), given.output);
+}
+
+}  // namespace facsim::backends

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "backends/profile/profile.h"
+#include "sim/requantize/requantizer.h"
+
+namespace facsim::backends {
+
+/// Arguments of a bare requantizer, each of length 1 or one entry per row: what `facsim requantize`
+/// reads from files. Either `multiplier` with `shift` (whole right shift, real = multiplier *
+/// 2^-shift), or `scale` (the real multiplier, from which the profile derives what its program
+/// needs).
+struct GivenArguments {
+  std::vector<int64_t> multiplier, shift;
+  std::vector<float> scale;
+  std::vector<int64_t> zero_point{0};
+  std::vector<int64_t> clamp_min, clamp_max;  ///< empty: the range of `output`
+  /// Further arguments by the names of the profile's steps; they win over all others.
+  std::map<std::string, std::vector<int64_t>> integers;
+  std::map<std::string, std::vector<float>> reals;
+  sim::IntType output{8, true};
+};
+
+/// The program of `rules` with these arguments; row r is channel r. Error bad_value, unsupported
+/// (an argument that the program needs and nothing gives, a shift outside the profile's domain).
+sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given);
+
+}  // namespace facsim::backends
