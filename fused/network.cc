@@ -173,6 +173,7 @@ void Network::backward(const Tensor& dy, const Context& context) {
 
 std::vector<std::pair<std::string, Value>> Network::values() const {
   std::vector<std::pair<std::string, Value>> out;
+  if (!impl_->values.empty()) out.emplace_back("input", impl_->input_value);
   for (size_t i = 0; i < impl_->values.size(); ++i) {
     out.emplace_back(impl_->nodes[i].name, impl_->values[i]);
   }

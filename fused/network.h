@@ -44,7 +44,7 @@ class Network {
   void backward(const Tensor& dy, const Context& context);
   /// Values of the last forward's float input that were off the input quantizer's grid (rounded).
   int64_t off_grid_inputs() const;
-  /// Every node's Value of the last forward, by node name, in order.
+  /// The input's and every node's Value of the last forward, by name ("input" first), in order.
   std::vector<std::pair<std::string, Value>> values() const;
 
   /// type_name() of every node's module, in order.
