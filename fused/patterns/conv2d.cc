@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fused/nnqat/conv2d.h"
 #include "fused/patterns/pattern.h"
 
 namespace facsim::fused {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fused/nni/conv_bn2d.h"
+#include "fused/nniqat/conv_bn2d.h"
 #include "fused/patterns/pattern.h"
 
 namespace facsim::fused {
@@ -9,6 +9,9 @@ FusionPattern conv_bn2d_pattern() {
       make_pattern<>("ConvBn2d", {{Role::linear, "Conv2d", {}}, {Role::affine, "BatchNorm2d", {}}});
   pattern.to_float = [](LinearParts parts) {
     return std::make_unique<nni::ConvBn2d>(std::move(parts));
+  };
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nniqat::ConvBn2d::from_float(dynamic_cast<const nni::ConvBn2d&>(module), qconfig);
   };
   return pattern;
 }

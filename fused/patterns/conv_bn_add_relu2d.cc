@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fused/nni/conv_bn_add_relu2d.h"
+#include "fused/nniqat/conv_bn_add_relu2d.h"
 #include "fused/nn/relu.h"
 #include "fused/nn/relu6.h"
 #include "fused/patterns/pattern.h"
@@ -14,6 +14,10 @@ FusionPattern conv_bn_add_relu2d_pattern() {
                           {Role::activation, "ReLU", {}}});
   pattern.to_float = [](LinearParts parts) {
     return std::make_unique<nni::ConvBnAddReLU2d>(std::move(parts));
+  };
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nniqat::ConvBnAddReLU2d::from_float(dynamic_cast<const nni::ConvBnAddReLU2d&>(module),
+                                               qconfig);
   };
   return pattern;
 }

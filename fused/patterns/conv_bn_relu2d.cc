@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fused/nni/conv_bn_relu2d.h"
+#include "fused/nniqat/conv_bn_relu2d.h"
 #include "fused/nn/relu.h"
 #include "fused/nn/relu6.h"
 #include "fused/patterns/pattern.h"
@@ -13,6 +13,10 @@ FusionPattern conv_bn_relu2d_pattern() {
                                                                  {Role::activation, "ReLU", {}}});
   pattern.to_float = [](LinearParts parts) {
     return std::make_unique<nni::ConvBnReLU2d>(std::move(parts));
+  };
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nniqat::ConvBnReLU2d::from_float(dynamic_cast<const nni::ConvBnReLU2d&>(module),
+                                            qconfig);
   };
   return pattern;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fused/nni/conv_relu2d.h"
+#include "fused/nniqat/conv_relu2d.h"
 #include "fused/nn/relu.h"
 #include "fused/nn/relu6.h"
 #include "fused/patterns/pattern.h"
@@ -11,6 +11,9 @@ FusionPattern conv_relu2d_pattern() {
       "ConvReLU2d", {{Role::linear, "Conv2d", {}}, {Role::activation, "ReLU", {}}});
   pattern.to_float = [](LinearParts parts) {
     return std::make_unique<nni::ConvReLU2d>(std::move(parts));
+  };
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nniqat::ConvReLU2d::from_float(dynamic_cast<const nni::ConvReLU2d&>(module), qconfig);
   };
   return pattern;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fused/nnqat/linear.h"
 #include "fused/patterns/pattern.h"
 
 namespace facsim::fused {

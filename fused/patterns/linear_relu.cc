@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fused/nni/linear_relu.h"
+#include "fused/nniqat/linear_relu.h"
 #include "fused/nn/relu.h"
 #include "fused/nn/relu6.h"
 #include "fused/patterns/pattern.h"
@@ -11,6 +11,9 @@ FusionPattern linear_relu_pattern() {
       "LinearReLU", {{Role::linear, "Linear", {}}, {Role::activation, "ReLU", {}}});
   pattern.to_float = [](LinearParts parts) {
     return std::make_unique<nni::LinearReLU>(std::move(parts));
+  };
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nniqat::LinearReLU::from_float(dynamic_cast<const nni::LinearReLU&>(module), qconfig);
   };
   return pattern;
 }

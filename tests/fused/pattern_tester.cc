@@ -3,10 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <random>
 
+#include "backends/lower/lower.h"
 #include "fused/patterns/pattern_registry.h"
+#include "sim/graph/executor.h"
 
 namespace facsim::fused::test {
 
@@ -129,12 +131,95 @@ void check_float(const backends::FloatGraph& graph, const std::string& fused_typ
 
 }  // namespace
 
-void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type) {
-  check_float(graph, fused_type);
+const std::vector<std::string>& profile_names() {
+  static const std::vector<std::string> names = {"tflite-micro", "tflite-single-rounding",
+                                                 "xnnpack-x86",  "onnxruntime-cpu",
+                                                 "tensorrt",     "vitis-ai",
+                                                 "example-chip"};
+  return names;
 }
 
-void check_quantized(const backends::FloatGraph& graph, const std::string& /*qat_type*/) {
-  CHECK(!Network::from_graph(graph, 1).module_types().empty());
+backends::Profile profile(std::string_view name) {
+  return backends::load_profile(
+      name, backends::ProfileSearch{{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+}
+
+void check_deployed(Network& network, const backends::Profile& profile, const Tensor& x) {
+  Context eval;
+  network.forward(x, eval);
+  const auto values = network.values();
+  const backends::IntGraph graph = network.convert();
+  const sim::Executor executor(backends::lower(graph, profile), {.isa = sim::Isa::scalar,
+                                                                 .threads = 1,
+                                                                 .trace = true,
+                                                                 .count_events = false,
+                                                                 .progress = {}});
+  const quant::QParams& input = *graph.tensors[static_cast<size_t>(graph.inputs[0])].qparams;
+  const auto run = executor.run({quant::quantize(x, input, profile.rules("quantize").activation)});
+  for (const auto& [name, value] : values) {
+    CAPTURE(name);
+    bool found = false;
+    for (size_t t = 0; t < executor.graph().tensors.size(); ++t) {
+      if (executor.graph().tensors[t].name != name) continue;
+      found = true;
+      const Tensor& deployed = run.tensors[t];
+      REQUIRE(deployed.shape() == value.codes().shape());
+      for (int64_t i = 0; i < deployed.numel(); ++i) {
+        REQUIRE(deployed.int_at(i) == value.codes().int_at(i));
+      }
+    }
+    CHECK(found);
+  }
+}
+
+void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type) {
+  const auto& chw = graph.input_shape;
+  const Tensor x = random_tensor({3, chw[1], chw[2], chw[0]}, 3);
+  for (const std::string& name : profile_names()) {
+    CAPTURE(name);
+    const backends::Profile rules = profile(name);
+    Network network = Network::from_graph(graph, 1);
+    disturb(network, 2);
+    const PatternRegistry patterns = PatternRegistry::standard();
+    network.fuse(patterns);
+    network.prepare_qat(rules, patterns);
+    const auto types = network.module_types();
+    CHECK(std::find(types.begin(), types.end(), qat_type) != types.end());
+    Context calibrate;
+    calibrate.observe = true;
+    network.forward(x, calibrate);
+    check_deployed(network, rules, x);
+    // A training step moves the statistics, gives finite gradients, and the result still deploys.
+    const auto before = network.state();
+    std::vector<Tensor> old;
+    for (const auto& entry : before) old.push_back(entry.second.clone());
+    Context training;
+    training.training = true;
+    training.observe = true;
+    const Tensor y = network.forward(x, training).real();
+    network.backward(random_tensor(y.shape(), 5), training);
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (!before[i].first.ends_with("running_mean")) continue;
+      CAPTURE(before[i].first);
+      CHECK(largest_difference(before[i].second, old[i]) > 0);
+    }
+    for (Parameter* p : network.parameters()) {
+      double norm = 0;
+      for (int64_t i = 0; i < p->grad.numel(); ++i) {
+        REQUIRE(std::isfinite(p->grad.data<float>()[i]));
+        norm += std::fabs(p->grad.data<float>()[i]);
+        p->value.data<float>()[i] -= 0.01f * p->grad.data<float>()[i];
+      }
+      CAPTURE(p->name);
+      if (!p->name.ends_with("bias")) CHECK(norm > 0);
+    }
+    check_deployed(network, rules, x);
+  }
+}
+
+void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type) {
+  check_float(graph, fused_type);
+  check_quantized(graph, "nniqat" + fused_type.substr(3));
 }
 
 }  // namespace facsim::fused::test

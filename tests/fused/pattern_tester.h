@@ -35,4 +35,10 @@ void check_pattern(const backends::FloatGraph& graph, const std::string& fused_t
 /// The quantized half alone, for patterns of one op: nothing is fused.
 void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type);
 
+/// The shipped profiles every module is checked with.
+const std::vector<std::string>& profile_names();
+backends::Profile profile(std::string_view name);
+/// Eval forward of every node equals the converted graph on the scalar norm.
+void check_deployed(Network& network, const backends::Profile& profile, const Tensor& x);
+
 }  // namespace facsim::fused::test

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "fused/nni/conv_add_relu2d.h"
+#include "fused/qat_fused_linear.h"
+
+namespace facsim::fused::nniqat {
+
+/// QAT twin of nni.ConvAddReLU2d: the convolution's result has a quantizer of its own before the
+/// platform's add.
+class ConvAddReLU2d final : public QatFusedLinear {
+ public:
+  /// Loads every parameter and statistic of the float module.
+  static std::unique_ptr<ConvAddReLU2d> from_float(const nni::ConvAddReLU2d& module,
+                                                   const QConfig& qconfig);
+
+ private:
+  ConvAddReLU2d(LinearParts parts, QConfig qconfig);
+};
+
+}  // namespace facsim::fused::nniqat
