@@ -22,13 +22,14 @@ bool fits_int64(const ValueRange& v) {
 
 bool fits_int32(const ValueRange& v) { return v.min >= INT32_MIN && v.max <= INT32_MAX; }
 
-/// The program for the block interpreter, if `ranges` prove that int64 suffices and nothing throws.
-std::optional<BlockProgram> block_program(const Requantizer& requantizer,
+/// The program for the block interpreter, if the ranges of the accumulators and of every step prove
+/// that int64 suffices, nothing throws and the results have the output type.
+std::optional<BlockProgram> block_program(const Requantizer& requantizer, const ValueRange& input,
                                           const std::vector<ValueRange>& ranges) {
   const IntType output = requantizer.output_type();
-  if (!std::all_of(ranges.begin(), ranges.end(), fits_int64)) return std::nullopt;
-  if (!ranges.empty() && (ranges.back().may_throw || ranges.back().min < output.min() ||
-                          ranges.back().max > output.max())) {
+  const ValueRange& result = ranges.empty() ? input : ranges.back();
+  if (!std::all_of(ranges.begin(), ranges.end(), fits_int64) || result.may_throw ||
+      result.min < output.min() || result.max > output.max()) {
     return std::nullopt;
   }
   BlockProgram program;
@@ -179,11 +180,11 @@ RequantizeKernel::RequantizeKernel(const Requantizer& requantizer, int64_t acc_m
                           "a program from integers to integers", ""});
   }
   FACSIM_CHECK(acc_min <= acc_max);
-  const std::vector<ValueRange> ranges = infer_ranges(
-      requantizer.bound_steps(), requantizer.channels(), ValueRange::integers(acc_min, acc_max));
-  impl_ = std::make_shared<const Impl>(Impl{requantizer,
-                                            match_fused(requantizer, acc_min, acc_max, ranges),
-                                            block_program(requantizer, ranges)});
+  const ValueRange input = ValueRange::integers(acc_min, acc_max);
+  const std::vector<ValueRange> ranges =
+      infer_ranges(requantizer.bound_steps(), requantizer.channels(), input);
+  impl_ = std::make_shared<const Impl>(Impl{requantizer, match_fused(requantizer, input, ranges),
+                                            block_program(requantizer, input, ranges)});
 }
 
 Events RequantizeKernel::run(const int32_t* acc, int64_t acc_stride, int64_t rows,

@@ -48,10 +48,10 @@ std::string_view to_string(FusedProgram::Form form);
 inline constexpr float kRoundingMagic = 12582912.0F;
 inline constexpr float kRoundingMagicLimit = 4194304.0F;
 
-/// Recognizes the steps of a fused form. `ranges` are those of infer_ranges for the accumulators
-/// the kernel will see.
-std::optional<FusedProgram> match_fused(const Requantizer& requantizer, int128 acc_min,
-                                        int128 acc_max, const std::vector<ValueRange>& ranges);
+/// Recognizes the steps of a fused form. `input` is the range of the accumulators, `ranges` what
+/// infer_ranges says of it.
+std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
+                                        const std::vector<ValueRange>& ranges);
 
 using FusedKernel = int64_t (*)(const FusedProgram&, const RequantizeJob<int32_t>&);
 /// The kernel of the program's form; it returns the Highway target that ran.

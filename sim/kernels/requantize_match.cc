@@ -99,18 +99,17 @@ class Matcher {
     }
     program_.zero_point = int32s(add->a);
     const BoundStep* resize = take(StepKind::resize);
-    if (resize == nullptr || resize->overflow != Overflow::saturate) return false;
     const IntType type = requantizer_.output_type();
-    const int64_t min = std::max(type.min(), resize->type.min());
-    const int64_t max = std::min(type.max(), resize->type.max());
-    PerChannel<int64_t> low({min}), high({max});
+    if (resize == nullptr || resize->overflow != Overflow::saturate || resize->type != type) {
+      return false;
+    }
+    PerChannel<int64_t> low({type.min()}), high({type.max()});
     if (const BoundStep* clamp = take(StepKind::clamp)) {
       low = clamp->a;
       high = clamp->b;
     }
-    // min(max(v, low), high) after a saturation to min..max is one clamp when the intervals meet;
-    // both ends must then lie in the output type.
-    const auto inside = [&](int64_t v) { return v >= min && v <= max; };
+    // Saturating first changes nothing to min(max(v, low), high) when both bounds are in the type.
+    const auto inside = [&](int64_t v) { return v >= type.min() && v <= type.max(); };
     if (!all(low, inside) || !all(high, inside)) return false;
     program_.clamp_min = int32s(low);
     program_.clamp_max = int32s(high);
@@ -176,7 +175,6 @@ class Matcher {
     return take_output();
   }
 
-  /// An fadd whose result is finite. Adding nothing is not an addition of 0: the shapes differ.
   bool take_addition(ExpandedOperand<float>& operand) {
     const BoundStep* add = take(StepKind::fadd);
     if (add == nullptr) return false;
@@ -253,9 +251,9 @@ std::string_view to_string(FusedProgram::Form form) {
   return "?";
 }
 
-std::optional<FusedProgram> match_fused(const Requantizer& requantizer, int128 acc_min,
-                                        int128 acc_max, const std::vector<ValueRange>& ranges) {
-  if (acc_min < INT32_MIN || acc_max > INT32_MAX) return std::nullopt;
+std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
+                                        const std::vector<ValueRange>& ranges) {
+  if (!fits_int32(input)) return std::nullopt;
   return Matcher(requantizer, ranges).match();
 }
 

@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <cfenv>
-#include <set>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
 
 #include "sim/core/error.h"
 #include "sim/kernels/dispatch-internal.h"
@@ -65,32 +68,249 @@ std::vector<Isa> fast_isas() {
   return isas;
 }
 
-TEST_CASE("requantize kernel: every program equals the norm on every isa") {
-  std::set<std::string> forms;
+/// Every accumulator in every channel.
+std::vector<int32_t> spread(const std::vector<int32_t>& acc, int64_t channels) {
+  std::vector<int32_t> out;
+  for (int32_t v : acc) out.insert(out.end(), static_cast<size_t>(channels), v);
+  return out;
+}
+
+TEST_CASE("requantize kernel: every program equals the norm") {
+  std::map<std::string, int> forms;
+  const std::vector<Isa> isas = fast_isas();
+  size_t turn = 0;
   // The narrow range is what layers have; in the wide one fewer short cuts are proved.
   for (const int64_t limit : {int64_t{1} << 22, int64_t{1} << 31}) {
-    const std::vector<int32_t> acc = directed_accumulators(limit, 400, 7);
-    std::vector<int32_t> spread;  // every accumulator in every channel
-    for (int32_t v : acc) spread.insert(spread.end(), kChannels, v);
+    const std::vector<int32_t> acc = spread(directed_accumulators(limit, 60, 7), kChannels);
     for (const ProgramCase& c : program_cases(kChannels)) {
       CAPTURE(c.name);
       CAPTURE(limit);
       const Requantizer norm(c.program, c.arguments, c.output);
       const RequantizeKernel kernel(norm, -limit, limit - 1);
-      forms.insert(std::string(kernel.form()));
-      if (kernel.form() == "norm") continue;
-      // One isa a case: all of them together see every program many times.
-      static size_t turn = 0;
-      const std::vector<Isa> isas = fast_isas();
-      const Compared one = compare(norm, kernel, spread, kChannels, isas[turn++ % isas.size()], false);
-      REQUIRE(one.mismatches == 0);
+      ++forms[std::string(kernel.form())];
+      // One isa and one way of counting a case: together they see every program several times.
+      const Isa isa = isas[turn % isas.size()];
+      const bool count_events = turn++ % 3 == 0;
+      const Compared result = compare(norm, kernel, acc, kChannels, isa, count_events);
+      REQUIRE(result.mismatches == 0);
+      if (count_events) REQUIRE(result.events == result.expected_events);
     }
   }
-  CHECK(forms.contains("fixed_double"));
-  CHECK(forms.contains("fixed_single"));
-  CHECK(forms.contains("rounding_shift"));
-  CHECK(forms.contains("float_half_even"));
-  CHECK(forms.contains("block"));
+  CHECK(forms["fixed_double"] > 0);
+  CHECK(forms["fixed_single"] > 0);
+  CHECK(forms["rounding_shift"] > 0);
+  CHECK(forms["float_half_even"] > 0);
+  CHECK(forms["block"] > 0);
+  CHECK(forms["norm"] == 0);
+}
+
+/// The programs with a fused form, which each isa runs in full.
+std::vector<ProgramCase> fused_cases(int64_t channels) {
+  std::vector<ProgramCase> cases = program_cases(channels);
+  std::erase_if(cases, [&](const ProgramCase& c) {
+    const int64_t limit = int64_t{1} << 22;
+    const Requantizer norm(c.program, c.arguments, c.output);
+    return RequantizeKernel(norm, -limit, limit - 1).form() == "block";
+  });
+  return cases;
+}
+
+TEST_CASE("requantize kernel: fused forms equal the norm on every isa") {
+  for (const int64_t limit : {int64_t{1} << 22, int64_t{1} << 31}) {
+    const std::vector<int32_t> acc = spread(directed_accumulators(limit, 100, 8), kChannels);
+    for (const ProgramCase& c : fused_cases(kChannels)) {
+      CAPTURE(c.name);
+      CAPTURE(limit);
+      const Requantizer norm(c.program, c.arguments, c.output);
+      const RequantizeKernel kernel(norm, -limit, limit - 1);
+      Output expected(c.output.storage(), acc.size());
+      kernel.run(acc.data(), kChannels, static_cast<int64_t>(acc.size()) / kChannels, 0, kChannels,
+                 expected.bytes.data(), kChannels, Isa::scalar, false);
+      for (Isa isa : fast_isas()) {
+        CAPTURE(to_string(isa));
+        Output out(c.output.storage(), acc.size());
+        kernel.run(acc.data(), kChannels, static_cast<int64_t>(acc.size()) / kChannels, 0,
+                   kChannels, out.bytes.data(), kChannels, isa, false);
+        REQUIRE(out.bytes == expected.bytes);
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: the form is the one the program allows") {
+  const Arguments a = layer_arguments(kInt8, 4, 1);
+  const auto form = [](const StepProgram& program, const Arguments& arguments, int64_t limit) {
+    return RequantizeKernel(Requantizer(program, arguments, kInt8), -limit, limit - 1).form();
+  };
+  const int64_t small = 1 << 22;
+  CHECK(form(programs::fixed_point_double(kInt8), a, small) == "fixed_double");
+  CHECK(form(programs::fixed_point_single(kInt8), with(a, "shift", "whole_shift"), small) ==
+        "fixed_single");
+  CHECK(form(programs::rounding_shift(kInt8, Rounding::half_up), a, small) == "rounding_shift");
+  CHECK(form(programs::float_zero_point_after(kInt8, Rounding::half_even, programs::FloatBias::none,
+                                              programs::FloatScale::multiply),
+             a, small) == "float_half_even");
+  CHECK(form(programs::float_zero_point_after(kInt8, Rounding::half_up, programs::FloatBias::none,
+                                              programs::FloatScale::multiply),
+             a, small) == "block");
+  CHECK(form(programs::offset_convert(kInt8, IntType{17, true}), a, small) == "block");
+  // A saturating left shift is no fused form once it can saturate.
+  Arguments shifted = a;
+  shifted.integers["left_shift"] = {12};
+  CHECK(form(programs::fixed_point_double_saturating(kInt8), shifted, 1 << 18) == "fixed_double");
+  CHECK(form(programs::fixed_point_double_saturating(kInt8), shifted, 1 << 20) == "block");
+  // A multiplier that the doubling high product could not hold.
+  Arguments extreme = a;
+  extreme.integers["multiplier"] = {INT32_MIN};
+  CHECK(form(programs::fixed_point_double(kInt8), extreme, small) == "block");
+  // A division by 0 has no finite range, and the clamp gives it a meaning: the block computes it.
+  Arguments zero = a;
+  zero.reals["scale"] = {0.0F};
+  CHECK(form(programs::float_zero_point_after(kInt8, Rounding::half_even, programs::FloatBias::none,
+                                              programs::FloatScale::divide),
+             zero, small) == "block");
+  // A value that may be refused must be refused at its element.
+  const StepProgram refuses{
+      {{StepKind::resize, {}, {}, Rounding::half_even, kInt8, Overflow::error}}, false};
+  CHECK(form(refuses, {}, small) == "norm");
+  CHECK(form(refuses, {}, 100) == "block");
+}
+
+TEST_CASE("requantize kernel: NaN, infinity and division by zero as the norm") {
+  const float inf = std::numeric_limits<float>::infinity();
+  Arguments a = layer_arguments(kInt8, 6, 1);
+  a.reals["scale"] = {0.0F, -0.0F, inf, -inf, std::nanf(""), 3e38F};
+  const std::vector<int32_t> acc = spread(directed_accumulators(int64_t{1} << 31, 50, 2), 6);
+  for (const auto scale : {programs::FloatScale::multiply, programs::FloatScale::divide}) {
+    const Requantizer norm(programs::float_zero_point_after(kInt8, Rounding::half_even,
+                                                            programs::FloatBias::none, scale),
+                           a, kInt8);
+    const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+    for (Isa isa : fast_isas()) CHECK(compare(norm, kernel, acc, 6, isa, false).mismatches == 0);
+  }
+}
+
+TEST_CASE("requantize kernel: 64-bit accumulators equal the norm") {
+  std::mt19937_64 random(21);
+  std::vector<int64_t> acc;
+  for (int i = 0; i < 600; ++i) acc.push_back(static_cast<int64_t>(random()) >> (17 + i % 40));
+  for (const ProgramCase& c : program_cases(3)) {
+    CAPTURE(c.name);
+    const Requantizer norm(c.program, c.arguments, c.output);
+    const RequantizeKernel kernel(norm, -(int64_t{1} << 47), int64_t{1} << 47);
+    const Compared result = compare(norm, kernel, acc, 3, Isa::best, true);
+    REQUIRE(result.mismatches == 0);
+    REQUIRE(result.events == result.expected_events);
+  }
+}
+
+/// Guards around every row show writes outside.
+TEST_CASE("requantize kernel: tails, strides and channel ranges") {
+  const int64_t limit = 1 << 22;
+  std::mt19937 random(31);
+  for (const int64_t norm_channels : {int64_t{1}, int64_t{80}}) {
+    for (const ProgramCase& c : fused_cases(norm_channels)) {
+      if (c.output == kUint8 || c.output == IntType{4, true}) continue;
+      CAPTURE(c.name);
+      const Requantizer norm(c.program, c.arguments, c.output);
+      const RequantizeKernel kernel(norm, -limit, limit - 1);
+      for (int64_t channels = 1; channels <= 40; channels += channels < 34 ? 1 : 5) {
+        CAPTURE(channels);
+        const int64_t first = norm_channels == 1 ? 0 : channels % 7;
+        const int64_t stride = channels + 3;
+        std::vector<int32_t> acc(static_cast<size_t>(3 * stride));
+        for (int32_t& v : acc) v = static_cast<int32_t>(random() % (2 * limit)) - limit;
+        const Isa isa = fast_isas()[static_cast<size_t>(channels) % fast_isas().size()];
+        Output out(c.output.storage(), acc.size());
+        std::fill(out.bytes.begin(), out.bytes.end(), uint8_t{0x5A});
+        const int64_t guard = out[0];
+        kernel.run(acc.data(), stride, 3, first, channels, out.bytes.data(), stride, isa, false);
+        Events events;
+        for (int64_t i = 0; i < 3 * stride; ++i) {
+          const int64_t column = i % stride;
+          const int64_t channel = norm_channels == 1 ? 0 : first + column;
+          const int64_t expected =
+              column < channels ? norm.apply(acc[static_cast<size_t>(i)], channel, events) : guard;
+          if (out[static_cast<size_t>(i)] != expected) FAIL("element " << i);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: dense short rows are joined and long per-tensor rows are cut") {
+  const int64_t limit = 1 << 22;
+  std::mt19937 random(41);
+  const auto program = programs::fixed_point_double(kInt8);
+  for (const int64_t channels : {1, 3, 10, 128, 255, 256, 257, 300}) {
+    for (const int64_t rows : {1, 2, 7, 90}) {
+      for (const bool per_tensor : {false, true}) {
+        CAPTURE(channels);
+        CAPTURE(rows);
+        const Requantizer norm(program, layer_arguments(kInt8, per_tensor ? 1 : channels, 2),
+                               kInt8);
+        const RequantizeKernel kernel(norm, -limit, limit - 1);
+        std::vector<int32_t> acc(static_cast<size_t>(rows * channels));
+        for (int32_t& v : acc) v = static_cast<int32_t>(random() % (2 * limit)) - limit;
+        CHECK(compare(norm, kernel, acc, channels, Isa::best, false).mismatches == 0);
+        const Compared counted = compare(norm, kernel, acc, channels, Isa::best, true);
+        CHECK(counted.mismatches == 0);
+        CHECK(counted.events == counted.expected_events);
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: the caller's floating-point mode does not matter") {
+  const Requantizer norm(
+      programs::float_zero_point_after(kInt8, Rounding::half_even, programs::FloatBias::none,
+                                       programs::FloatScale::multiply),
+      layer_arguments(kInt8, kChannels, 5), kInt8);
+  const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+  const std::vector<int32_t> acc =
+      spread(directed_accumulators(int64_t{1} << 31, 100, 3), kChannels);
+  for (int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    for (const bool count_events : {false, true}) {
+      std::fesetround(environment);
+      const Compared result = compare(norm, kernel, acc, kChannels, Isa::best, count_events);
+      std::fesetround(FE_TONEAREST);
+      CHECK(result.mismatches == 0);
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: the target asked for is the one that runs") {
+  FusedProgram fused;
+  fused.shape = FusedProgram::FloatShape::scale;
+  const BlockProgram block;
+  const RequantizeJob<int32_t> no_rows;
+  for (Isa isa : fast_isas()) {
+    CAPTURE(to_string(isa));
+    const size_t index = highway_dispatch_index(isa);
+    CHECK(requantize_block32(index)(block, no_rows, nullptr) == highway_target(isa));
+    CHECK(requantize_block64(index)(block, RequantizeJob<int64_t>{}, nullptr) ==
+          highway_target(isa));
+    for (const auto form :
+         {FusedProgram::Form::fixed_double, FusedProgram::Form::fixed_single,
+          FusedProgram::Form::rounding_shift, FusedProgram::Form::float_half_even}) {
+      CHECK(requantize_fused(form, index)(fused, no_rows) == highway_target(isa));
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: what cannot be run is refused") {
+  const StepProgram to_real{{{StepKind::to_f32, {}, {}}}, false};
+  CHECK_THROWS_AS(RequantizeKernel(Requantizer(to_real, {}, kInt8), -1, 1), Error);
+  const StepProgram from_real{{{StepKind::round, {}, {}}}, true};
+  CHECK_THROWS_AS(RequantizeKernel(Requantizer(from_real, {}, kInt8), -1, 1), Error);
+
+  // The norm refuses a result outside its type; so does every isa.
+  const RequantizeKernel identity(Requantizer(StepProgram{}, {}, kInt8), -1000, 1000);
+  const std::vector<int32_t> acc = {1, 2, 300};
+  std::vector<int8_t> out(3);
+  CHECK_THROWS_AS(identity.run(acc.data(), 3, 1, 0, 3, out.data(), 3, Isa::best, false), Error);
+  CHECK(identity.run(acc.data(), 2, 1, 0, 2, out.data(), 2, Isa::best, false) == Events{});
+  CHECK(out[1] == 2);
 }
 
 }  // namespace

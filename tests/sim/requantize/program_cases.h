@@ -19,8 +19,9 @@ struct ProgramCase {
   IntType output;
 };
 
-/// Random arguments of the kind real layers have, with the ends of each range in the first channels:
-/// shifts 1 and 31, zero points at both ends of the output, multipliers 2^30 and 2^31 - 1.
+/// Random arguments of the kind real layers have, with the ends of each range in the first
+/// channels: shifts 1 and 31, zero points at both ends of the output, multipliers 2^30 and 2^31
+/// - 1.
 inline Arguments layer_arguments(IntType output, int64_t channels, uint32_t seed) {
   std::mt19937 random(seed);
   const auto draw = [&](int64_t min, int64_t max) {
@@ -93,7 +94,8 @@ inline std::vector<ProgramCase> program_cases(int64_t channels) {
         for (FloatScale scale : {FloatScale::multiply, FloatScale::divide}) {
           const std::string kind = word + " bias " + std::to_string(static_cast<int>(bias)) +
                                    " scale " + std::to_string(static_cast<int>(scale));
-          add("float_zero_point_after" + kind, float_zero_point_after(output, mode, bias, scale), a);
+          add("float_zero_point_after" + kind, float_zero_point_after(output, mode, bias, scale),
+              a);
           add("float_zero_point_before" + kind, float_zero_point_before(output, mode, bias, scale),
               a);
         }
@@ -103,9 +105,10 @@ inline std::vector<ProgramCase> program_cases(int64_t channels) {
   return cases;
 }
 
-/// Accumulators that decide: around 0, around every power of two and its halves, the ends of the range,
-/// then random ones of every magnitude.
-inline std::vector<int32_t> directed_accumulators(int64_t limit, size_t random_count, uint32_t seed) {
+/// Accumulators that decide: around 0, around every power of two and its halves, the ends of the
+/// range, then random ones of every magnitude.
+inline std::vector<int32_t> directed_accumulators(int64_t limit, size_t random_count,
+                                                  uint32_t seed) {
   std::vector<int32_t> out;
   const auto add = [&](int64_t v) {
     if (v >= -limit && v < limit) out.push_back(static_cast<int32_t>(v));
