@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <map>
+
+#include "backends/parity/vectors.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using Status = VectorResult::Status;
+
+/// Text inside an attribute. Control characters, which XML 1.0 cannot hold, become '?'.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\n':
+        out += "&#10;";
+        break;
+      default:
+        out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+    }
+  }
+  return out;
+}
+
+std::string case_xml(const VectorResult& result) {
+  std::string xml = fmt::format("    <testcase name=\"{}\" classname=\"{}.{}\" time=\"{:.6f}\"",
+                                escaped(result.name), escaped(result.profile),
+                                escaped(result.family), result.seconds);
+  if (result.status == Status::passed) return xml + "/>\n";
+  std::string message = result.message;
+  if (result.first) {
+    message += fmt::format("; first at {}: got {}, expected {}", result.first->flat_index,
+                           result.first->got, result.first->expected);
+  }
+  const char* element = result.status == Status::failed ? "failure" : "skipped";
+  return xml +
+         fmt::format(">\n      <{} message=\"{}\"/>\n    </testcase>\n", element, escaped(message));
+}
+
+}  // namespace
+
+std::string to_junit(const VectorReport& report) {
+  std::map<std::string, VectorReport> families;
+  for (const VectorResult& result : report.cases) {
+    families[result.profile + "." + result.family].cases.push_back(result);
+  }
+  std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  xml += fmt::format("<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
+                     escaped(report.suite), report.cases.size(), report.count(Status::failed),
+                     report.count(Status::unsupported));
+  for (const auto& [family, part] : families) {
+    xml += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
+                       escaped(family), part.cases.size(), part.count(Status::failed),
+                       part.count(Status::unsupported));
+    for (const VectorResult& result : part.cases) xml += case_xml(result);
+    xml += "  </testsuite>\n";
+  }
+  return xml + "</testsuites>\n";
+}
+
+}  // namespace facsim::backends
