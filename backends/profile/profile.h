@@ -105,16 +105,32 @@ std::vector<std::string> list_profiles(const ProfileSearch& search);
 struct LintFinding {
   std::string rule;     ///< short id
   std::string pointer;  ///< JSON pointer
-  std::string place;    ///< file:line:column
-  std::string message;
+  std::string place;    ///< file:line:column /pointer of what set it
+  std::string message;  ///< with the smallest example
   bool is_error = false;
 };
-/// Semantic findings of a profile that reads without errors.
-std::vector<LintFinding> lint_profile(std::string_view name_or_path, const ProfileSearch& search);
+/// Semantic findings of a profile that reads without errors, errors first.
+std::vector<LintFinding> lint_profile(std::string_view name_or_path, const ProfileSearch& search,
+                                      const std::vector<ProfileOverride>& overrides = {});
 
-/// Effective value at a pointer, the file and line that set it, what it means: text for people.
+/// Effective value at a pointer, the file and line that set it and those it overrides, what it
+/// means, what is allowed, an example with numbers: text for people. A pointer into /ops/<op> that
+/// the op does not set shows the profile's own value. Error bad_value for a pointer that means
+/// nothing.
 std::string explain_profile(std::string_view name_or_path, const ProfileSearch& search,
-                            std::string_view pointer);
+                            std::string_view pointer,
+                            const std::vector<ProfileOverride>& overrides = {});
+
+/// One value of a resolved profile.
+struct ProfileSetting {
+  std::string pointer;
+  std::string value;  ///< JSON
+  std::string place;  ///< who set it; empty: a default of the format
+};
+std::vector<ProfileSetting> profile_settings(std::string_view name_or_path,
+                                             const ProfileSearch& search,
+                                             const std::vector<ProfileOverride>& overrides = {});
+
 /// The resolved profile as JSON text (extends merged), keys sorted.
 std::string resolved_profile_json(std::string_view name_or_path, const ProfileSearch& search,
                                   const std::vector<ProfileOverride>& overrides = {});

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "backends/profile/profile.h"
+#include "backends/profile/profile_fields-internal.h"
+#include "backends/profile/resolve-internal.h"
+#include "backends/text/did_you_mean.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using detail::Field;
+using detail::FieldKind;
+using detail::Json;
+using detail::ResolvedProfile;
+
+const Json* value_at(const Json& root, std::string_view pointer) {
+  try {
+    const Json::json_pointer parsed{std::string(pointer)};
+    return root.contains(parsed) ? &root.at(parsed) : nullptr;
+  } catch (const Json::exception&) {
+    return nullptr;
+  }
+}
+
+/// "/accumulator/bits" for "/ops/conv2d/accumulator/bits"; empty for other pointers.
+std::string profile_wide(std::string_view pointer) {
+  constexpr std::string_view kOps = "/ops/";
+  if (!pointer.starts_with(kOps)) return "";
+  const size_t slash = pointer.find('/', kOps.size());
+  return slash == std::string_view::npos ? "" : std::string(pointer.substr(slash));
+}
+
+/// Every pointer of the field tree, for suggestions (ops shown once).
+void collect_pointers(const Field& field, const std::string& pointer,
+                      std::vector<std::string>& pointers) {
+  if (!pointer.empty()) pointers.push_back(pointer);
+  if (field.kind != FieldKind::object) return;
+  for (const Field& member : field.members) {
+    if (pointer == "/ops") {
+      pointers.push_back(pointer + "/" + member.key);
+    } else {
+      collect_pointers(member, pointer + "/" + member.key, pointers);
+    }
+  }
+}
+
+void append_words(const Field& field, std::string& text) {
+  for (const detail::Word& word : field.words) {
+    text += fmt::format("    {:<26} {}\n", word.word, word.description);
+  }
+  if (field.kind != FieldKind::one_of) return;
+  for (const Field& alternative : field.members) append_words(alternative, text);
+}
+
+void collect_settings(const Json& value, const std::string& pointer,
+                      const ResolvedProfile& resolved, std::vector<ProfileSetting>& settings) {
+  if (value.is_object() && !value.empty()) {
+    for (const auto& [key, member] : value.items()) {
+      collect_settings(member, json::child(pointer, key), resolved, settings);
+    }
+    return;
+  }
+  settings.push_back(
+      {pointer, value.dump(), resolved.origin.contains(pointer) ? resolved.place(pointer) : ""});
+}
+
+}  // namespace
+
+std::string explain_profile(std::string_view name_or_path, const ProfileSearch& search,
+                            std::string_view pointer,
+                            const std::vector<ProfileOverride>& overrides) {
+  const ResolvedProfile resolved = detail::resolve_profile(name_or_path, search, overrides);
+  const Field* field = detail::find_field(detail::profile_fields(), pointer);
+  if (field == nullptr) {
+    std::vector<std::string> pointers;
+    collect_pointers(detail::profile_fields(), "", pointers);
+    throw Error({ErrorCode::bad_value, "pointer",
+                 "\"" + std::string(pointer) + "\" is not in the format",
+                 "a JSON pointer such as /accumulator/bits", did_you_mean_hint(pointer, pointers)});
+  }
+
+  std::string at(pointer);
+  const Json* value = value_at(resolved.value, at);
+  std::string text;
+  if (value == nullptr) {
+    const std::string wide = profile_wide(pointer);
+    const bool op_exists =
+        wide.empty() || value_at(resolved.value, pointer.substr(0, pointer.size() - wide.size()));
+    if (!op_exists) {
+      return fmt::format("{}: the op is absent, so this profile does not support it\n", pointer);
+    }
+    value = wide.empty() ? nullptr : value_at(resolved.value, wide);
+    at = wide;
+  }
+  text += fmt::format("{} = {}\n", pointer.empty() ? "(the profile)" : pointer,
+                      value == nullptr ? "absent" : detail::shown(*value));
+  if (value != nullptr && value->is_array()) text += fmt::format("    {}\n", value->dump());
+  if (value != nullptr && value->is_object()) {
+    for (const auto& [key, member] : value->items()) {
+      text += fmt::format("    {:<26} {}\n", key, detail::shown(member));
+    }
+  }
+  if (at != pointer && value != nullptr) text += fmt::format("  from     {} of the profile\n", at);
+  if (value != nullptr) {
+    text += "  set by   " +
+            (resolved.origin.contains(at) ? resolved.place(at)
+                                          : std::string("a default of the format")) +
+            "\n";
+  }
+  // Files of the chain that say something else.
+  const auto origin = resolved.origin.find(at);
+  for (size_t i = resolved.sources.size(); i-- > 0;) {
+    const ResolvedProfile::Source& source = resolved.sources[i];
+    const bool is_the_one = origin != resolved.origin.end() && origin->second == i;
+    const Json* other = source.is_override ? nullptr : value_at(source.document.value, at);
+    if (!is_the_one && other != nullptr && !other->is_object()) {
+      text += fmt::format("  over     {} = {}\n", source.document.place(at), detail::shown(*other));
+    }
+  }
+  if (!field->description.empty()) text += fmt::format("  means    {}\n", field->description);
+  text += fmt::format("  allowed  {}\n", detail::allowed_values(*field));
+  append_words(*field, text);
+  if (field->default_value && field->kind != FieldKind::object) {
+    text += fmt::format("  default  {}\n", field->default_value->dump());
+  }
+  if (!field->example.empty()) text += fmt::format("  example  {}\n", field->example);
+  return text;
+}
+
+std::vector<ProfileSetting> profile_settings(std::string_view name_or_path,
+                                             const ProfileSearch& search,
+                                             const std::vector<ProfileOverride>& overrides) {
+  const ResolvedProfile resolved = detail::resolve_profile(name_or_path, search, overrides);
+  std::vector<ProfileSetting> settings;
+  collect_settings(resolved.value, "", resolved, settings);
+  return settings;
+}
+
+}  // namespace facsim::backends

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backends/profile/profile.h"
+#include "sim/core/error.h"
+#include "tools/facsim/command.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Level = backends::Profile::Evidence::Level;
+
+std::string level_word(Level level) {
+  switch (level) {
+    case Level::executed:
+      return "executed";
+    case Level::documented:
+      return "documented";
+    case Level::assumed:
+      return "assumed";
+  }
+  return "";
+}
+
+Json to_json(const backends::LintFinding& finding) {
+  return {{"rule", finding.rule},
+          {"severity", finding.is_error ? "error" : "warning"},
+          {"pointer", finding.pointer},
+          {"place", finding.place},
+          {"message", finding.message}};
+}
+
+class ProfileCommand final : public Command {
+ public:
+  void set_up(CLI::App& app) override {
+    app.require_subcommand(1);
+    list_ = app.add_subcommand("list", "names, titles and evidence of all profiles");
+    show_ = app.add_subcommand("show", "the resolved profile, everything it extends merged in");
+    schema_ = app.add_subcommand("schema", "the JSON Schema of profiles (draft-07)");
+    lint_ = app.add_subcommand("lint",
+                               "errors and semantic findings; exit code 1 if there are any errors");
+    explain_ = app.add_subcommand("explain", "one setting: value, who set it, meaning, example");
+    show_->add_option("profile", name_, "a shipped name or a path");
+    lint_->add_option("profile", name_, "a shipped name or a path");
+    lint_->add_flag("--strict", strict_, "warnings count as findings too");
+    explain_->add_option("profile", name_, "a shipped name or a path")->required();
+    explain_->add_option("pointer", pointer_, "JSON pointer, such as /requantize/rounding")
+        ->required();
+    app.footer(
+        "Examples:\n"
+        "  facsim profile list\n"
+        "  facsim profile show tflite-single-rounding --format json\n"
+        "  facsim profile lint mychip.json\n"
+        "  facsim profile explain tflite-micro /ops/conv2d/requantize/rounding");
+  }
+
+  ExitCode run(const Globals& globals) override {
+    if (list_->parsed()) return list(globals);
+    if (schema_->parsed()) {
+      print(backends::profile_schema_json());
+      return ExitCode::equal;
+    }
+    if (name_.empty()) name_ = globals.profile;
+    if (name_.empty()) throw UsageError("which profile? a name, a path, or --profile");
+    if (show_->parsed()) return show(globals);
+    if (lint_->parsed()) return lint(globals);
+    print(backends::explain_profile(name_, globals.search(), pointer_, globals.overrides));
+    return ExitCode::equal;
+  }
+
+ private:
+  /// Profiles that do not load are listed with their first error.
+  static ExitCode list(const Globals& globals) {
+    Json json = Json::array();
+    TextTable table({{"name"}, {"evidence"}, {"title"}});
+    bool all_load = true;
+    for (const std::string& name : backends::list_profiles(globals.search())) {
+      try {
+        const backends::Profile profile = backends::load_profile(name, globals.search());
+        const std::string level = level_word(profile.evidence.level);
+        table.add_row({printable(name), level, printable(profile.title)});
+        json.push_back({{"name", name},
+                        {"title", profile.title},
+                        {"evidence", {{"level", level}, {"sources", profile.evidence.sources}}},
+                        {"fingerprint", profile.fingerprint},
+                        {"file", profile.file.string()}});
+      } catch (const Error& e) {
+        all_load = false;
+        table.add_row({printable(name), "invalid", to_string(e.infos().front())});
+        json.push_back({{"name", name}, {"error", to_string(e.infos().front())}});
+      }
+    }
+    if (globals.format == OutputFormat::json) {
+      print_json({{"profiles", std::move(json)}});
+    } else {
+      print(table.text());
+    }
+    return all_load ? ExitCode::equal : ExitCode::invalid_input;
+  }
+
+  ExitCode show(const Globals& globals) const {
+    const backends::Profile profile =
+        backends::load_profile(name_, globals.search(), globals.overrides);
+    if (globals.format == OutputFormat::json) {
+      print(backends::resolved_profile_json(name_, globals.search(), globals.overrides));
+      return ExitCode::equal;
+    }
+    TextTable table({{"pointer"}, {"value"}, {"set by"}});
+    for (const backends::ProfileSetting& setting :
+         backends::profile_settings(name_, globals.search(), globals.overrides)) {
+      // The pointer has a column of its own.
+      const std::string place = setting.place.substr(0, setting.place.find(" /"));
+      table.add_row({printable(setting.pointer), printable(setting.value),
+                     setting.place.empty() ? "default" : printable(place)});
+    }
+    print(table.text());
+    note("fingerprint " + profile.fingerprint);
+    return ExitCode::equal;
+  }
+
+  ExitCode lint(const Globals& globals) const {
+    const std::vector<backends::LintFinding> findings =
+        backends::lint_profile(name_, globals.search(), globals.overrides);
+    int errors = 0;
+    Json json = Json::array();
+    for (const backends::LintFinding& finding : findings) {
+      errors += finding.is_error ? 1 : 0;
+      json.push_back(to_json(finding));
+      if (globals.format == OutputFormat::json) continue;
+      const std::string severity = finding.is_error
+                                       ? colored("error", Color::red, globals.color_stdout)
+                                       : colored("warning", Color::yellow, globals.color_stdout);
+      print(fmt::format("{}: {}[{}]: {}\n", printable(finding.place), severity, finding.rule,
+                        printable(finding.message)));
+    }
+    const auto warnings = static_cast<int>(findings.size()) - errors;
+    if (globals.format == OutputFormat::json) {
+      print_json({{"profile", name_},
+                  {"errors", errors},
+                  {"warnings", warnings},
+                  {"findings", std::move(json)}});
+    } else {
+      print(fmt::format("{} errors, {} warnings\n", errors, warnings));
+    }
+    return errors > 0 || (strict_ && warnings > 0) ? ExitCode::different : ExitCode::equal;
+  }
+
+  CLI::App *list_ = nullptr, *show_ = nullptr, *schema_ = nullptr, *lint_ = nullptr,
+           *explain_ = nullptr;
+  std::string name_, pointer_;
+  bool strict_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_profile_command() { return std::make_unique<ProfileCommand>(); }
+
+}  // namespace facsim::cli
