@@ -214,7 +214,9 @@ class QatCommand final : public Command {
       QatEvaluation evaluation = evaluate_qat(outcome.network, deployed, test,
                                               o_.dump == "all" ? Keep::all : Keep::outputs, &pool);
       history.qat_accuracy = evaluation.accuracy.accuracy();
-      if (o_.dump == "all") write_dump(deployed, evaluation);
+      if (o_.dump == "all") {
+        write_dump(deployed, test, graph.preprocessing, evaluation.tensors);
+      }
     }
     history.contrast =
         contrast_with_fake_quantize(outcome.network, test, graph.preprocessing, &pool);
@@ -245,15 +247,14 @@ class QatCommand final : public Command {
     return data;
   }
 
-  /// What `facsim run` reads, and what it must reproduce.
-  void write_dump(const backends::IntGraph& deployed, QatEvaluation& evaluation) const {
-    backends::NamedTensors inputs;
-    for (const int input : deployed.inputs) {
-      const std::string& name = deployed.tensors[static_cast<size_t>(input)].name;
-      inputs.emplace_back(name, backends::member(evaluation.tensors, name, "evaluation"));
-    }
-    backends::write_npz(o_.output / "input.npz", inputs);
-    backends::write_npz(o_.output / "evaluation.npz", evaluation.tensors);
+  /// What `facsim run` reads (real, preprocessed), and what it must reproduce.
+  void write_dump(const backends::IntGraph& deployed, const train::Dataset& test,
+                  const backends::Preprocessing& preprocessing,
+                  const backends::NamedTensors& evaluation) const {
+    const std::string& name = deployed.tensors[static_cast<size_t>(deployed.inputs.at(0))].name;
+    backends::write_npz(o_.output / "input.npz",
+                        {{name, train::preprocess(test.images, preprocessing)}});
+    backends::write_npz(o_.output / "evaluation.npz", evaluation);
   }
 
   void print_result(const Globals& globals, const History& history,
