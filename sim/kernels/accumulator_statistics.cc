@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "sim/kernels/accumulator_statistics.h"
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/accumulator_statistics-internal.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/kernels/dispatch-internal.h"
 
 #ifndef FACSIM_SIM_KERNELS_ACCUMULATOR_STATISTICS_ONCE

@@ -4,7 +4,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/kernels/multiply_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/kernels/conv2d_kernel.h"
+#include "sim/kernels/conv2d_kernel-internal.h"
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
 
-#include "sim/kernels/conv2d_strip.h"
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/conv2d_strip-internal.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/kernels/dispatch-internal.h"
 #include "sim/ops/op_support-internal.h"
 
@@ -19,25 +19,8 @@ bool fits(IntType type, int64_t zero_point, int64_t min, int64_t max) {
   return type.min() - zero_point >= min && type.max() - zero_point <= max;
 }
 
-/// Holds for all weight codes of the type, or else for those that are there.
-bool centred_weights_fit(const Conv2dParams& p, int64_t min, int64_t max) {
-  const auto type_fits = [&](int64_t zero_point) {
-    return fits(p.weight_type, zero_point, min, max);
-  };
-  if (std::all_of(p.weight_zero_point.begin(), p.weight_zero_point.end(), type_fits)) return true;
-  const int64_t oc = p.weights.shape()[0];
-  const int64_t taps = p.weights.numel() / oc;
-  return detail::with_integer(p.weights.dtype(), [&]<class Code>() {
-    for (int64_t c = 0; c < oc; ++c) {
-      const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(c);
-      const Code* codes = p.weights.data<Code>() + c * taps;
-      const auto [lowest, highest] = std::minmax_element(codes, codes + taps);
-      if (*lowest - p.weight_zero_point[zero] < min || *highest - p.weight_zero_point[zero] > max) {
-        return false;
-      }
-    }
-    return true;
-  });
+bool centred_weights_fit(const Conv2dRange& range, int64_t min, int64_t max) {
+  return range.centred_weight_min() >= min && range.centred_weight_max() <= max;
 }
 
 /// The ordered kernel adds in 32-bit lanes a product (at most 2^30) or the bias to an accumulator
@@ -94,7 +77,7 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
                                                      EventCounting counting) {
   if (isa == Isa::scalar) return std::nullopt;
   const bool pairs_fit = fits(p.input_type, p.input_zero_point, INT16_MIN, INT16_MAX) &&
-                         centred_weights_fit(p, INT16_MIN, INT16_MAX);
+                         centred_weights_fit(range, INT16_MIN, INT16_MAX);
   const Accumulator& accumulator = p.accumulator;
   const bool exact = range.exact(accumulator) && range.inside(INT32_MIN, INT32_MAX);
   const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits <= 32 &&
@@ -108,7 +91,7 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
     return std::nullopt;
   }
   if (isa == Isa::avx3_dl && conv2d_quads_tile() != nullptr && p.input_type.bits <= 8 &&
-      p.weight_type.bits <= 8 && centred_weights_fit(p, INT8_MIN, INT8_MAX)) {
+      p.weight_type.bits <= 8 && centred_weights_fit(range, INT8_MIN, INT8_MAX)) {
     return Conv2dKernelKind::quads;
   }
   if (pairs_fit) return Conv2dKernelKind::pairs;

@@ -5,7 +5,7 @@
 #include <hwy/highway.h>
 
 #include "sim/core/check.h"
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/kernels/multiply_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();

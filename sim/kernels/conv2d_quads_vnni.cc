@@ -2,7 +2,7 @@
 // Compiled with -mavx512vnni on its own: Highway 1.0.3's AVX-512 targets do not enable it.
 #include <hwy/targets.h>
 
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>

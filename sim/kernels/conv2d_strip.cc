@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/kernels/conv2d_strip.h"
+#include "sim/kernels/conv2d_strip-internal.h"
 
 #include <algorithm>
 

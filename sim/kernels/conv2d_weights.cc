@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/kernels/conv2d_weights.h"
+#include "sim/kernels/conv2d_weights-internal.h"
 
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 
 #include "sim/core/check.h"
-#include "sim/kernels/conv2d_tile.h"
+#include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/ops/op_support-internal.h"
 
 namespace facsim::sim {

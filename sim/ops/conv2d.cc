@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <mutex>
 
-#include "sim/kernels/conv2d_kernel.h"
+#include "sim/kernels/conv2d_kernel-internal.h"
 #include "sim/kernels/requantize.h"
-#include "sim/ops/conv2d_check.h"
-#include "sim/ops/conv2d_norm.h"
+#include "sim/ops/conv2d_check-internal.h"
+#include "sim/ops/conv2d_norm-internal.h"
 #include "sim/ops/conv2d_range.h"
 #include "sim/ops/op_support-internal.h"
 

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <mutex>
 
-#include "sim/kernels/accumulator_statistics.h"
-#include "sim/kernels/conv2d_kernel.h"
+#include "sim/kernels/accumulator_statistics-internal.h"
+#include "sim/kernels/conv2d_kernel-internal.h"
 #include "sim/ops/conv2d.h"
-#include "sim/ops/conv2d_check.h"
-#include "sim/ops/conv2d_norm.h"
+#include "sim/ops/conv2d_check-internal.h"
+#include "sim/ops/conv2d_norm-internal.h"
 #include "sim/ops/conv2d_range.h"
 #include "sim/ops/op_support-internal.h"
 

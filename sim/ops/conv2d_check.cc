@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/ops/conv2d_check.h"
+#include "sim/ops/conv2d_check-internal.h"
 
 #include <fmt/format.h>
 

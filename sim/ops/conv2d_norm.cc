@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/ops/conv2d_norm.h"
+#include "sim/ops/conv2d_norm-internal.h"
 
 #include <algorithm>
 

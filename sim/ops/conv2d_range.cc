@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "sim/ops/op_support-internal.h"
 
@@ -66,6 +68,18 @@ SignedSums signed_sums(const Code* codes, int64_t count, int32_t zero_point) {
   return from_sums(total, magnitude);
 }
 
+/// Smallest and largest code (a loop of its own, which compilers vectorize).
+template <class Code>
+std::pair<int64_t, int64_t> code_range(const Code* codes, int64_t count) {
+  Code lowest = codes[0];
+  Code highest = codes[0];
+  for (int64_t i = 1; i < count; ++i) {
+    lowest = std::min(lowest, codes[i]);
+    highest = std::max(highest, codes[i]);
+  }
+  return {lowest, highest};
+}
+
 }  // namespace
 
 Conv2dRange::Conv2dRange(const Conv2dParams& params) {
@@ -78,8 +92,16 @@ Conv2dRange::Conv2dRange(const Conv2dParams& params) {
     for (int64_t c = 0; c < oc; ++c) {
       const size_t channel = static_cast<size_t>(c);
       const size_t zero = params.weight_zero_point.size() == 1 ? 0 : channel;
-      const SignedSums w = signed_sums(params.weights.data<Code>() + c * taps, taps,
-                                       static_cast<int32_t>(params.weight_zero_point[zero]));
+      const Code* codes = params.weights.data<Code>() + c * taps;
+      const int64_t zero_point = params.weight_zero_point[zero];
+      const SignedSums w = signed_sums(codes, taps, static_cast<int32_t>(zero_point));
+      int64_t lowest = params.weight_type.min();
+      int64_t highest = params.weight_type.max();
+      if (lowest - zero_point < INT8_MIN || highest - zero_point > INT8_MAX) {
+        std::tie(lowest, highest) = code_range(codes, taps);
+      }
+      centred_weight_min_ = std::min(centred_weight_min_, lowest - zero_point);
+      centred_weight_max_ = std::max(centred_weight_max_, highest - zero_point);
       const int128 bias = params.bias.empty() ? 0 : params.bias.int_at(c);
       const int128 low = w.positive * x_min + w.negative * x_max;
       const int128 high = w.positive * x_max + w.negative * x_min;

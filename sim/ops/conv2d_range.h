@@ -30,6 +30,9 @@ class Conv2dRange {
   /// Largest |partial sum| of a channel, INT64_MAX if larger.
   int64_t magnitude(int64_t oc) const { return magnitude(channel(oc)); }
   int64_t magnitude() const { return magnitude(all_); }
+  /// An interval that holds every w - zw: the type's where that is in 8 bits, else the actual one.
+  int64_t centred_weight_min() const { return centred_weight_min_; }
+  int64_t centred_weight_max() const { return centred_weight_max_; }
   /// Over all channels.
   const Bounds& all() const { return all_; }
   /// True if no partial sum leaves the accumulator.
@@ -52,6 +55,7 @@ class Conv2dRange {
 
   std::vector<Bounds> channels_;
   Bounds all_{};
+  int64_t centred_weight_min_ = 0, centred_weight_max_ = 0;
 };
 
 }  // namespace facsim::sim

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "sim/kernels/conv2d_kernel.h"
+#include "sim/kernels/conv2d_kernel-internal.h"
 #include "sim/kernels/dispatch-internal.h"
 #include "sim/ops/conv2d_range.h"
 #include "tests/sim_kernels/conv2d_tester.h"

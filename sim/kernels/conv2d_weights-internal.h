@@ -10,7 +10,7 @@
 
 namespace facsim::sim {
 
-/// The kernels of conv2d_tile.h, by what a strip and the weights hold.
+/// The kernels of conv2d_tile-internal.h, by what a strip and the weights hold.
 enum class Conv2dKernelKind {
   quads,      ///< u8 input, s8 weights, four products per step
   pairs,      ///< s16 input and weights, centred, two products per step

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "sim/core/tensor.h"
-#include "sim/kernels/conv2d_tile.h"
-#include "sim/kernels/conv2d_weights.h"
+#include "sim/kernels/conv2d_tile-internal.h"
+#include "sim/kernels/conv2d_weights-internal.h"
 #include "sim/kernels/scratch-internal.h"
 #include "sim/ops/conv2d_shape.h"
 

@@ -7,7 +7,7 @@
 
 #include "sim/core/events.h"
 #include "sim/core/parallel.h"
-#include "sim/kernels/conv2d_weights.h"
+#include "sim/kernels/conv2d_weights-internal.h"
 #include "sim/kernels/isa.h"
 #include "sim/ops/conv2d_shape.h"
 
