@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/parity/vectors.h"
+
+#include <doctest/doctest.h>
+
+#include "backends/io/npy.h"
+#include "tests/formats/temp_folder.h"
+
+namespace facsim::backends {
+namespace {
+
+using test::contains;
+using test::error_text;
+using test::TempFolder;
+using Status = VectorResult::Status;
+
+Tensor int8_tensor(Shape shape, std::initializer_list<int8_t> values) {
+  return Tensor::from<int8_t>(std::move(shape), values);
+}
+
+/// Two passes, one failure and one op that is not computed; scalars of TFLite's double rounding
+/// worked out by hand: 5 * 2^30 * 2^(1-31) = 5, so requantize is the identity.
+std::string manifest(std::string_view pool_attributes =
+                         R"("kernel": [1, 2], "strides": [1, 2], "pad_top": 0, "pad_left": 0,
+                            "act_min": -128, "act_max": 127)") {
+  const auto array = [](std::string_view role, std::string_view key, std::string_view shape) {
+    return "\"" + std::string(role) + R"(": {"key": ")" + std::string(key) +
+           R"(", "dtype": "int8", "shape": )" + std::string(shape) + "}";
+  };
+  const std::string pool =
+      R"("op": "average_pool2d", "family": "pool", "profile": "tflite-micro", "npz": "s.npz",
+         "golden": "golden", "attrs": {)" +
+      std::string(pool_attributes) + "}";
+  return R"({"format": "facsim-vectors-1", "cases": [
+    {"name": "half_away", )" +
+         pool + R"(, "arrays": {)" + array("input", "x", "[1, 1, 4, 1]") + ", " +
+         array("golden", "right", "[1, 1, 2, 1]") + R"(}},
+    {"name": "wrong", )" +
+         pool + R"(, "arrays": {)" + array("input", "x", "[1, 1, 4, 1]") + ", " +
+         array("golden", "wrong", "[1, 1, 2, 1]") + R"(}},
+    {"name": "later", "op": "softmax", "family": "softmax", "profile": "tflite-micro",
+     "npz": "s.npz", "golden": "golden", "attrs": {}, "arrays": {)" +
+         array("golden", "right", "[1, 1, 2, 1]") + R"(}},
+    {"name": "nobody", "op": "requantize", "family": "requantize", "profile": "no-such-chip",
+     "npz": "s.npz", "golden": "golden", "attrs": {}, "arrays": {)" +
+         array("golden", "right", "[1, 1, 2, 1]") + "}}]}";
+}
+
+/// Averages of (-3, -2) and (2, 3): -2.5 and 2.5 go away from zero.
+void write_suite(const TempFolder& folder, std::string_view text) {
+  write_npz(folder / "s.npz", {{"x", int8_tensor({1, 1, 4, 1}, {-3, -2, 2, 3})},
+                               {"right", int8_tensor({1, 1, 2, 1}, {-3, 3})},
+                               {"wrong", int8_tensor({1, 1, 2, 1}, {-3, 2})}});
+  folder.write("manifest.json", text);
+}
+
+VectorReport check_suite(const TempFolder& folder, std::string profile = "") {
+  VectorOptions options;
+  options.search = ProfileSearch::standard();
+  options.profile = std::move(profile);
+  return check_vectors(folder.path(), options);
+}
+
+TEST_CASE("vectors: a case passes, fails with its first mismatch, or is unsupported") {
+  const TempFolder folder;
+  write_suite(folder, manifest());
+  const VectorReport report = check_suite(folder);
+  REQUIRE(report.cases.size() == 4);
+  CHECK(report.cases[0].status == Status::passed);
+  CHECK(report.cases[0].compared == 2);
+  CHECK(report.cases[1].status == Status::failed);
+  CHECK(report.cases[1].mismatches == 1);
+  REQUIRE(report.cases[1].first);
+  CHECK(report.cases[1].first->flat_index == 1);
+  CHECK(report.cases[1].first->got == "3");
+  CHECK(report.cases[1].first->expected == "2");
+  CHECK(report.cases[2].status == Status::unsupported);
+  CHECK(contains(report.cases[2].message, "softmax"));
+  CHECK(report.cases[3].status == Status::unsupported);
+  CHECK(contains(report.cases[3].message, "no-such-chip"));
+}
+
+TEST_CASE("vectors: a given profile selects the cases that name it, otherwise runs all") {
+  const TempFolder folder;
+  write_suite(folder, manifest());
+  CHECK(check_suite(folder, "tflite-micro").cases.size() == 3);
+  const VectorReport all = check_suite(folder, "tflite-single-rounding");
+  CHECK(all.cases.size() == 4);
+  CHECK(all.cases[3].profile == "tflite-single-rounding");
+}
+
+TEST_CASE("vectors: JUnit XML counts and escapes") {
+  const TempFolder folder;
+  write_suite(folder, manifest());
+  const std::string xml = to_junit(check_suite(folder));
+  CHECK(contains(xml, "tests=\"4\" failures=\"1\" skipped=\"2\""));
+  CHECK(contains(xml, "<testcase name=\"wrong\" classname=\"tflite-micro.pool\""));
+  CHECK(contains(xml, "first at 1: got 3, expected 2"));
+  CHECK(contains(xml, "<skipped message=\"no profile &quot;no-such-chip&quot;\"/>"));
+}
+
+TEST_CASE("vectors: broken suites are errors") {
+  const TempFolder folder;
+  struct Row {
+    std::string what, from, to;
+    ErrorCode code;
+    std::string message;
+  };
+  const Row rows[] = {
+      {"format", "facsim-vectors-1", "facsim-vectors-9", ErrorCode::unsupported, "/format"},
+      {"path up", "\"s.npz\"", "\"../s.npz\"", ErrorCode::bad_value, "/cases/0/npz"},
+      {"absolute path", "\"s.npz\"", "\"/s.npz\"", ErrorCode::bad_value, "/cases/0/npz"},
+      {"absent file", "\"s.npz\"", "\"t.npz\"", ErrorCode::io, "t.npz"},
+      {"absent array", "\"key\": \"x\"", "\"key\": \"y\"", ErrorCode::missing_key, "\"y\""},
+      {"other shape", "[1, 1, 4, 1]", "[1, 1, 5, 1]", ErrorCode::shape_mismatch,
+       "/cases/0/arrays/input"},
+      {"huge shape", "[1, 1, 4, 1]", "[1099511627776, 1099511627776]", ErrorCode::shape_mismatch,
+       "/cases/0/arrays/input"},
+      {"other dtype", "\"dtype\": \"int8\"", "\"dtype\": \"uint8\"", ErrorCode::shape_mismatch,
+       "/cases/0/arrays"},
+      {"no dtype", "\"dtype\": \"int8\"", "\"dtype\": \"object\"", ErrorCode::bad_value,
+       "is not an element type"},
+      {"golden role", "\"golden\": \"golden\"", "\"golden\": \"gold\"", ErrorCode::bad_value,
+       "/cases/0/golden"},
+      {"bad name", "half_away", "half away", ErrorCode::bad_value, "/cases/0/name"},
+      {"name twice", "\"wrong\", ", "\"half_away\", ", ErrorCode::duplicate_key, "/cases/1/name"},
+      {"no op", "\"op\": \"softmax\",", "", ErrorCode::missing_key, "\"op\""},
+      {"no attributes", "\"attrs\": {}", "\"attrs\": []", ErrorCode::bad_value, "/cases/2/attrs"},
+      {"not JSON", "]}", "]", ErrorCode::bad_json, "manifest.json"},
+      {"no cases", "\"cases\"", "\"cass\"", ErrorCode::missing_key, "\"cases\""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    std::string text = manifest();
+    const size_t at = row.what == "not JSON" ? text.rfind(row.from) : text.find(row.from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, row.from.size(), row.to);
+    write_suite(folder, text);
+    const std::string message = error_text(row.code, [&] { check_suite(folder); });
+    CHECK_MESSAGE(contains(message, row.message), message);
+  }
+  error_text(ErrorCode::io, [&] { check_vectors(folder / "absent", {}); });
+  write_suite(folder, R"({"format": "facsim-vectors-1", "cases": []})");
+  CHECK(contains(error_text(ErrorCode::bad_value, [&] { check_suite(folder); }), "no cases"));
+}
+
+TEST_CASE("vectors: hostile attributes fail the case and take no memory") {
+  const TempFolder folder;
+  struct Row {
+    std::string attributes, message;
+  };
+  const std::string rest = R"(, "act_min": -128, "act_max": 127)";
+  const Row rows[] = {
+      {R"("kernel": [1, 2], "strides": [0, 2])" + rest, ""},
+      {R"("kernel": [0, 2])" + rest, ""},
+      {R"("kernel": [1, 4294967296], "strides": [1, 4294967296])" + rest, ""},
+      {R"("kernel": [1, 2], "pad_left": 4294967296)" + rest, ""},
+      {R"("kernel": [1, 2], "pad_left": -4)" + rest, ""},
+      {R"("kernel": [1, 2, 3])" + rest, "kernel"},
+      {R"("kernel": "3")" + rest, "kernel"},
+      {rest.substr(2), "kernel"},
+      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": 5, "act_max": -5)", "act_min"},
+      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": -500, "act_max": 127)", ""},
+      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": 1.5, "act_max": 127)", "act_min"},
+      {R"("kernel": [1, 2], "strides": [1, 1])" + rest, "(1, 1, 2, 1)"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.attributes);
+    write_suite(folder, manifest(row.attributes));
+    const VectorReport report = check_suite(folder);
+    CHECK(report.cases[0].status == Status::failed);
+    CHECK_MESSAGE(contains(report.cases[0].message, row.message), report.cases[0].message);
+  }
+}
+
+}  // namespace
+}  // namespace facsim::backends
