@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiled with -mavx512vnni on its own: Highway 1.0.3's AVX-512 targets do not enable it.
-#include <hwy/targets.h>
+#include <hwy/detect_targets.h>
 
 #include "sim/kernels/conv2d_tile-internal.h"
 
