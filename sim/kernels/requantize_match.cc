@@ -89,8 +89,8 @@ class Matcher {
     return true;
   }
 
-  /// add zero_point, resize to the output saturating, [clamp]: one sum and one clamp, provided the
-  /// sum fits int32.
+  /// add zero_point, [resize int32 wrap], resize to the output saturating, [clamp]: one sum and one
+  /// clamp, provided the sum fits int32.
   bool take_output() {
     const BoundStep* add = take(StepKind::add);
     if (add == nullptr || !fits_int32(range()) ||
@@ -99,6 +99,9 @@ class Matcher {
     }
     program_.zero_point = int32s(add->a);
     const BoundStep* resize = take(StepKind::resize);
+    if (resize != nullptr && resize->type == kInt32 && resize->overflow == Overflow::wrap) {
+      resize = take(StepKind::resize);  // the first changes nothing
+    }
     const IntType type = requantizer_.output_type();
     if (resize == nullptr || resize->overflow != Overflow::saturate || resize->type != type) {
       return false;

@@ -29,20 +29,26 @@ Step round(Rounding rounding) {
 
 StepProgram program(std::vector<Step> steps) { return {.steps = std::move(steps)}; }
 
-/// The common end: add zero_point, saturate to the output type, clamp to the fused activation.
-StepProgram to_output(std::vector<Step> steps, IntType output) {
-  steps.push_back(add(arg("zero_point")));
+/// Saturate to the output type, clamp to the fused activation.
+StepProgram saturate_and_clamp(std::vector<Step> steps, IntType output) {
   steps.push_back(resize(output, Overflow::saturate));
   steps.push_back(clamp(StepKind::clamp, "clamp_min", "clamp_max"));
   return program(std::move(steps));
 }
 
-StepProgram fixed_point_double(IntType output, Overflow left_shift_overflow) {
-  return to_output(
-      {shl(arg("left_shift")), resize(kInt32, left_shift_overflow), mul(arg("multiplier")),
-       shr(constant(31), Rounding::half_up), resize(kInt32, Overflow::saturate),
-       shr(arg("shift"), Rounding::half_away_from_zero)},
-      output);
+/// The common end: add zero_point, saturate, clamp.
+StepProgram to_output(std::vector<Step> steps, IntType output) {
+  steps.push_back(add(arg("zero_point")));
+  return saturate_and_clamp(std::move(steps), output);
+}
+
+std::vector<Step> double_rounding(Overflow left_shift_overflow) {
+  return {shl(arg("left_shift")),
+          resize(kInt32, left_shift_overflow),
+          mul(arg("multiplier")),
+          shr(constant(31), Rounding::half_up),
+          resize(kInt32, Overflow::saturate),
+          shr(arg("shift"), Rounding::half_away_from_zero)};
 }
 
 std::vector<Step> scaled_float(FloatBias bias, FloatScale scale) {
@@ -57,11 +63,14 @@ std::vector<Step> scaled_float(FloatBias bias, FloatScale scale) {
 }  // namespace
 
 StepProgram fixed_point_double(IntType output) {
-  return fixed_point_double(output, Overflow::wrap);
+  return to_output(double_rounding(Overflow::wrap), output);
 }
 
 StepProgram fixed_point_double_saturating(IntType output) {
-  return fixed_point_double(output, Overflow::saturate);
+  std::vector<Step> steps = double_rounding(Overflow::saturate);
+  steps.push_back(add(arg("zero_point")));
+  steps.push_back(resize(kInt32, Overflow::wrap));
+  return saturate_and_clamp(std::move(steps), output);
 }
 
 StepProgram fixed_point_single(IntType output) {
@@ -82,10 +91,10 @@ StepProgram fixed_point_int64_narrowing(IntType output) {
 }
 
 StepProgram offset_multiply_shift(IntType output) {
-  return program(
+  return saturate_and_clamp(
       {add(arg("zero_point_scaled")), resize(kInt32, Overflow::wrap), mul(arg("multiplier")),
-       resize(kInt32, Overflow::wrap), shr(arg("shift"), Rounding::half_away_from_zero),
-       resize(output, Overflow::saturate), clamp(StepKind::clamp, "clamp_min", "clamp_max")});
+       resize(kInt32, Overflow::wrap), shr(arg("shift"), Rounding::half_away_from_zero)},
+      output);
 }
 
 StepProgram fixed_point_16(IntType output) {

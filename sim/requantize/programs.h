@@ -24,8 +24,9 @@ namespace facsim::sim::programs {
 /// SaturatingRoundingDoublingHighMul and RoundingDivideByPOT.
 StepProgram fixed_point_double(IntType output);
 
-/// As fixed_point_double, but the left shift saturates to 32 bits instead of wrapping.
-/// Source: gemmlowp OutputStageScaleInt32ByFixedPointAndExponent.
+/// As fixed_point_double, but the left shift saturates to 32 bits instead of wrapping, and the sum
+/// with zero_point wraps to 32 bits before it saturates to the output. Source: gemmlowp
+/// OutputStageScaleInt32ByFixedPointAndExponent.
 StepProgram fixed_point_double_saturating(IntType output);
 
 /// One rounding: y = wrap32((acc * multiplier + 2^(shift-1)) >> shift), half_up; `shift` is the
