@@ -2,6 +2,8 @@
 #include "sim/ops/add.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -15,6 +17,7 @@ namespace facsim::sim {
 namespace {
 
 constexpr int64_t kCodes = 256;
+constexpr int64_t kSumBlock = 2048;
 
 /// The norm of one operand in the common unit: int64 or float32.
 template <class Unit>
@@ -97,23 +100,60 @@ Events add_norm(const AddParams& params, const AddInputs& in, Tensor& output,
       });
 }
 
-template <class Unit>
-Events add_by_tables(const AddParams& params, const AddInputs& in, const Tensor& lhs_table,
-                     const Tensor& rhs_table, Tensor& output, const RunContext& context) {
-  const Unit* a = lhs_table.data<Unit>();
-  const Unit* b = rhs_table.data<Unit>();
+/// total[i] = a + b for output elements [begin, end), by the tables of both programs.
+template <class Unit, class Total>
+void sum_block(const AddInputs& in, const Unit* a, const Unit* b, int64_t begin, int64_t end,
+               Total* total) {
   const auto* x = static_cast<const uint8_t*>(in.lhs.raw());
   const auto* y = static_cast<const uint8_t*>(in.rhs.raw());
+  if (in.lhs_index.is_identity() && in.rhs_index.is_identity()) {
+    for (int64_t i = begin; i < end; ++i) *total++ = static_cast<Total>(a[x[i]] + b[y[i]]);
+    return;
+  }
+  for (int64_t i = begin; i < end; ++i) {
+    *total++ = static_cast<Total>(a[x[in.lhs_index(i)]] + b[y[in.rhs_index(i)]]);
+  }
+}
+
+/// Float32 sums: the tables and the norm of the output program.
+Events add_reals_by_tables(const AddParams& params, const AddInputs& in, const Tensor& lhs_table,
+                           const Tensor& rhs_table, Tensor& output, const RunContext& context) {
   return detail::for_blocks(
-      context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
+      context.pool, output.numel(), kSumBlock, [&](int64_t begin, int64_t end) {
         Events events;
+        std::array<float, kSumBlock> totals;
+        sum_block(in, lhs_table.data<float>(), rhs_table.data<float>(), begin, end, totals.data());
         for (int64_t i = begin; i < end; ++i) {
-          const Unit total = sum(a[x[in.lhs_index(i)]], b[y[in.rhs_index(i)]]);
-          output.set_int(i, from_common(params.output, total,
+          output.set_int(i, from_common(params.output, totals[static_cast<size_t>(i - begin)],
                                         channel_of(params.output, i, output.shape()), events));
         }
         return events;
       });
+}
+
+/// Integer sums of type Total, which holds them all, and a prepared output program.
+template <class Total>
+Events add_by_tables(const RequantizeKernel& kernel, const AddInputs& in, const Tensor& lhs_table,
+                     const Tensor& rhs_table, Tensor& output, const RunContext& context) {
+  auto* out = static_cast<std::byte*>(output.raw());
+  const auto element = static_cast<int64_t>(size_of(output.dtype()));
+  return detail::for_blocks(
+      context.pool, output.numel(), kSumBlock, [&](int64_t begin, int64_t end) {
+        std::array<Total, kSumBlock> totals;
+        sum_block(in, lhs_table.data<int64_t>(), rhs_table.data<int64_t>(), begin, end,
+                  totals.data());
+        const int64_t n = end - begin;
+        return kernel.run(totals.data(), n, 1, 0, n, out + begin * element, n, context.isa, false);
+      });
+}
+
+struct Range {
+  int64_t min, max;
+};
+Range range_of(const Tensor& table) {
+  const auto values = table.values<int64_t>();
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {*low, *high};
 }
 
 }  // namespace
@@ -137,6 +177,20 @@ Add::Add(AddParams params) : params_(std::move(params)) {
   }
   lhs_table_ = make_table(params_.lhs, params_.lhs_type);
   rhs_table_ = make_table(params_.rhs, params_.rhs_type);
+  prepare_sums();
+}
+
+void Add::prepare_sums() {
+  if (sums_reals() || lhs_table_.empty() || rhs_table_.empty()) return;
+  const Range lhs = range_of(lhs_table_), rhs = range_of(rhs_table_);
+  int64_t lowest = 0, highest = 0;
+  if (params_.output.channels() != 1 || __builtin_add_overflow(lhs.min, rhs.min, &lowest) ||
+      __builtin_add_overflow(lhs.max, rhs.max, &highest)) {
+    lhs_table_ = {};
+    return;
+  }
+  sums_fit_int32_ = lowest >= INT32_MIN && highest <= INT32_MAX;
+  kernel_ = RequantizeKernel(params_.output, lowest, highest);
 }
 
 Shape Add::output_shape(std::span<const Shape> inputs) const {
@@ -163,13 +217,15 @@ Events Add::run(std::span<const Tensor* const> inputs, Tensor& output,
   const bool use_tables = !lhs_table_.empty() && !rhs_table_.empty() &&
                           context.isa != Isa::scalar && !context.count_events;
   Events events;
-  if (use_tables) {
-    events = sums_reals()
-                 ? add_by_tables<float>(params_, in, lhs_table_, rhs_table_, output, context)
-                 : add_by_tables<int64_t>(params_, in, lhs_table_, rhs_table_, output, context);
-  } else {
+  if (!use_tables) {
     events = sums_reals() ? add_norm<float>(params_, in, output, context)
                           : add_norm<int64_t>(params_, in, output, context);
+  } else if (sums_reals()) {
+    add_reals_by_tables(params_, in, lhs_table_, rhs_table_, output, context);
+  } else if (sums_fit_int32_) {
+    add_by_tables<int32_t>(kernel_, in, lhs_table_, rhs_table_, output, context);
+  } else {
+    add_by_tables<int64_t>(kernel_, in, lhs_table_, rhs_table_, output, context);
   }
   return context.count_events ? events : Events{};
 }

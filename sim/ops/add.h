@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sim/kernels/requantize.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim {
@@ -30,11 +31,14 @@ class Add final : public Op {
 
  private:
   bool sums_reals() const { return params_.lhs.output_is_real(); }
+  void prepare_sums();
 
   AddParams params_;
   /// The lhs and rhs programs' own results by the bits of an 8-bit code: [256] int64 or float32.
   /// Empty for wider inputs, per-channel programs, and where a program refuses a code.
   Tensor lhs_table_, rhs_table_;
+  RequantizeKernel kernel_;  ///< of the output program, over the tables' sums
+  bool sums_fit_int32_ = false;
 };
 
 }  // namespace facsim::sim

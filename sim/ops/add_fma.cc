@@ -2,6 +2,7 @@
 #include "sim/ops/add_fma.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -15,6 +16,8 @@ namespace facsim::sim {
 
 namespace {
 
+constexpr int64_t kBlock = 2048;
+
 /// The float32 constants of one layer.
 struct Constants {
   float lhs_ratio, rhs_ratio, offset;
@@ -26,10 +29,8 @@ struct Constants {
                std::fma(lhs_ratio, static_cast<float>(p.lhs_zero_point),
                         rhs_ratio * static_cast<float>(p.rhs_zero_point))) {}
 
-  float inner(int64_t b) const { return std::fma(static_cast<float>(b), rhs_ratio, offset); }
-  float outer(int64_t a, float inner) const {
-    return std::fma(static_cast<float>(a), lhs_ratio, inner);
-  }
+  float inner(float b) const { return std::fma(b, rhs_ratio, offset); }
+  float outer(float a, float inner) const { return std::fma(a, lhs_ratio, inner); }
 };
 
 /// min(max(rint(value), clamp_min), clamp_max); a NaN becomes clamp_min.
@@ -38,6 +39,15 @@ int64_t to_code(float value, const AddFmaParams& p) {
   const float clamped =
       std::min(std::max(static_cast<float>(p.clamp_min), rounded), static_cast<float>(p.clamp_max));
   return static_cast<int64_t>(clamped);
+}
+
+/// Codes of up to 16 bits as float32, exact, for output elements [begin, end).
+void load(const Tensor& codes, const detail::BroadcastIndex& index, int64_t begin, int64_t end,
+          float* out) {
+  detail::with_integer(codes.dtype(), [&]<class T>() {
+    const T* values = codes.data<T>();
+    for (int64_t i = begin; i < end; ++i) *out++ = static_cast<float>(values[index(i)]);
+  });
 }
 
 void check_params(const AddFmaParams& p) {
@@ -90,14 +100,19 @@ Events AddFma::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Constants constants(params_);
   const detail::BroadcastIndex lhs_index(lhs.shape(), output.shape());
   const detail::BroadcastIndex rhs_index(rhs.shape(), output.shape());
-  return detail::for_blocks(
-      context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const float inner = constants.inner(rhs.int_at(rhs_index(i)));
-          output.set_int(i, to_code(constants.outer(lhs.int_at(lhs_index(i)), inner), params_));
-        }
-        return Events{};
-      });
+  detail::for_blocks(context.pool, output.numel(), kBlock, [&](int64_t begin, int64_t end) {
+    std::array<float, kBlock> a, b;
+    load(lhs, lhs_index, begin, end, a.data());
+    load(rhs, rhs_index, begin, end, b.data());
+    detail::with_integer(output.dtype(), [&]<class Out>() {
+      Out* y = output.data<Out>() + begin;
+      for (size_t i = 0; i < static_cast<size_t>(end - begin); ++i) {
+        y[i] = static_cast<Out>(to_code(constants.outer(a[i], constants.inner(b[i])), params_));
+      }
+    });
+    return Events{};
+  });
+  return {};
 }
 
 Explanation AddFma::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
@@ -110,8 +125,8 @@ Explanation AddFma::explain(std::span<const Tensor* const> inputs, int64_t flat_
       inputs[0]->int_at(detail::BroadcastIndex(inputs[0]->shape(), shape)(flat_index));
   const int64_t b =
       inputs[1]->int_at(detail::BroadcastIndex(inputs[1]->shape(), shape)(flat_index));
-  const float inner = constants.inner(b);
-  const float outer = constants.outer(a, inner);
+  const float inner = constants.inner(static_cast<float>(b));
+  const float outer = constants.outer(static_cast<float>(a), inner);
   Explanation explanation;
   explanation.result = to_code(outer, params_);
   explanation.steps = {

@@ -2,11 +2,15 @@
 #include "sim/ops/avg_pool2d.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <map>
+#include <set>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "sim/core/error.h"
+#include "sim/kernels/requantize.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/ops/pool_window-internal.h"
 
@@ -79,6 +83,42 @@ void row_sums(const Window2d& window, const T* image, int64_t ih, int64_t iw, in
   }
 }
 
+/// The requantizer of one number of taps, prepared for the range its sums can have.
+RequantizeKernel kernel_of(const AvgPool2dParams& params, const Count& count, int64_t taps_inside) {
+  const Requantizer& all = params.requantize;
+  const int64_t lowest = taps_inside * params.input_type.min() + count.correction;
+  const int64_t highest = taps_inside * params.input_type.max() + count.correction;
+  if (all.channels() == 1) return RequantizeKernel(all, lowest, highest);
+  const auto argument = static_cast<size_t>(argument_index(all, count));
+  Arguments own = all.arguments();
+  for (auto& [name, values] : own.integers) values = {values[values.size() == 1 ? 0 : argument]};
+  for (auto& [name, values] : own.reals) values = {values[values.size() == 1 ? 0 : argument]};
+  return RequantizeKernel(Requantizer(all.program(), std::move(own), all.output_type()), lowest,
+                          highest);
+}
+
+/// One kernel for each number of taps that occurs, by that number.
+std::map<int64_t, RequantizeKernel> make_kernels(const AvgPool2dParams& params,
+                                                 const Window2d& window, const Shape& input,
+                                                 const Shape& output) {
+  std::set<int64_t> rows, columns;
+  for (int64_t oh = 0; oh < output[1]; ++oh) {
+    rows.insert(detail::row_taps(window, oh, input[1]).count());
+  }
+  for (int64_t ow = 0; ow < output[2]; ++ow) {
+    columns.insert(detail::column_taps(window, ow, input[2]).count());
+  }
+  std::map<int64_t, RequantizeKernel> kernels;
+  for (const int64_t row_taps : rows) {
+    for (const int64_t column_taps : columns) {
+      const int64_t taps = row_taps * column_taps;
+      if (kernels.contains(taps)) continue;
+      kernels.emplace(taps, kernel_of(params, count_of(params, window, taps), taps));
+    }
+  }
+  return kernels;
+}
+
 template <class T, class Sum>
 Events avg_pool(const AvgPool2dParams& params, const Window2d& window, const Tensor& input,
                 Tensor& output, const RunContext& context) {
@@ -87,7 +127,11 @@ Events avg_pool(const AvgPool2dParams& params, const Window2d& window, const Ten
   const int64_t row_elements = output_width * channels;
   const int64_t output_rows = output.shape()[0] * output_height;
   const int64_t block = std::max<int64_t>(1, detail::kElementBlock / row_elements);
+  const std::map<int64_t, RequantizeKernel> kernels =
+      make_kernels(params, window, input.shape(), output.shape());
   const T* x = input.data<T>();
+  auto* y = static_cast<std::byte*>(output.raw());
+  const auto element = static_cast<int64_t>(size_of(output.dtype()));
   return detail::for_blocks(context.pool, output_rows, block, [&](int64_t begin, int64_t end) {
     Events events;
     std::vector<Sum> column_sum(static_cast<size_t>(iw * channels));
@@ -97,15 +141,20 @@ Events avg_pool(const AvgPool2dParams& params, const Window2d& window, const Ten
       row_sums(window, x + row / output_height * ih * iw * channels, ih, iw, channels, oh,
                output_width, column_sum, sums.data());
       const int64_t row_taps = detail::row_taps(window, oh, ih).count();
-      for (int64_t ow = 0; ow < output_width; ++ow) {
-        const Count count =
-            count_of(params, window, row_taps * detail::column_taps(window, ow, iw).count());
-        const int64_t argument = argument_index(params.requantize, count);
-        for (int64_t c = 0; c < channels; ++c) {
-          const int64_t i = ow * channels + c;
-          const int64_t acc = sums[static_cast<size_t>(i)] + count.correction;
-          output.set_int(row * row_elements + i, params.requantize.apply(acc, argument, events));
-        }
+      const auto taps_at = [&](int64_t ow) {
+        return row_taps * detail::column_taps(window, ow, iw).count();
+      };
+      // Neighbouring pixels with the same number of taps are one run.
+      for (int64_t ow = 0, next = 0; ow < output_width; ow = next) {
+        const int64_t taps = taps_at(ow);
+        for (next = ow + 1; next < output_width && taps_at(next) == taps;) ++next;
+        Sum* run = sums.data() + ow * channels;
+        const int64_t elements = (next - ow) * channels;
+        const auto correction = static_cast<Sum>(count_of(params, window, taps).correction);
+        for (int64_t i = 0; i < elements; ++i) run[i] += correction;
+        events += kernels.at(taps).run(run, elements, 1, 0, elements,
+                                       y + (row * row_elements + ow * channels) * element, elements,
+                                       context.isa, context.count_events);
       }
     }
     return events;
@@ -184,7 +233,9 @@ Events AvgPool2d::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Window2d window = effective_window(params_, input.shape());
   if (context.isa == Isa::scalar) return avg_pool_norm(params_, window, input, output, context);
   return detail::with_integer(input.dtype(), [&]<class T>() {
-    const bool fits_int32 = params_.input_type.bits <= 16 && area(window) < (1 << 15);
+    // |sum| + |correction| < 2 * area * 2^bits.
+    const bool fits_int32 = params_.input_type.bits <= 16 &&
+                            area(window) < (int64_t{1} << (30 - params_.input_type.bits));
     return fits_int32 ? avg_pool<T, int32_t>(params_, window, input, output, context)
                       : avg_pool<T, int64_t>(params_, window, input, output, context);
   });
