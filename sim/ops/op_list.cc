@@ -5,7 +5,7 @@ namespace facsim::sim {
 
 const std::vector<OpDescription>& all_ops() {
   static const std::vector<OpDescription> ops = {
-#define FACSIM_OP(kind, source, summary) {#kind, summary},
+#define FACSIM_OP(source, kind, summary) {#kind, summary},
 #include "sim/ops/ops.def"
 #undef FACSIM_OP
   };
