@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/lower/lower.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+namespace {
+
+Profile shipped(std::string_view name, const std::vector<ProfileOverride>& overrides = {}) {
+  return load_profile(name, {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}}, overrides);
+}
+
+quant::QParams activation(float scale, int64_t zero_point, sim::IntType type = sim::kInt8) {
+  quant::QParams q;
+  q.type = type;
+  q.quant_min = type.min();
+  q.quant_max = type.max();
+  q.scale = {scale};
+  q.zero_point = {zero_point};
+  return q;
+}
+
+int64_t apply(const sim::Requantizer& requantizer, int64_t acc) {
+  sim::Events events;
+  return requantizer.apply(acc, 0, events);
+}
+
+/// Runs what throws an Error; its text.
+template <class Body>
+std::string error_of(Body body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    return std::string(to_string(e.code())) + ": " + e.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Values computed by hand from the platforms' formulas.
+TEST_CASE("lower: given multipliers are rounded as each platform does") {
+  struct Case {
+    const char* profile;
+    int64_t acc, multiplier, shift, expected;
+    const char* reason;
+  };
+  const int64_t q30 = int64_t{1} << 30;
+  for (const Case& c : {
+           Case{"tflite-micro", 7, 1073774592, 34, 1, "0.4375: 7 at 31 bits rounds up to a tie"},
+           Case{"tflite-single-rounding", 7, 1073774592, 34, 0, "0.4375 once"},
+           Case{"tflite-micro", -2, q30, 32, -1, "-0.5 away from zero"},
+           Case{"tflite-single-rounding", -2, q30, 32, 0, "-0.5 towards +infinity"},
+           Case{"tflite-micro", 3, q30, 32, 1, "0.75"},
+           Case{"tflite-micro", 1, q30, 28, 4, "left shift by 3"},
+           Case{"tflite-single-rounding", 1, q30, 28, 4, "left shift inside the right shift"},
+           Case{"example-chip", 1, 16384, 15, 0, "0.5 to the even 0"},
+           Case{"example-chip", 3, 16384, 15, 2, "1.5 to the even 2"},
+           Case{"tflite-micro", 1 << 20, q30, 30, 127, "saturates"},
+           Case{"tflite-micro", -(1 << 20), q30, 30, -128, "saturates"},
+       }) {
+    CAPTURE(c.profile);
+    CAPTURE(c.reason);
+    GivenMultiplier given;
+    given.multiplier = {c.multiplier};
+    given.shift = {c.shift};
+    given.clamp = {-128, 127};
+    CHECK(apply(make_requantizer(shipped(c.profile).rules("conv2d"), given), c.acc) == c.expected);
+  }
+}
+
+TEST_CASE("lower: given float scales, zero point after rounding") {
+  GivenMultiplier given;
+  given.scale = {0.25f};
+  given.zero_point = 127;
+  given.clamp = {-128, 127};
+  CHECK(apply(make_requantizer(shipped("xnnpack-x86").rules("conv2d"), given), -2) == 127);
+  CHECK(
+      contains(error_of([&] { make_requantizer(shipped("tflite-micro").rules("conv2d"), given); }),
+               "unsupported: requantize: no \"multiplier\" was given"));
+}
+
+TEST_CASE("lower: the same scales give each platform's own rounding") {
+  // 40 * 0.5 * 0.125 / 1.0 = 2.5.
+  const LinearScales scales{0.5f, {0.125f}, activation(1.0f, 0), Activation::none};
+  const LayerBias none;
+  CHECK(apply(make_requantizer(shipped("tflite-micro").rules("linear"), scales, none), 40) == 3);
+  CHECK(apply(make_requantizer(shipped("tflite-micro").rules("linear"), scales, none), -40) == -3);
+  CHECK(apply(make_requantizer(shipped("tflite-single-rounding").rules("linear"), scales, none),
+              -40) == -2);
+  CHECK(apply(make_requantizer(shipped("xnnpack-x86").rules("linear"), scales, none), 40) == 2);
+  CHECK(apply(make_requantizer(shipped("tensorrt").rules("linear"), scales, none), 40) == 2);
+  CHECK(apply(make_requantizer(shipped("vitis-ai").rules("linear"), scales, none), 40) == 3);
+  CHECK(apply(make_requantizer(shipped("vitis-ai").rules("linear"), scales, none), -40) == -2);
+  CHECK(apply(make_requantizer(shipped("example-chip").rules("linear"), scales, none), 40) == 2);
+}
+
+TEST_CASE("lower: biases in accumulator units round by the profile and saturate") {
+  const std::vector<double> bias = {0.0625, -0.0625, 1e12, 0.1875};  // 0.5 -0.5 huge 1.5 steps
+  const std::vector<float> weight_scale = {0.25f};
+  const auto codes = [&](const char* profile) {
+    const LayerBias b = quantize_bias(shipped(profile).rules("conv2d"), bias, 0.5f, weight_scale);
+    return std::vector<int32_t>(b.codes.data<int32_t>(), b.codes.data<int32_t>() + 4);
+  };
+  CHECK(codes("tflite-micro") == std::vector<int32_t>{1, -1, INT32_MAX, 2});
+  CHECK(codes("onnxruntime-cpu") == std::vector<int32_t>{0, 0, INT32_MAX, 2});
+  CHECK(codes("example-chip") == std::vector<int32_t>{0, 0, (1 << 19) - 1, 2});
+
+  const LayerBias per_channel =
+      quantize_bias(shipped("tflite-micro").rules("conv2d"), std::vector<double>{1.0, 1.0}, 0.5f,
+                    std::vector<float>{0.25f, 0.5f});
+  CHECK(per_channel.qparams.scale == std::vector<float>{0.125f, 0.25f});
+  CHECK(per_channel.qparams.channel_axis == 0);
+  CHECK(per_channel.codes.int_at(0) == 8);
+  CHECK(per_channel.codes.int_at(1) == 4);
+}
+
+TEST_CASE("lower: a bias with a power-of-two scale of its own is shifted to the accumulator") {
+  const OpRules rules = shipped("vitis-ai").rules("conv2d");
+  const std::vector<float> weight_scale = {0x1p-6f};  // accumulator unit 2^-10
+  // 127 * 2^-9 = 0.248 < 0.3 <= 127 * 2^-8.
+  const LayerBias bias =
+      quantize_bias(rules, std::vector<double>{0.3, -0.1}, 0x1p-4f, weight_scale);
+  CHECK(bias.qparams.scale == std::vector<float>{0x1p-8f});
+  CHECK(bias.codes.dtype() == DType::int8);
+  CHECK(bias.codes.int_at(0) == 77);   // 76.8
+  CHECK(bias.codes.int_at(1) == -26);  // -25.6
+  const Tensor acc = accumulator_bias(rules, bias, 0x1p-4f, weight_scale);
+  CHECK(acc.dtype() == DType::int32);
+  CHECK(acc.int_at(0) == 308);
+  CHECK(acc.int_at(1) == -104);
+
+  const LayerBias tiny =
+      quantize_bias(rules, std::vector<double>{0.0, 1e-9}, 0x1p-4f, weight_scale);
+  CHECK(tiny.qparams.scale == std::vector<float>{0x1p-10f});  // never finer than the accumulator
+  const LayerBias huge =
+      quantize_bias(rules, std::vector<double>{1e6, -1e6}, 0x1p-4f, weight_scale);
+  CHECK(huge.qparams.scale == std::vector<float>{0x1p6f});  // at most 16 shifts
+  CHECK(huge.codes.int_at(0) == 127);
+  CHECK(huge.codes.int_at(1) == -128);
+}
+
+TEST_CASE("lower: a float32 bias is part of the program") {
+  const OpRules rules = shipped("tensorrt").rules("linear");
+  const LayerBias bias =
+      quantize_bias(rules, std::vector<double>{0.3, -0.3}, 0.1f, std::vector<float>{0.2f});
+  CHECK(bias.codes.dtype() == DType::float32);
+  CHECK(accumulator_bias(rules, bias, 0.1f, std::vector<float>{0.2f}).empty());
+  const sim::Requantizer r =
+      make_requantizer(rules, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none}, bias);
+  sim::Events events;
+  CHECK(r.apply(100, 0, events) == 46);  // (2.0 + 0.3) / 0.05
+  CHECK(r.apply(100, 1, events) == 34);
+  // Combined scale: the bias enters in output units, b / s_out.
+  const OpRules combined =
+      shipped("tensorrt", {{"/requantize/float/scale_factors", "combined"}}).rules("linear");
+  CHECK(apply(make_requantizer(combined, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none},
+                               bias),
+              100) == 46);
+  // Before the scale: in accumulator units, b / (s_in * s_w).
+  const OpRules before =
+      shipped("tensorrt", {{"/requantize/float/bias_add", "before_scale"}}).rules("linear");
+  CHECK(
+      apply(make_requantizer(before, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none}, bias),
+            100) == 46);
+}
+
+TEST_CASE("lower: activation bounds are codes cut to the type") {
+  const OpRules rules = shipped("tflite-micro").rules("conv2d");
+  const auto bounds = [&](Activation a, float scale, int64_t zero_point) {
+    const ClampBounds b = clamp_bounds(rules, a, activation(scale, zero_point));
+    return std::array<int64_t, 2>{b.min, b.max};
+  };
+  CHECK(bounds(Activation::none, 0.1f, 3) == std::array<int64_t, 2>{-128, 127});
+  CHECK(bounds(Activation::relu, 0.1f, 3) == std::array<int64_t, 2>{3, 127});
+  CHECK(bounds(Activation::relu6, 0.1f, 3) == std::array<int64_t, 2>{3, 63});
+  CHECK(bounds(Activation::relu6, 0.01f, 3) == std::array<int64_t, 2>{3, 127});
+  CHECK(bounds(Activation::relu6, 4.0f, -128) == std::array<int64_t, 2>{-128, -126});  // 1.5 -> 2
+  CHECK(bounds(Activation::relu_n1_to_1, 0.25f, 0) == std::array<int64_t, 2>{-4, 4});
+  CHECK(bounds(Activation::relu6, 1e-38f, 0) == std::array<int64_t, 2>{0, 127});  // infinity
+}
+
+TEST_CASE("lower: power-of-two platforms move scales into the legal shifts") {
+  const OpRules rules = shipped("vitis-ai").rules("conv2d");
+  const auto legal = [&](float in, float w, float out) {
+    return legal_scales(rules, in, std::vector<float>{w}, out);
+  };
+  CHECK(legal(0x1p-7f, 0x1p-7f, 0x1p-4f).weight_scale[0] == 0x1p-7f);    // shift 10
+  CHECK(legal(0x1p-7f, 0x1p-14f, 0x1p-3f).weight_scale[0] == 0x1p-12f);  // 18 -> 16
+  CHECK(legal(0x1p-1f, 0x1p-1f, 0x1p-4f).output_scale == 0x1p-2f);       // -2 -> 0
+  const LegalScales same =
+      legal_scales(shipped("tflite-micro").rules("conv2d"), 0.1f, std::vector<float>{1e-9f}, 1.0f);
+  CHECK(same.weight_scale[0] == 1e-9f);
+
+  const LinearScales illegal{0x1p-7f, {0x1p-14f}, activation(0x1p-3f, 0), Activation::none};
+  CHECK(contains(error_of([&] { make_requantizer(rules, illegal, {}); }),
+                 "right shift 18; expected 0..16 (profile /domain)"));
+}
+
+TEST_CASE("lower: the Vitis AI reciprocals of average pools") {
+  const Profile profile = shipped("vitis-ai");
+  const auto average = [&](int64_t kh, int64_t kw, int64_t sum, float out_scale) {
+    sim::Window2d window;
+    window.kernel = {kh, kw};
+    const auto op = lower_avg_pool2d(profile, window, false, false, activation(0x1p-4f, 0),
+                                     activation(out_scale, 0), Activation::none, kh, kw);
+    Tensor image(DType::int8, Shape{1, kh, kw, 1});
+    for (int64_t i = 0; i < kh * kw; ++i) {
+      const int64_t code = sum / (kh * kw - i);
+      image.set_int(i, code);
+      sum -= code;
+    }
+    Tensor output(DType::int8, Shape{1, 1, 1, 1});
+    const std::vector<const Tensor*> inputs = {&image};
+    op->run(inputs, output, {.isa = sim::Isa::scalar});
+    return output.int_at(0);
+  };
+  CHECK(average(3, 3, 9 * 127, 0x1p-4f) == 125);   // 1143 * 7 / 64 = 125.02, not 127
+  CHECK(average(3, 3, 9 * 127, 0x1p-3f) == 63);    // 62.51
+  CHECK(average(2, 2, 10, 0x1p-4f) == 3);          // 2.5 up
+  CHECK(average(2, 2, -10, 0x1p-4f) == -2);        // -2.5 up
+  CHECK(average(7, 7, 49 * 100, 0x1p-4f) == 100);  // 4900 * 21 / 1024 = 100.49
+}
+
+TEST_CASE("lower: what a platform cannot do is refused, never replaced") {
+  const Profile micro = shipped("tflite-micro");
+  const Profile vitis = shipped("vitis-ai");
+  const Tensor weights(DType::int8, Shape{2, 3});
+  quant::QParams per_channel = activation(0.5f, 0);
+  per_channel.scale = {0.5f, 0.25f};
+  per_channel.zero_point = {0, 0};
+  per_channel.channel_axis = 0;
+  const auto linear = [&](const Profile& profile, const quant::QParams& input,
+                          const quant::QParams& weight, const LayerBias& bias,
+                          const quant::QParams& output) {
+    return error_of(
+        [&] { lower_linear(profile, input, weights, weight, bias, output, Activation::none); });
+  };
+  const quant::QParams a = activation(0.5f, 0);
+  CHECK(linear(micro, a, per_channel, {}, a).empty());
+  CHECK(
+      contains(linear(vitis, a, per_channel, {}, a), "unsupported: weights: a scale per channel"));
+  CHECK(
+      contains(linear(vitis, activation(0.3f, 0), a, {}, a), "scale 0.3; expected a power of two"));
+  CHECK(contains(linear(shipped("tensorrt"), activation(0.5f, 3), a, {}, a), "zero point 3"));
+  CHECK(contains(linear(micro, activation(0.5f, 0, sim::kInt16), a, {}, a),
+                 "unsupported: input: int16; expected int8"));
+  CHECK(
+      contains(linear(micro, a, activation(0.5f, 1), {}, a), "unsupported: weights: zero point 1"));
+  CHECK(contains(linear(micro, a, a, {}, activation(0.0f, 0)), "bad_value: output: scale 0"));
+  CHECK(contains(linear(micro, a, a, {}, activation(0.5f, 128)), "zero point 128"));
+
+  LayerBias bias;
+  bias.codes = Tensor(DType::float32, Shape{2});
+  CHECK(contains(linear(micro, a, a, bias, a), "unsupported: bias: float32"));
+  bias.codes = Tensor(DType::int32, Shape{2});
+  bias.qparams = activation(1.0f, 0, sim::kInt32);  // 0.25 expected
+  CHECK(contains(linear(micro, a, a, bias, a), "bad_value: bias, channel 0: scale 1"));
+  bias.codes = Tensor(DType::int32, Shape{3});
+  CHECK(contains(linear(micro, a, a, bias, a), "shape_mismatch: bias: 3 values; expected 2"));
+
+  CHECK(contains(error_of([&] {
+                   sim::Window2d window;
+                   window.kernel = {2, 2};
+                   lower_avg_pool2d(micro, window, false, false, a, activation(0.25f, 0),
+                                    Activation::none, 4, 4);
+                 }),
+                 "unsupported: average pool"));
+  CHECK(contains(
+      error_of([&] {
+        lower_add(shipped("tflite-micro", {{"/ops/add", "null"}}), a, a, a, Activation::none);
+      }),
+      "op add has no rules"));
+  CHECK(contains(error_of([&] {
+                   quantize_bias(micro.rules("linear"), std::vector<double>{1.0, NAN}, 1.0f,
+                                 std::vector<float>{1.0f});
+                 }),
+                 "bias, channel 1: nan"));
+  GivenMultiplier given;
+  given.multiplier = {int64_t{1} << 31};
+  given.shift = {31};
+  CHECK(contains(error_of([&] { make_requantizer(micro.rules("linear"), given); }),
+                 "bad_value: multiplier, channel 0: 2147483648; expected 0..2147483647"));
+  given.multiplier = {1};
+  given.shift = {200};
+  CHECK(contains(error_of([&] { make_requantizer(micro.rules("linear"), given); }),
+                 "bad_value: shift, channel 0: 200"));
+}
+
+TEST_CASE("lower: an error in a graph names the node and the profile") {
+  IntGraph graph;
+  graph.tensors.resize(2);
+  graph.tensors[0].name = "x";
+  graph.tensors[0].shape = Shape{1, 4, 4, 2};
+  graph.tensors[0].qparams = activation(0.5f, 0);
+  graph.tensors[1] = graph.tensors[0];
+  graph.tensors[1].name = "y";
+  graph.tensors[1].shape = Shape{1, 2, 2, 2};
+  graph.tensors[1].qparams = activation(0.25f, 0);
+  IntNode node;
+  node.name = "pool";
+  node.op = "max_pool2d";
+  node.inputs = {0};
+  node.output = 1;
+  node.attributes.window.kernel = {2, 2};
+  node.attributes.window.stride = {2, 2};
+  CHECK(
+      contains(error_of([&] { lower_node(graph, node, shipped("tflite-micro")); }),
+               "unsupported: node \"pool\" (max_pool2d, profile tflite-micro): input and output"));
+}
+
+}  // namespace
+}  // namespace facsim::backends
