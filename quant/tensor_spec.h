@@ -19,6 +19,10 @@ struct TensorSpec {
   /// Powers of two cover the range (the next one upwards), or take the nearest in the logarithm
   /// (MQBench's pot_scale: 2^half_even(log2 scale); the range may then be clipped).
   enum class Scale { any, power_of_two, nearest_power_of_two };
+  /// How a range becomes scale and zero point: as PyTorch's observers (choose_qparams), or as
+  /// fbgemm's ChooseQuantizationParams, which PyTorch's fused observers call
+  /// (choose_qparams_fbgemm).
+  enum class RangeRule { observer, fbgemm };
   /// How a real becomes a code: x * (1/s) or x / s in float32, and whether the zero point is added
   /// before or after rounding. They differ on ties (reference/arithmetic.md §C 6 and 3).
   enum class Formula { reciprocal, division };
@@ -30,6 +34,7 @@ struct TensorSpec {
   Granularity granularity = Granularity::per_tensor;
   int channel_axis = 0;
   Scale scale = Scale::any;
+  RangeRule range_rule = RangeRule::observer;
   sim::Rounding rounding = sim::Rounding::half_even;
   Formula formula = Formula::division;
   ZeroPointAdd zero_point_add = ZeroPointAdd::after_rounding;

@@ -5,6 +5,12 @@
 namespace facsim::fused {
 
 /// A single op: nothing to fuse, but the mapping to its QAT module (nnqat).
-FusionPattern linear_pattern() { return make_pattern<>("Linear", {{Role::linear, "Linear", {}}}); }
+FusionPattern linear_pattern() {
+  FusionPattern pattern = make_pattern<>("Linear", {{Role::linear, "Linear", {}}});
+  pattern.to_qat = [](const FusedLinear& module, const QConfig& qconfig) {
+    return nnqat::Linear::from_float(dynamic_cast<const nn::Linear&>(module), qconfig);
+  };
+  return pattern;
+}
 
 }  // namespace facsim::fused

@@ -8,6 +8,7 @@
 
 #include "quant/fake_quantize/fixed.h"
 #include "quant/fake_quantize/learnable.h"
+#include "quant/fbgemm_qparams.h"
 #include "sim/core/error.h"
 
 namespace facsim::quant {
@@ -38,7 +39,9 @@ void FakeQuantizer::observe(const Tensor& x) {
 
 void FakeQuantizer::observe_range(std::span<const float> min, std::span<const float> max) {
   observer_->observe_range(min, max);
-  set_qparams(choose_qparams(observer_->min(), observer_->max(), spec_));
+  const bool fbgemm = spec_.range_rule == TensorSpec::RangeRule::fbgemm;
+  set_qparams(fbgemm ? choose_qparams_fbgemm(observer_->min(), observer_->max(), spec_)
+                     : choose_qparams(observer_->min(), observer_->max(), spec_));
 }
 
 void FakeQuantizer::set_qparams(const QParams& qparams) {
