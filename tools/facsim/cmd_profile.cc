@@ -110,13 +110,14 @@ class ProfileCommand final : public Command {
       print(backends::resolved_profile_json(name_, globals.search(), globals.overrides));
       return ExitCode::equal;
     }
-    TextTable table({{"pointer"}, {"value"}, {"set by"}});
+    TextTable table({{"pointer"}, {"set by"}, {"value"}});
     for (const backends::ProfileSetting& setting :
          backends::profile_settings(name_, globals.search(), globals.overrides)) {
       // The pointer has a column of its own.
       const std::string place = setting.place.substr(0, setting.place.find(" /"));
-      table.add_row({printable(setting.pointer), printable(setting.value),
-                     setting.place.empty() ? "default" : printable(place)});
+      table.add_row({printable(setting.pointer),
+                     setting.place.empty() ? "default" : printable(place),
+                     printable(setting.value)});
     }
     print(table.text());
     note("fingerprint " + profile.fingerprint);

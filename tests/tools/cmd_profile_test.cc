@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/command_runner.h"
+
+namespace facsim::test {
+namespace {
+
+using Json = nlohmann::json;
+
+const std::string kProfiles = std::string(FACSIM_SOURCE_DIR) + "/configs/profiles";
+const std::string kBad = std::string(FACSIM_SOURCE_DIR) + "/tests/profiles/bad";
+
+CommandResult profile(std::vector<std::string> words) {
+  std::vector<std::string> arguments = {"--profile-path", kProfiles, "profile"};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  return run_command(arguments);
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("facsim profile: list shows name, evidence and title") {
+  const CommandResult table = profile({"list"});
+  CHECK(table.exit_code == 0);
+  CHECK(contains(table.out, "tflite-micro            executed"));
+  const Json json = Json::parse(profile({"list", "--format", "json"}).out);
+  bool found = false;
+  for (const Json& entry : json["profiles"]) {
+    if (entry["name"] != "tensorrt") continue;
+    found = true;
+    CHECK(entry["evidence"]["level"] == "documented");
+    CHECK(entry["fingerprint"].get<std::string>().size() == 16);
+  }
+  CHECK(found);
+}
+
+TEST_CASE("facsim profile: show prints the resolved profile, with overrides") {
+  const Json json = Json::parse(
+      profile({"show", "tflite-micro", "--format", "json", "--set", "/accumulator/bits=40"}).out);
+  CHECK(json["accumulator"]["bits"] == 40);
+  CHECK(json["accumulator"]["overflow"] == "wrap");
+  CHECK(!json.contains("extends"));
+  const CommandResult table = profile({"show", "tflite-micro"});
+  CHECK(table.exit_code == 0);
+  CHECK(contains(table.out, "tflite-reference.json:"));
+  CHECK(contains(table.err, "fingerprint"));
+}
+
+TEST_CASE("facsim profile: lint's exit code follows its findings") {
+  CHECK(profile({"lint", "tflite-micro"}).exit_code == 0);
+  const CommandResult warned = profile({"lint", "example-chip"});
+  CHECK(warned.exit_code == 0);
+  CHECK(contains(warned.out, "warning[accumulator-overflow]: 294 taps"));
+  CHECK(profile({"lint", "--strict", "example-chip"}).exit_code == 1);
+  const CommandResult failed = profile({"lint", "tflite-micro", "--set", "/accumulator/bits=12"});
+  CHECK(failed.exit_code == 1);
+  CHECK(contains(failed.out, "error[accumulator-narrow]: 12 bits, 16 needed for one product"));
+  const Json json = Json::parse(profile({"lint", "example-chip", "--format", "json"}).out);
+  CHECK(json["errors"] == 0);
+  CHECK(json["findings"][0]["pointer"] == "/accumulator/bits");
+}
+
+TEST_CASE("facsim profile: a bad file is invalid input, on one line with its place") {
+  const CommandResult result = profile({"lint", kBad + "/bad_value__rounding_nearest.json"});
+  CHECK(result.exit_code == 3);
+  CHECK(result.out.empty());
+  CHECK(contains(result.err,
+                 "bad_value__rounding_nearest.json:6:49 "
+                 "/ops/conv2d/requantize/rounding: \"nearest\" is not a rounding mode; "
+                 "expected one of half_up"));
+}
+
+TEST_CASE("facsim profile: explain names value, origin and example") {
+  const CommandResult result = profile({"explain", "tflite-micro", "/requantize/rounding"});
+  CHECK(result.exit_code == 0);
+  CHECK(contains(result.out, "set by"));
+  CHECK(contains(result.out, "tflite-reference.json:"));
+  CHECK(contains(result.out, "example"));
+  const CommandResult unknown = profile({"explain", "tflite-micro", "/requantize/roundin"});
+  CHECK(unknown.exit_code == 3);
+  CHECK(contains(unknown.err, "did you mean \"/requantize/rounding\"?"));
+}
+
+TEST_CASE("facsim profile: schema is JSON, usage errors are exit code 2") {
+  CHECK(Json::parse(profile({"schema"}).out)["additionalProperties"] == false);
+  CHECK(profile({}).exit_code == 2);
+  CHECK(profile({"lint"}).exit_code == 2);
+}
+
+}  // namespace
+}  // namespace facsim::test
