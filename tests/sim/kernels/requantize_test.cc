@@ -279,6 +279,75 @@ TEST_CASE("requantize kernel: the caller's floating-point mode does not matter")
   }
 }
 
+TEST_CASE("requantize kernel: a float32 conversion is nearest-even in every mode") {
+  Arguments a;
+  a.integers["zero_point"] = {0};
+  a.reals = {{"scale", {0x1p-24F}},
+             {"clamp_min_minus_zero_point", {-128}},
+             {"clamp_max_minus_zero_point", {127}}};
+  const Requantizer norm(
+      programs::float_zero_point_after(kInt8, Rounding::half_even, programs::FloatBias::none,
+                                       programs::FloatScale::multiply),
+      a, kInt8);
+  const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+  // Two accumulators beyond 24 bits that become the ties -11.5 and -10.5, and their mirrors.
+  const std::vector<int32_t> acc = {-192937983, -176160769, 192937983, 176160769};
+  const std::vector<int8_t> expected = {-12, -10, 12, 10};
+  for (int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_TONEAREST}) {
+    for (Isa isa : available_isas()) {
+      for (const bool count_events : {false, true}) {
+        std::vector<int8_t> out(4);
+        std::fesetround(environment);
+        kernel.run(acc.data(), 4, 1, 0, 4, out.data(), 4, isa, count_events);
+        std::fesetround(FE_TONEAREST);
+        CHECK(out == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: double rounding at the ends of int32") {
+  // Adding the half to the doubled product, or the zero point to the result, would overflow 32
+  // bits.
+  Arguments a;
+  a.integers = {{"multiplier", {INT32_MAX, INT32_MAX, INT32_MAX, -INT32_MAX, int64_t{1} << 30}},
+                {"left_shift", {0}},
+                {"shift", {0, 1, 31, 30, 2}},
+                {"clamp_min", {INT16_MIN}},
+                {"clamp_max", {INT16_MAX}}};
+  const std::vector<int32_t> acc = spread(directed_accumulators(int64_t{1} << 31, 200, 6), 5);
+  for (const int64_t zero_point : {0, 5, -5}) {
+    CAPTURE(zero_point);
+    a.integers["zero_point"] = {zero_point};
+    const Requantizer norm(programs::fixed_point_double(kInt16), a, kInt16);
+    const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+    CHECK(kernel.form() == (zero_point == 0 ? "fixed_double" : "block"));
+    for (Isa isa : fast_isas()) CHECK(compare(norm, kernel, acc, 5, isa, false).mismatches == 0);
+  }
+  a.integers["shift"] = {1, 1, 31, 30, 2};
+  const Requantizer norm(programs::fixed_point_double(kInt16), a, kInt16);
+  const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+  CHECK(kernel.form() == "fixed_double");
+  for (Isa isa : fast_isas()) CHECK(compare(norm, kernel, acc, 5, isa, false).mismatches == 0);
+}
+
+TEST_CASE("requantize kernel: double rounding without a right shift") {
+  // Half of 2^0 is no integer: this channel keeps the whole layer from the short form.
+  Arguments a;
+  a.integers = {{"multiplier", {int64_t{1} << 28, int64_t{1} << 30}},
+                {"left_shift", {0}},
+                {"shift", {0, 4}},
+                {"zero_point", {3}},
+                {"clamp_min", {INT16_MIN}},
+                {"clamp_max", {INT16_MAX}}};
+  const int64_t limit = 1 << 16;
+  const Requantizer norm(programs::fixed_point_double(kInt16), a, kInt16);
+  const RequantizeKernel kernel(norm, -limit, limit - 1);
+  CHECK(kernel.form() == "fixed_double");
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 200, 6), 2);
+  for (Isa isa : fast_isas()) CHECK(compare(norm, kernel, acc, 2, isa, false).mismatches == 0);
+}
+
 TEST_CASE("requantize kernel: the target asked for is the one that runs") {
   FusedProgram fused;
   fused.shape = FusedProgram::FloatShape::scale;

@@ -148,6 +148,19 @@ TEST_CASE("requantizer: the caller's floating-point mode does not matter") {
   }
 }
 
+TEST_CASE("requantizer: a quotient has the same bits in every floating-point mode") {
+  const Requantizer third({{step(StepKind::to_f32), step(StepKind::fdiv, f(3))}, false}, {}, kInt8);
+  for (int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    Events events;
+    std::fesetround(environment);
+    const float up = third.apply_to_real(1, 0, events);
+    const float down = third.apply_to_real(-1, 0, events);
+    std::fesetround(FE_TONEAREST);
+    CHECK(up == 0x1.555556p-2F);
+    CHECK(down == -0x1.555556p-2F);
+  }
+}
+
 /// Constructs, and returns the message.
 std::string refusal(std::vector<Step> steps, const Arguments& a = {}, bool input_is_real = false) {
   try {
