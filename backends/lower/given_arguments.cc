@@ -100,7 +100,12 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   GivenMultiplier multiplier;
   multiplier.multiplier = given.multiplier;
   multiplier.shift = given.shift;
+  multiplier.scale = given.scale;
   multiplier.output = given.output;
+  if (multiplier.multiplier.size() == 1) {
+    multiplier.multiplier.resize(std::max<size_t>(1, given.shift.size()), given.multiplier[0]);
+  }
+  detail::check_given(rules, multiplier);
   detail::LayerValues values;
   values.output = given.output;
   values.clamp = detail::whole_range(given.output);

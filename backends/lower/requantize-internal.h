@@ -24,6 +24,10 @@ struct LayerValues {
   const GivenMultiplier* given = nullptr;
 };
 
+/// Error bad_value: a multiplier outside the profile's bits, a shift outside -62..124, a scale that
+/// is not a finite number > 0, or lists whose lengths disagree.
+void check_given(const OpRules& rules, const GivenMultiplier& given);
+
 /// The program of `rules` for outputs of `output` type: its output_steps resize to that type.
 sim::StepProgram program_for(const OpRules& rules, sim::IntType output);
 

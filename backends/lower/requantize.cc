@@ -250,6 +250,34 @@ void require_activation(std::string_view what, const quant::QParams& qparams,
   }
 }
 
+void check_given(const OpRules& rules, const GivenMultiplier& given) {
+  if (given.multiplier.empty() != given.shift.empty() ||
+      (given.shift.size() > 1 && given.shift.size() != given.multiplier.size())) {
+    throw Error(
+        {ErrorCode::bad_value, "multiplier",
+         fmt::format("{} multipliers and {} shifts", given.multiplier.size(), given.shift.size()),
+         "one shift, or one per multiplier", ""});
+  }
+  for (const float scale : given.scale) {
+    if (!std::isfinite(scale) || !(scale > 0)) {
+      throw Error({ErrorCode::bad_value, "scale", fmt::format("{}", scale),
+                   "a finite float32 number > 0", ""});
+    }
+  }
+  const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
+  for (size_t c = 0; c < given.multiplier.size(); ++c) {
+    if (given.multiplier[c] < 0 || given.multiplier[c] > largest) {
+      throw Error({ErrorCode::bad_value, fmt::format("multiplier, channel {}", c),
+                   std::to_string(given.multiplier[c]), fmt::format("0..{}", largest), ""});
+    }
+    const int64_t shift = given.shift[given.shift.size() == 1 ? 0 : c];
+    if (shift < -62 || shift > 124) {
+      throw Error({ErrorCode::bad_value, fmt::format("shift, channel {}", c), std::to_string(shift),
+                   "-62..124", ""});
+    }
+  }
+}
+
 }  // namespace detail
 
 ClampBounds clamp_bounds(const OpRules& rules, Activation activation,
@@ -303,31 +331,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
 }
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given) {
-  if (given.multiplier.empty() != given.shift.empty() ||
-      (given.shift.size() > 1 && given.shift.size() != given.multiplier.size())) {
-    throw Error(
-        {ErrorCode::bad_value, "multiplier",
-         fmt::format("{} multipliers and {} shifts", given.multiplier.size(), given.shift.size()),
-         "one shift, or one per multiplier", ""});
-  }
-  for (const float scale : given.scale) {
-    if (!std::isfinite(scale) || !(scale > 0)) {
-      throw Error({ErrorCode::bad_value, "scale", fmt::format("{}", scale),
-                   "a finite float32 number > 0", ""});
-    }
-  }
-  const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
-  for (size_t c = 0; c < given.multiplier.size(); ++c) {
-    if (given.multiplier[c] < 0 || given.multiplier[c] > largest) {
-      throw Error({ErrorCode::bad_value, fmt::format("multiplier, channel {}", c),
-                   std::to_string(given.multiplier[c]), fmt::format("0..{}", largest), ""});
-    }
-    const int64_t shift = given.shift[given.shift.size() == 1 ? 0 : c];
-    if (shift < -62 || shift > 124) {
-      throw Error({ErrorCode::bad_value, fmt::format("shift, channel {}", c), std::to_string(shift),
-                   "-62..124", ""});
-    }
-  }
+  detail::check_given(rules, given);
   detail::LayerValues values;
   values.zero_point = given.zero_point;
   values.clamp = given.clamp;

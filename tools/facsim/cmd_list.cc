@@ -7,6 +7,9 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "fused/patterns/pattern_registry.h"
+#include "quant/fake_quantize/fake_quantizer.h"
+#include "quant/observers/observer.h"
 #include "sim/ops/op_list.h"
 #include "sim/overflow/overflow.h"
 #include "sim/rounding/rounding.h"
@@ -51,6 +54,36 @@ std::vector<Entry> targets() {
   return entries;
 }
 
+std::vector<Entry> words(const std::vector<std::string_view>& list) {
+  std::vector<Entry> entries;
+  for (const std::string_view word : list) entries.emplace_back(word, "");
+  return entries;
+}
+
+/// "Conv2d, BatchNorm2d, ReLU or ReLU6".
+std::string ops_of(const fused::FusionPattern& pattern) {
+  std::vector<std::string> ops;
+  for (const fused::PatternOp& op : pattern.ops) {
+    if (op.role != fused::Role::activation) {
+      ops.push_back(op.op);
+      continue;
+    }
+    std::vector<std::string> activations;
+    for (const auto& [word, form] : pattern.activations) activations.push_back(word);
+    ops.push_back(fmt::format("{}", fmt::join(activations, " or ")));
+  }
+  return fmt::format("{}", fmt::join(ops, ", "));
+}
+
+std::vector<Entry> patterns() {
+  std::vector<Entry> entries;
+  const fused::PatternRegistry registry = fused::PatternRegistry::standard();
+  for (const fused::FusionPattern& pattern : registry.patterns()) {
+    entries.emplace_back(pattern.name, ops_of(pattern));
+  }
+  return entries;
+}
+
 std::vector<Entry> profiles(const Globals& globals) {
   std::vector<Entry> entries;
   for (const std::string& name : backends::list_profiles(globals.search())) {
@@ -66,6 +99,9 @@ const std::map<std::string, std::function<std::vector<Entry>(const Globals&)>>& 
       {"ops", [](const Globals&) { return ops(); }},
       {"targets", [](const Globals&) { return targets(); }},
       {"profiles", profiles},
+      {"patterns", [](const Globals&) { return patterns(); }},
+      {"observers", [](const Globals&) { return words(quant::all_observers()); }},
+      {"fake_quantizers", [](const Globals&) { return words(quant::all_fake_quantizers()); }},
   };
   return all;
 }

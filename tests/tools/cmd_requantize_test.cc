@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/sim/ops/tflite_oracle.h"
+#include "tests/tools/deployed_fixture.h"
+
+namespace facsim::test {
+
+namespace {
+
+struct Rows {
+  TempFolder folder;
+
+  template <class T>
+  std::string write(const char* name, const std::vector<T>& values) const {
+    const Shape shape{static_cast<int64_t>(values.size())};
+    backends::write_npy(folder / name, Tensor::from<T>(shape, values));
+    return (folder / name).string();
+  }
+  std::string out() const { return (folder / "out.npy").string(); }
+};
+
+std::vector<int64_t> values_of(const std::filesystem::path& file) {
+  const Tensor t = backends::read_npy(file);
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i < t.numel(); ++i) values.push_back(t.int_at(i));
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("facsim requantize: one value per row, shifts to the right or as TFLite's exponent") {
+  const Rows rows;
+  const std::vector<int32_t> acc = {0, 1, -1, 1000, -1000, 123456, -123456, INT32_MAX, INT32_MIN};
+  const std::vector<int32_t> multiplier = {1073741824, 2147483647, 1518500250,
+                                           1073741824, 1073741824, 1999999999,
+                                           1999999999, 1073741824, 1073741824};
+  const std::vector<int32_t> exponent = {0, 0, -1, -2, -2, -9, -9, -24, -24};
+  const std::vector<int32_t> zero_point = {5, -5, 0, 1, 1, 0, -128, 3, 3};
+  const std::vector<int32_t> low = {-128, -128, -128, -128, -128, -50, -128, -128, -128};
+  const std::vector<int32_t> high = {127, 127, 127, 127, 127, 50, 127, 127, 127};
+  std::vector<int32_t> right;
+  std::vector<int64_t> expected;
+  for (size_t i = 0; i < acc.size(); ++i) {
+    right.push_back(31 - exponent[i]);
+    const int64_t scaled =
+        sim::test::divide_by_power_of_two(sim::test::high_mul(acc[i], multiplier[i]), -exponent[i]);
+    expected.push_back(std::clamp<int64_t>(scaled + zero_point[i], low[i], high[i]));
+  }
+  std::vector<std::string> common = {"requantize",
+                                     "--profile",
+                                     "tflite-micro",
+                                     "--acc",
+                                     rows.write("acc.npy", acc),
+                                     "--multiplier",
+                                     rows.write("m.npy", multiplier),
+                                     "--zero-point",
+                                     rows.write("z.npy", zero_point),
+                                     "--clamp-min",
+                                     rows.write("l.npy", low),
+                                     "--clamp-max",
+                                     rows.write("h.npy", high),
+                                     "-o",
+                                     rows.out()};
+  const std::string right_file = rows.write("right.npy", right);
+  const std::string left_file = rows.write("left.npy", exponent);
+  for (const bool left : {false, true}) {
+    for (const char* isa : {"best", "scalar"}) {
+      std::vector<std::string> arguments = common;
+      arguments.insert(arguments.end(), {"--shift", left ? left_file : right_file, "--isa", isa});
+      if (left) arguments.insert(arguments.end(), {"--shift-sign", "left"});
+      const CommandResult result = run_command(arguments);
+      CAPTURE(result.err);
+      REQUIRE(result.exit_code == 0);
+      CHECK(values_of(rows.out()) == expected);
+      CHECK(backends::read_npy(rows.out()).dtype() == DType::int8);
+    }
+  }
+}
+
+TEST_CASE("facsim requantize: --scale, one value for all rows, another output type, JSON events") {
+  const Rows rows;
+  const std::vector<int32_t> acc = {-3, -1, 1, 3, 5, 100000};
+  const CommandResult result = run_command(
+      {"requantize", "--profile", "onnxruntime-cpu", "--op", "conv2d", "--acc",
+       rows.write("acc.npy", acc), "--scale", rows.write("s.npy", std::vector<float>{0.5f}),
+       "--zero-point", rows.write("z.npy", std::vector<uint8_t>{10}), "--out-type", "uint8", "-o",
+       rows.out(), "--format", "json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(values_of(rows.out()) == std::vector<int64_t>{8, 10, 10, 12, 12, 255});
+  CHECK(nlohmann::json::parse(result.out).at("rows") == 6);
+}
+
+TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") {
+  const Rows rows;
+  const std::string acc = rows.write("acc.npy", std::vector<int32_t>{1, 2, 3});
+  const std::string two = rows.write("two.npy", std::vector<int32_t>{1, 2});
+  const std::string real = rows.write("real.npy", std::vector<float>{0.5f, 0.5f, 0.5f});
+  const std::string bad = rows.write("bad.npy", std::vector<float>{0.5f, NAN, 0.5f});
+  const std::string negative = rows.write("negative.npy", std::vector<int32_t>{-5, 1, 1});
+  const std::string shift = rows.write("shift.npy", std::vector<int32_t>{31, 31, 31});
+  const std::string far = rows.write("far.npy", std::vector<int32_t>{31, 31, 4000});
+  const std::string outside = rows.write("outside.npy", std::vector<int32_t>{31, 31, 63});
+  struct Case {
+    const char* reason;
+    std::vector<std::string> arguments;
+    int exit_code;
+    const char* text;
+  };
+  const Case cases[] = {
+      {"rows disagree", {"--acc", acc, "--scale", real, "--zero-point", two}, 3, "2 values"},
+      {"real accumulators", {"--acc", real, "--scale", real}, 3, "integer accumulators"},
+      {"integer scale", {"--acc", acc, "--scale", two}, 3, "2 values"},
+      {"NaN scale", {"--acc", acc, "--scale", bad}, 3, "nan"},
+      {"negative multiplier", {"--acc", acc, "--multiplier", negative, "--shift", shift}, 3, "-5"},
+      {"shift far away", {"--acc", acc, "--multiplier", shift, "--shift", far}, 3, "4000"},
+      {"shift outside the domain",
+       {"--acc", acc, "--multiplier", shift, "--shift", outside},
+       4,
+       "domain"},
+      {"unknown argument", {"--acc", acc, "--scale", real, "--arg", "offset=" + acc}, 3, "offset"},
+      {"unknown op", {"--acc", acc, "--scale", real, "--op", "conv9d"}, 4, "conv9d"},
+      {"unknown type", {"--acc", acc, "--scale", real, "--out-type", "int99"}, 2, "int99"},
+      {"malformed --arg", {"--acc", acc, "--scale", real, "--arg", "bias"}, 2, "NAME=FILE"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.reason);
+    std::vector<std::string> arguments = {"requantize", "--profile", "tflite-micro", "-o",
+                                          rows.out()};
+    arguments.insert(arguments.end(), c.arguments.begin(), c.arguments.end());
+    const CommandResult result = run_command(arguments);
+    CAPTURE(result.err);
+    CHECK(result.exit_code == c.exit_code);
+    CHECK(contains(result.err, c.text));
+    CHECK_FALSE(std::filesystem::exists(rows.out()));
+  }
+}
+
+}  // namespace facsim::test
