@@ -9,6 +9,7 @@
 
 #include "sim/core/error.h"
 #include "sim/ops/op_support-internal.h"
+#include "sim/ops/real_kernel-internal.h"
 
 namespace facsim::sim {
 
@@ -68,6 +69,9 @@ Map::Map(MapParams params) : params_(std::move(params)) {
     refuse("channel_axis", fmt::format("{}", params_.channel_axis), "-1 (the last) or an axis");
   }
   make_table();
+  if (auto kernel = detail::RealKernel::make(requantize)) {
+    real_kernel_ = std::make_shared<const detail::RealKernel>(std::move(*kernel));
+  }
 }
 
 void Map::make_table() {
@@ -123,6 +127,7 @@ Events Map::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Tensor& input = *inputs[0];
   detail::check_dtype(kind(), "input", input.dtype(), params_.input_dtype);
   const bool use_table = !table_.empty() && context.isa != Isa::scalar && !context.count_events;
+  const bool use_real_kernel = real_kernel_ != nullptr && context.isa != Isa::scalar;
   const bool per_tensor = params_.requantize.channels() == 1;
   Events events;
   with_types(input.dtype(), output.dtype(), [&]<class In, class Out>() {
@@ -131,7 +136,12 @@ Events Map::run(std::span<const Tensor* const> inputs, Tensor& output,
     events = detail::for_blocks(
         context.pool, input.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
           Events counted;
-          if (!use_table) {
+          if (use_real_kernel) {
+            if constexpr (std::is_same_v<In, float>) {
+              counted = real_kernel_->run(x + begin, end - begin, y + begin, context.isa,
+                                          context.count_events);
+            }
+          } else if (!use_table) {
             for (int64_t i = begin; i < end; ++i) {
               y[i] = apply<Out>(params_.requantize, x[i], channel_of(i, input.shape()), counted);
             }

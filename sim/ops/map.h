@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+
 #include "sim/ops/op.h"
 
 namespace facsim::sim {
+
+namespace detail {
+class RealKernel;
+}
 
 /// Applies one step program to each element: quantize (float32 in), dequantize (float32 out),
 /// requantize, relu, relu6, clamp. Per-channel arguments index the last axis, or `channel_axis`.
@@ -32,6 +38,8 @@ class Map final : public Op {
   /// [channels, 256] by the bits of an 8-bit code: the program's own results. Empty for wider
   /// inputs, for many channels, and where the program refuses a code.
   Tensor table_;
+  /// Of a program over float32, where its form allows.
+  std::shared_ptr<const detail::RealKernel> real_kernel_;
 };
 
 }  // namespace facsim::sim

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <random>
 
 #include "tests/sim/ops/op_tester.h"
 
@@ -71,6 +74,40 @@ TEST_CASE("map: quantize divides, rounds half to even, saturates and counts it")
   // 0.125 / 0.05 is 2.5 in float32; a NaN takes the lower bound of fclamp.
   CHECK(ints(y) == std::vector<int64_t>{-3, -1, -5, 127, -128, -128});
   CHECK(events.saturated == 3);
+}
+
+TEST_CASE("map: the block form of float32 programs equals the norm, in every rounding (seed 62)") {
+  std::mt19937 random(62);
+  Tensor x(DType::float32, {3, 1501});
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const auto code = static_cast<float>(static_cast<int>(random() % 401) - 200);
+    x.data<float>()[i] = i % 3 == 0 ? (code + 0.5f) * 0.25f  // ties
+                                    : std::ldexp(code, static_cast<int>(random() % 60) - 30);
+  }
+  const float extremes[] = {NAN, INFINITY, -INFINITY, -0.0f, 1e-45f, 3.4e38f, -3.4e38f};
+  std::copy(std::begin(extremes), std::end(extremes), x.data<float>());
+  for (const Rounding mode : all_roundings()) {
+    for (const StepKind scaling : {StepKind::fdiv, StepKind::fmul}) {
+      MapParams params = quantize_params();
+      StepProgram program;
+      program.input_is_real = true;
+      program.steps = {
+          step(scaling, Operand::constant_f32(0.25f)),
+          step(StepKind::fadd, Operand::arg("zero_point")),
+          step(StepKind::fclamp, Operand::constant_f32(-130.25f), Operand::constant_f32(140.5f)),
+          step(StepKind::round),
+          step(StepKind::sub, Operand::arg("offset")),
+          saturate(kInt8)};
+      program.steps[3].rounding = mode;
+      Arguments arguments;
+      arguments.reals = {{"zero_point", {0.5f}}};
+      arguments.integers = {{"offset", {3}}};
+      params.requantize = Requantizer(program, arguments, kInt8);
+      Events events;
+      run_everywhere(Map(params), {&x}, &events);
+      CHECK(events.saturated > 0);
+    }
+  }
 }
 
 TEST_CASE("map: dequantize gives float32, and the codes again when quantized") {
