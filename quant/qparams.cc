@@ -81,6 +81,9 @@ void quantize_into(const Tensor& real, const QParams& qparams, const TensorSpec&
                fmt::format("{} / {} is not a number", *x, scale), "finite values", ""});
         }
         if (spec.zero_point_add == TensorSpec::ZeroPointAdd::before_rounding) v += zero_point;
+        if (spec.zero_point_add == TensorSpec::ZeroPointAdd::before_rounding_fused) {
+          v = std::fma(*x, reciprocal, zero_point);
+        }
         double code = sim::round_real(spec.rounding, v);
         if (spec.zero_point_add == TensorSpec::ZeroPointAdd::after_rounding) code += zero_point;
         *q = static_cast<T>(std::clamp(code, low, high));

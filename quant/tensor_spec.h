@@ -26,7 +26,9 @@ struct TensorSpec {
   /// How a real becomes a code: x * (1/s) or x / s in float32, and whether the zero point is added
   /// before or after rounding. They differ on ties (reference/arithmetic.md §C 6 and 3).
   enum class Formula { reciprocal, division };
-  enum class ZeroPointAdd { after_rounding, before_rounding };
+  /// `before_rounding_fused`: round(fma(x, 1/s, zero_point)), one rounding less; what compilers
+  /// make of PyTorch's per-tensor learnable backward kernel (with the reciprocal formula only).
+  enum class ZeroPointAdd { after_rounding, before_rounding, before_rounding_fused };
 
   sim::IntType type{8, true};
   bool narrow_range = false;  ///< drops the lowest code: int8 is [-127, 127]

@@ -2,6 +2,7 @@
 #include "quant/fake_quantize/affine.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "quant/channel_view.h"
 #include "sim/rounding/all.h"
@@ -22,6 +23,9 @@ void quantize_run(const float* x, int64_t count, const Run& run, Code* codes, fl
   for (int64_t i = 0; i < count; ++i) {
     float v = kFormula == TensorSpec::Formula::division ? x[i] / run.scale : x[i] * run.reciprocal;
     if constexpr (kAdd == TensorSpec::ZeroPointAdd::before_rounding) v += run.zero_point;
+    if constexpr (kAdd == TensorSpec::ZeroPointAdd::before_rounding_fused) {
+      v = std::fma(x[i], run.reciprocal, run.zero_point);
+    }
     float q = sim::rounding::real<Mode>(v);
     if constexpr (kAdd == TensorSpec::ZeroPointAdd::after_rounding) q += run.zero_point;
     const bool fits_int64 = q >= -kTwoTo63 && q < kTwoTo63;  // false for NaN
@@ -56,10 +60,13 @@ void with_formula(const TensorSpec& spec, Body body) {
   using F = TensorSpec::Formula;
   using Z = TensorSpec::ZeroPointAdd;
   const auto with = [&]<F kFormula>() {
-    if (spec.zero_point_add == Z::after_rounding) {
-      body.template operator()<kFormula, Z::after_rounding>();
-    } else {
-      body.template operator()<kFormula, Z::before_rounding>();
+    switch (spec.zero_point_add) {
+      case Z::after_rounding:
+        return body.template operator()<kFormula, Z::after_rounding>();
+      case Z::before_rounding:
+        return body.template operator()<kFormula, Z::before_rounding>();
+      case Z::before_rounding_fused:
+        return body.template operator()<kFormula, Z::before_rounding_fused>();
     }
   };
   if (spec.formula == F::division) {

@@ -15,7 +15,8 @@ struct FakeQuantized {
 
 /// Quantizes and dequantizes, remembering which elements were clipped.
 ///   v = x * (1 / scale) or x / scale          (spec.formula, float32)
-///   q = round(v) + zero_point or round(v + zero_point)   (spec.zero_point_add, spec.rounding)
+///   q = round(v) + zero_point or round(v + zero_point), that sum perhaps fused with the product
+///       (spec.zero_point_add, spec.rounding)
 ///   code = clamp(q, quant_min, quant_max), real = (code - zero_point) * scale
 /// A q outside int64, infinite or NaN counts as clipped and becomes quant_min: PyTorch's kernel
 /// converts to int64 on x86, where all of these give INT64_MIN, +infinity too.

@@ -188,7 +188,10 @@ TEST_CASE("goldens: learnable fake_quantize per tensor and per channel") {
     const Tensor& dy = golden.array("gy");
     golden.compare("y", quant::fake_quantize(x, qparams_of(spec, scale, forward_zero), spec).real);
     const auto qparams = qparams_of(spec, scale, backward_zero);
-    const auto forward = quant::fake_quantize(x, qparams, spec);
+    auto backward_spec = spec;  // and adds it before rounding, in one fused operation
+    if (per_tensor)
+      backward_spec.zero_point_add = quant::TensorSpec::ZeroPointAdd::before_rounding_fused;
+    const auto forward = quant::fake_quantize(x, qparams, backward_spec);
     golden.compare("gx", quant::straight_through(dy, forward.inside));
     const auto gradient =
         quant::range_gradient(dy, x, forward, qparams, attrs.at("grad_factor").get<double>());
