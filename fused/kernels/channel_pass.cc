@@ -97,7 +97,8 @@ inline float masked(const MaskedGradient& g, int64_t at) {
     return g.dy[at];
   } else {
     const auto y = static_cast<float>(static_cast<const Y*>(g.y)[at]);
-    return y > g.low && y < g.high ? g.dy[at] : 0.0f;
+    const float dy = g.dy[at];  // loaded in any case, or the loop would branch
+    return y > g.low && y < g.high ? dy : 0.0f;
   }
 }
 
@@ -124,8 +125,9 @@ struct Coefficients {
   const float* slope;
 };
 
+/// Operands by value: through a reference they might alias dz, and nothing would be vectorised.
 template <class Y, class Z>
-void gradient_of_rows(const MaskedGradient& g, const Coefficients& k, RowRange range, float* dz) {
+void gradient_of_rows(const MaskedGradient g, const Coefficients k, RowRange range, float* dz) {
   for (int64_t r = range.begin; r < range.end; ++r) {
     const int64_t first = r * g.channels;
     float* HWY_RESTRICT out = dz + first;
