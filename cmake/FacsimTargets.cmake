@@ -45,5 +45,5 @@ function(facsim_test name)
     set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
-    SKIP_REGULAR_EXPRESSION "^SKIPPED:")
+    SKIP_REGULAR_EXPRESSION "(^|\n)SKIPPED:")
 endfunction()
