@@ -154,7 +154,8 @@ TEST_CASE("Network: the same seed gives the same weights, another seed others") 
   CHECK(same(weight(1), weight(1)));
   CHECK_FALSE(same(weight(1), weight(2)));
   const float bound = 1.0f / std::sqrt(18.0f);
-  for (const float w : weight(1).values<float>()) CHECK(std::fabs(w) <= bound);
+  const Tensor first = weight(1);
+  for (const float w : first.values<float>()) CHECK(std::fabs(w) <= bound);
 }
 
 TEST_CASE("Network: off-grid inputs are counted, grid points are not") {
