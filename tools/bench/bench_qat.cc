@@ -2,6 +2,7 @@
 // Times one training step (forward, loss, backward, SGD) of a network in float and quantized, the
 // variants taking turns, and prints one line per variant: name threads batch median_ms min_ms.
 // usage: bench_qat [--network FILE] [--profile NAME] [--batch N] [--rounds N] [--threads N]
+//                  [--only VARIANT]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -32,6 +33,7 @@ struct Arguments {
   int64_t batch = 64;
   int rounds = 30;
   int threads = 1;
+  std::string only;  ///< a variant's name; empty: all
 };
 
 Arguments parse(int argc, char** argv) {
@@ -41,6 +43,7 @@ Arguments parse(int argc, char** argv) {
     const char* value = argv[i + 1];
     if (name == "--network") a.network = value;
     if (name == "--profile") a.profile = value;
+    if (name == "--only") a.only = value;
     if (name == "--batch") a.batch = std::max(1, std::atoi(value));
     if (name == "--rounds") a.rounds = std::max(1, std::atoi(value));
     if (name == "--threads") a.threads = std::max(1, std::atoi(value));
@@ -80,6 +83,7 @@ class Trainee {
     optimizer_->step(network_.parameters(), 1e-3f);
     times_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   }
+  const std::string& name() const { return name_; }
   void forget_times() { times_.clear(); }
   void print(const Arguments& a) {
     std::sort(times_.begin(), times_.end());
@@ -131,6 +135,9 @@ void run(const Arguments& a) {
   context.mode = ForwardMode::fake_quantize;
   trainees.emplace_back("facsim-qat-fake-quantize",
                         quantized_network(graph, profile, patterns, data, context), context);
+  if (!a.only.empty()) {
+    std::erase_if(trainees, [&](const Trainee& trainee) { return trainee.name() != a.only; });
+  }
   for (int round = -2; round < a.rounds; ++round) {
     if (round == 0) {
       for (Trainee& trainee : trainees) trainee.forget_times();
