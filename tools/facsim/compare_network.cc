@@ -52,8 +52,9 @@ class Comparison {
       if (found != golden.end()) add(static_cast<int>(t), found->second, images, first_mismatches);
     }
     for (const auto& [name, tensor] : golden) {
-      const bool known = std::any_of(graph_.tensors.begin(), graph_.tensors.end(),
-                                     [&](const auto& info) { return info.name == name; });
+      const bool known =
+          std::any_of(graph_.tensors.begin(), graph_.tensors.end(),
+                      [&, &wanted = name](const auto& info) { return info.name == wanted; });
       if (!known) {
         result_.report.structure.push_back({name,
                                             backends::StructuralDifference::Kind::missing_in_got,
