@@ -67,7 +67,7 @@ if ((quick)); then
   size=(--limit 12000 --test-limit 2000)
   : "${epochs:=1}" "${float_epochs:=1}"
 fi
-: "${epochs:=2}" "${float_epochs:=4}"
+: "${epochs:=2}" "${float_epochs:=3}"
 mkdir -p "$output"
 common=(--profile "$profile" -j "$threads")
 
