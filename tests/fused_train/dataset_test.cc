@@ -3,32 +3,16 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <string>
 
 #include "backends/io/npy.h"
 #include "sim/core/error.h"
+#include "tests/formats/temp_folder.h"
 
 namespace facsim::fused::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder of its own that is removed again.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "facsim-dataset-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  void write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-  }
-  fs::path path;
-};
 
 /// Two images of 2 x 3 pixels.
 const std::string kImages(
@@ -47,50 +31,50 @@ ErrorCode code_of(const fs::path& path) {
 }
 
 TEST_CASE("dataset: IDX folder") {
-  const Folder folder;
+  const test::TempFolder folder;
   folder.write("train-images-idx3-ubyte", kImages);
   folder.write("train-labels-idx1-ubyte", kLabels);
-  const Dataset data = load_dataset(folder.path, Split::train, 0);
+  const Dataset data = load_dataset(folder.path(), Split::train, 0);
   CHECK(data.images.shape() == Shape{2, 2, 3, 1});
   CHECK(data.images.int_at(6) == 7);
   CHECK(data.labels == std::vector<int32_t>{3, 9});
-  CHECK(load_dataset(folder.path, Split::train, 1).size() == 1);
-  CHECK(load_dataset(folder.path, Split::train, 100).size() == 2);
+  CHECK(load_dataset(folder.path(), Split::train, 1).size() == 1);
+  CHECK(load_dataset(folder.path(), Split::train, 100).size() == 2);
 }
 
 TEST_CASE("dataset: npz") {
-  const Folder folder;
+  const test::TempFolder folder;
   const uint8_t pixels[] = {1, 2, 3, 4, 5, 6, 7, 8};
   const int64_t labels[] = {5};
-  backends::write_npz(folder.path / "d.npz",
+  backends::write_npz(folder / "d.npz",
                       {{"train_images", Tensor::from<uint8_t>({1, 2, 2, 2}, pixels)},
                        {"train_labels", Tensor::from<int64_t>({1}, labels)}});
-  const Dataset data = load_dataset(folder.path / "d.npz", Split::train, 0);
+  const Dataset data = load_dataset(folder / "d.npz", Split::train, 0);
   CHECK(data.images.shape() == Shape{1, 2, 2, 2});
   CHECK(data.labels == std::vector<int32_t>{5});
 }
 
 TEST_CASE("dataset: what is wrong is refused") {
   {
-    const Folder folder;
-    CHECK(code_of(folder.path) == ErrorCode::io);  // no files
-    CHECK(code_of(folder.path / "absent.npz") == ErrorCode::io);
+    const test::TempFolder folder;
+    CHECK(code_of(folder.path()) == ErrorCode::io);  // no files
+    CHECK(code_of(folder / "absent.npz") == ErrorCode::io);
     folder.write("train-images-idx3-ubyte", kImages);
     folder.write("train-labels-idx1-ubyte", std::string("\0\0\x8\x1\0\0\0\x1\x3", 9));
-    CHECK_THROWS_WITH(load_dataset(folder.path, Split::train, 0),
+    CHECK_THROWS_WITH(load_dataset(folder.path(), Split::train, 0),
                       doctest::Contains("one integer label for each image"));
     folder.write("train-labels-idx1-ubyte", kLabels);
     folder.write("train-images-idx3-ubyte", kImages.substr(0, 20));  // truncated
-    CHECK_THROWS_AS(load_dataset(folder.path, Split::train, 0), Error);
+    CHECK_THROWS_AS(load_dataset(folder.path(), Split::train, 0), Error);
     folder.write("train-images-idx3-ubyte",
                  std::string("\0\0\x8\x3\0\0\0\0\0\0\0\x2\0\0\0\x3", 16));  // no images
     folder.write("train-labels-idx1-ubyte", std::string("\0\0\x8\x1\0\0\0\0", 8));
-    CHECK_THROWS_AS(load_dataset(folder.path, Split::train, 0), Error);
+    CHECK_THROWS_AS(load_dataset(folder.path(), Split::train, 0), Error);
   }
-  const Folder folder;
+  const test::TempFolder folder;
   folder.write("train-images-idx3-ubyte", kImages);
   folder.write("train-labels-idx1-ubyte", kLabels);
-  const Dataset data = load_dataset(folder.path, Split::train, 0);
+  const Dataset data = load_dataset(folder.path(), Split::train, 0);
   check(data, {1, 2, 3}, 10, "data");
   CHECK_THROWS_WITH_AS(
       check(data, {1, 3, 2}, 10, "data"),

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -13,6 +12,7 @@
 #include "fused/train/evaluate.h"
 #include "sim/core/error.h"
 #include "sim/graph/executor.h"
+#include "tests/formats/temp_folder.h"
 
 namespace facsim::fused::train {
 namespace {
@@ -75,11 +75,7 @@ class Setting {
     recipe.float_lr = 0.05;
     recipe.calibration_images = 64;
     recipe.seed = 3;
-    std::string name = (fs::temp_directory_path() / "facsim-train-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder = name;
   }
-  ~Setting() { fs::remove_all(folder); }
 
   Job job(sim::ThreadPool* pool, Job::Start start = Job::Start::fresh) const {
     return {.graph = graph,
@@ -101,7 +97,7 @@ class Setting {
   PatternRegistry patterns = PatternRegistry::standard();
   Dataset train = quadrants(320, 1), test = quadrants(100, 2);
   Recipe recipe;
-  fs::path folder;
+  test::TempFolder folder;
 };
 
 void check_same_state(Outcome& a, Outcome& b) {

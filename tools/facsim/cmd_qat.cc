@@ -15,6 +15,7 @@
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
 #include "tools/facsim/qat/contrast.h"
@@ -122,16 +123,16 @@ class QatCommand final : public Command {
     app.add_option("--lr", r.lr, "learning rate of QAT")->capture_default_str();
     app.add_option("--float-lr", r.float_lr, "learning rate in float")->capture_default_str();
     app.add_option("--schedule", o_.schedule, "constant, cosine, one_cycle or step")
-        ->check(CLI::IsMember(std::vector<std::string>{"constant", "cosine", "one_cycle", "step"}))
+        ->check(one_of({"constant", "cosine", "one_cycle", "step"}))
         ->capture_default_str();
     app.add_option("--optimizer", o_.optimizer, "sgd or adam")
-        ->check(CLI::IsMember(std::vector<std::string>{"sgd", "adam"}))
+        ->check(one_of({"sgd", "adam"}))
         ->capture_default_str();
     app.add_option("--momentum", r.optimizer.momentum, "of sgd")->capture_default_str();
     app.add_option("--weight-decay", r.optimizer.weight_decay, "on weights, not BN and biases")
         ->capture_default_str();
     app.add_option("--augment", o_.augment, "none or shift_flip")
-        ->check(CLI::IsMember(std::vector<std::string>{"none", "shift_flip"}))
+        ->check(one_of({"none", "shift_flip"}))
         ->capture_default_str();
     app.add_option("--calibration-images", r.calibration_images, "set the first ranges")
         ->capture_default_str();
@@ -139,7 +140,7 @@ class QatCommand final : public Command {
                    "last part of QAT with BN statistics and observers frozen")
         ->capture_default_str();
     app.add_option("--mode", o_.mode, "forward while training: simulate or fake_quantize")
-        ->check(CLI::IsMember(std::vector<std::string>{"simulate", "fake_quantize"}))
+        ->check(one_of({"simulate", "fake_quantize"}))
         ->capture_default_str();
     app.add_option("--limit", o_.limit, "use the first N training images; 0: all")
         ->check(CLI::NonNegativeNumber);
@@ -148,7 +149,7 @@ class QatCommand final : public Command {
     app.add_option("--dump", o_.dump,
                    "all: also write the test images' codes of every layer (input.npz, "
                    "evaluation.npz)")
-        ->check(CLI::IsMember(std::vector<std::string>{"none", "all"}))
+        ->check(one_of({"none", "all"}))
         ->capture_default_str();
     app.add_flag("--resume", o_.resume, "continue from the output folder's checkpoint.npz");
     app.footer(
