@@ -98,6 +98,18 @@ bool accumulator_is_exact(const sim::Conv2dParams& params) {
   return sim::Conv2dRange(params).exact(params.accumulator);
 }
 
+Tensor exact_accumulators(const LinearOp& op, const sim::Conv2dParams& params, const Tensor& codes,
+                          const Tensor& device_values, const Context& context) {
+  sim::Conv2dParams wide = params;
+  wide.accumulator = kExactAccumulator;
+  const Tensor exact = accumulate(op, wide, codes, context).values;
+  Tensor equal = Tensor::uninitialized(DType::uint8, exact.shape());
+  for (int64_t i = 0; i < exact.numel(); ++i) {
+    equal.data<uint8_t>()[i] = exact.data<int64_t>()[i] == device_values.int_at(i) ? 1 : 0;
+  }
+  return equal;
+}
+
 Tensor requantize(const Accumulators& accumulators, const Tensor& bias,
                   const std::vector<bool>& silent, const sim::Requantizer& requantizer,
                   const Context& context) {

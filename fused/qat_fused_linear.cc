@@ -117,6 +117,8 @@ Value QatFusedLinear::forward(std::span<const Value> inputs, const Context& cont
   x_ = inputs[0];
   batch_ = uses_batch(context);
   z_ = {};
+  passes_ = {};
+  overflows_ = 0;
   result_z_ = {};
   if (simulated && !context.training && !context.observe) {
     if (!weight_quantizer_->ready()) quantize_weight(context);
@@ -132,15 +134,6 @@ Value QatFusedLinear::forward(std::span<const Value> inputs, const Context& cont
 }
 
 Value QatFusedLinear::simulate(const Value& x, const Context& context) {
-  if (!context.observe && !linear_output_.learns()) {
-    IntGraphBuilder builder;
-    Shape shape = x.shape();
-    shape[0] = 1;
-    const int input = builder.add_input("x", x.qparams(), shape);
-    const int output = emit_linear(builder, "linear", input);
-    return linear_output_.take_codes(
-        run_nodes(builder.graph(), {x.codes()}, output, *qconfig_.profile, context));
-  }
   const backends::OpRules& rules = qconfig_.profile->rules(parts_.op->rules_word());
   const std::vector<double> bias = folded_bias(parts_, weight_.factor);
   const float input_scale = x.qparams().scale.front();
@@ -151,8 +144,29 @@ Value QatFusedLinear::simulate(const Value& x, const Context& context) {
         input_scale, weight_.qparams.scale);
   }
   const auto params = accumulator_params(*parts_.op, rules, x.qparams(), weight_, units);
-  return finish(accumulate(*parts_.op, params, x.codes(), context), x.qparams(),
-                weight_.qparams.scale, bias, {}, true, context);
+  if (context.observe || linear_output_.learns() || !accumulator_is_exact(params)) {
+    return simulate_accumulators(x, weight_, params, bias, context);
+  }
+  IntGraphBuilder builder;
+  Shape shape = x.shape();
+  shape[0] = 1;
+  const int input = builder.add_input("x", x.qparams(), shape);
+  const int output = emit_linear(builder, "linear", input);
+  return linear_output_.take_codes(
+      run_nodes(builder.graph(), {x.codes()}, output, *qconfig_.profile, context));
+}
+
+Value QatFusedLinear::simulate_accumulators(const Value& x, const FoldedWeight& weight,
+                                            const sim::Conv2dParams& params,
+                                            std::span<const double> bias, const Context& context) {
+  Accumulators accumulators = accumulate(*parts_.op, params, x.codes(), context);
+  if (context.training && !accumulator_is_exact(params)) {
+    passes_ = exact_accumulators(*parts_.op, params, x.codes(), accumulators.values, context);
+    const auto passes = passes_.values<uint8_t>();
+    overflows_ = std::count(passes.begin(), passes.end(), uint8_t{0});
+  }
+  return finish(std::move(accumulators), x.qparams(), weight.qparams.scale, bias, {}, true,
+                context);
 }
 
 Value QatFusedLinear::finish(Accumulators accumulators, const quant::QParams& input,
@@ -202,7 +216,7 @@ Value QatFusedLinear::simulate_batch(const Value& x, const Context& context) {
   const backends::OpRules& rules = qconfig_.profile->rules(parts_.op->rules_word());
   sim::Conv2dParams params = accumulator_params(*parts_.op, rules, x.qparams(), weight_, {});
   const bool exact = accumulator_is_exact(params);
-  if (!exact) params.accumulator = sim::Accumulator{64, sim::Overflow::wrap};
+  if (!exact) params.accumulator = kExactAccumulator;
   Accumulators accumulators = accumulate(*parts_.op, params, x.codes(), context);
   const sim::AccumulatorStatistics& sums = accumulators.statistics;
   const auto count = sums.sum.size();
@@ -275,8 +289,7 @@ Value QatFusedLinear::simulate_refolded(const Value& x, const BatchStatistics& z
       backends::accumulator_bias(
           rules, backends::quantize_bias(rules, bias, input_scale, batch.qparams.scale),
           input_scale, batch.qparams.scale));
-  return finish(accumulate(*parts_.op, params, x.codes(), context), x.qparams(),
-                batch.qparams.scale, bias, {}, true, context);
+  return simulate_accumulators(x, batch, params, bias, context);
 }
 
 Value QatFusedLinear::fake_quantize(const Value& x, const Context& context) {
@@ -332,8 +345,9 @@ std::vector<Tensor> QatFusedLinear::backward(const Tensor& dy, const Context& co
   return out;
 }
 
-Tensor QatFusedLinear::linear_backward(const Tensor& dy, const Context& context,
+Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& context,
                                        bool needs_input_gradient) {
+  const Tensor dy = passes_.empty() ? upstream : quant::straight_through(upstream, passes_);
   const int64_t channels = parts_.op->out_channels();
   const auto count = static_cast<size_t>(channels);
   kernels::MaskedGradient gradient;

@@ -37,6 +37,9 @@ class QatFusedLinear : public Module {
   quant::FakeQuantizer& weight_fake_quant() { return *weight_quantizer_; }
   /// The weights of the last forward: w * f and what was made of it.
   const FoldedWeight& folded_weight() const { return weight_; }
+  /// Accumulators of the last training forward that wrapped or saturated on the way: their outputs
+  /// pass no gradient.
+  int64_t accumulator_overflows() const { return overflows_; }
   /// The quantizer of the module's output.
   QuantizedOutput& activation_post_process();
 
@@ -52,12 +55,16 @@ class QatFusedLinear : public Module {
   /// channel: a second pass.
   Value simulate_refolded(const Value& x, const BatchStatistics& z, const Context& context);
   Value fake_quantize(const Value& x, const Context& context);
+  /// Runs the device's accumulators (bias inside), notes overflows, observes and requantizes.
+  Value simulate_accumulators(const Value& x, const FoldedWeight& weight,
+                              const sim::Conv2dParams& params, std::span<const double> bias,
+                              const Context& context);
   /// Observes and requantizes accumulators + bias.
   Value finish(Accumulators accumulators, const quant::QParams& input, std::vector<float> scale,
                std::span<const double> bias, const std::vector<bool>& silent, bool bias_inside,
                const Context& context);
 
-  Tensor linear_backward(const Tensor& dy, const Context& context, bool needs_input_gradient);
+  Tensor linear_backward(const Tensor& upstream, const Context& context, bool needs_input_gradient);
   void store_gradients(const Tensor& dw, std::span<const double> sum_g,
                        std::span<const double> sum_gx);
 
@@ -77,7 +84,9 @@ class QatFusedLinear : public Module {
   bool batch_ = false;
   Tensor z_;           // with batch statistics: float32, or accumulators
   NormAffine affine_;  // over z_: scale is dy/dz, center and inverse give x_hat
-  Tensor result_z_;    // for a learned output quantizer: unrounded result = scale * z + offset
+  Tensor passes_;      // uint8, where accumulators overflowed: 0 there
+  int64_t overflows_ = 0;
+  Tensor result_z_;  // for a learned output quantizer: unrounded result = scale * z + offset
   std::vector<float> result_scale_, result_offset_;
 };
 

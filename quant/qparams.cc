@@ -153,9 +153,9 @@ void check(const QParams& qparams, std::string_view place) {
     refuse(fmt::format("{} scales without a channel axis", qparams.scale.size()), "one scale");
   }
   for (size_t c = 0; c < qparams.scale.size(); ++c) {
-    if (!std::isfinite(qparams.scale[c]) || !(qparams.scale[c] > 0)) {
+    if (!std::isnormal(qparams.scale[c]) || qparams.scale[c] < 0) {
       refuse(fmt::format("scale {} (channel {})", qparams.scale[c], c),
-             "a finite float32 number > 0");
+             "a normal float32 number > 0");
     }
     if (qparams.zero_point[c] < qparams.quant_min || qparams.zero_point[c] > qparams.quant_max) {
       refuse(fmt::format("zero point {} (channel {})", qparams.zero_point[c], c),

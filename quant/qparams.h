@@ -24,8 +24,9 @@ struct QParams {
   friend bool operator==(const QParams&, const QParams&) = default;
 };
 
-/// Throws Error bad_value (place given) if a scale is not finite, normal-or-denormal > 0 in
-/// float32, a zero point is outside [quant_min, quant_max], or lengths disagree.
+/// Throws Error bad_value (place given) if a scale is not a normal float32 number > 0 (a denormal
+/// one would depend on the caller's floating-point mode), a zero point is outside
+/// [quant_min, quant_max], or lengths disagree.
 void check(const QParams& qparams, std::string_view place);
 
 /// Scale and zero point that cover [min, max] (one entry per channel, or one), in float32 as

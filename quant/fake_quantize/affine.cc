@@ -11,33 +11,63 @@ namespace facsim::quant {
 
 namespace {
 
-/// One run of elements that share scale and zero point.
+/// Elements are taken in blocks that stay in the first cache: scaled, rounded, clamped.
+constexpr int64_t kBlock = 1024;
+
+/// A run of elements that share scale and zero point.
 struct Run {
   float scale, reciprocal, zero_point, quant_min, quant_max;
 };
 
-template <class Mode, TensorSpec::Formula kFormula, TensorSpec::ZeroPointAdd kAdd, class Code>
-void quantize_run(const float* x, int64_t count, const Run& run, Code* codes, float* real,
-                  uint8_t* inside) {
-  constexpr float kTwoTo63 = 9223372036854775808.0f;
-  for (int64_t i = 0; i < count; ++i) {
-    float v = kFormula == TensorSpec::Formula::division ? x[i] / run.scale : x[i] * run.reciprocal;
-    if constexpr (kAdd == TensorSpec::ZeroPointAdd::before_rounding) v += run.zero_point;
-    if constexpr (kAdd == TensorSpec::ZeroPointAdd::before_rounding_fused) {
-      v = std::fma(x[i], run.reciprocal, run.zero_point);
-    }
-    float q = sim::rounding::real<Mode>(v);
-    if constexpr (kAdd == TensorSpec::ZeroPointAdd::after_rounding) q += run.zero_point;
-    const bool fits_int64 = q >= -kTwoTo63 && q < kTwoTo63;  // false for NaN
-    inside[i] = static_cast<uint8_t>(fits_int64 && q >= run.quant_min && q <= run.quant_max);
-    const float code = fits_int64 ? std::clamp(q, run.quant_min, run.quant_max) : run.quant_min;
-    codes[i] = static_cast<Code>(code);
-    real[i] = (code - run.zero_point) * run.scale;
+/// v = what is rounded.
+void scale_block(const float* __restrict x, int64_t count, Run run, const TensorSpec& spec,
+                 float* __restrict v) {
+  using Z = TensorSpec::ZeroPointAdd;
+  if (spec.zero_point_add == Z::before_rounding_fused) {
+    for (int64_t i = 0; i < count; ++i) v[i] = std::fma(x[i], run.reciprocal, run.zero_point);
+    return;
+  }
+  if (spec.formula == TensorSpec::Formula::division) {
+    for (int64_t i = 0; i < count; ++i) v[i] = x[i] / run.scale;
+  } else {
+    for (int64_t i = 0; i < count; ++i) v[i] = x[i] * run.reciprocal;
+  }
+  if (spec.zero_point_add == Z::before_rounding) {
+    for (int64_t i = 0; i < count; ++i) v[i] += run.zero_point;
   }
 }
 
-/// Calls body with an element pointer type for each storage type a fake quantizer may have: codes
-/// and zero points up to 24 bits are exact in float32.
+/// sim's rounding in the form that compilers vectorise; from 2^23 on a float32 is integral already
+/// (or NaN) and stays.
+template <class Mode>
+void round_block(float* v, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const bool has_fraction = std::fabs(v[i]) < 8388608.0f;
+    const auto rounded =
+        static_cast<float>(sim::rounding::to_integer<Mode, int32_t>(has_fraction ? v[i] : 0.0f));
+    v[i] = has_fraction ? rounded : v[i];
+  }
+}
+
+template <class Code>
+void clamp_block(const float* __restrict q, int64_t count, Run run, float plus,
+                 Code* __restrict codes, float* __restrict real, uint8_t* __restrict inside) {
+  constexpr float kTwoTo63 = 9223372036854775808.0f;
+  for (int64_t i = 0; i < count; ++i) {
+    const float code = q[i] + plus;
+    const bool fits_int64 = std::fabs(code) < kTwoTo63;  // false for NaN
+    const bool low = code<run.quant_min, high = code> run.quant_max;
+    float clamped = low ? run.quant_min : code;
+    clamped = high ? run.quant_max : clamped;
+    clamped = fits_int64 ? clamped : run.quant_min;
+    inside[i] = static_cast<uint8_t>(fits_int64 & !low & !high);
+    codes[i] = static_cast<Code>(static_cast<int32_t>(clamped));
+    real[i] = (clamped - run.zero_point) * run.scale;
+  }
+}
+
+/// Calls body with an element of each storage type a fake quantizer may have: codes and zero points
+/// up to 24 bits are exact in float32.
 template <class Body>
 void with_code_type(DType dtype, Body body) {
   switch (dtype) {
@@ -55,27 +85,6 @@ void with_code_type(DType dtype, Body body) {
   }
 }
 
-template <class Body>
-void with_formula(const TensorSpec& spec, Body body) {
-  using F = TensorSpec::Formula;
-  using Z = TensorSpec::ZeroPointAdd;
-  const auto with = [&]<F kFormula>() {
-    switch (spec.zero_point_add) {
-      case Z::after_rounding:
-        return body.template operator()<kFormula, Z::after_rounding>();
-      case Z::before_rounding:
-        return body.template operator()<kFormula, Z::before_rounding>();
-      case Z::before_rounding_fused:
-        return body.template operator()<kFormula, Z::before_rounding_fused>();
-    }
-  };
-  if (spec.formula == F::division) {
-    with.template operator()<F::division>();
-  } else {
-    with.template operator()<F::reciprocal>();
-  }
-}
-
 }  // namespace
 
 FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec) {
@@ -83,23 +92,24 @@ FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const Tenso
   FakeQuantized out{Tensor::uninitialized(qparams.type.storage(), x.shape()),
                     Tensor::uninitialized(DType::float32, x.shape()),
                     Tensor::uninitialized(DType::uint8, x.shape())};
-  with_code_type(out.codes.dtype(), [&]<class Code>(Code) {
-    sim::with_rounding(spec.rounding, [&]<class Mode>(Mode) {
-      with_formula(spec, [&]<TensorSpec::Formula kFormula, TensorSpec::ZeroPointAdd kAdd>() {
-        for (int64_t run = 0; run < view.outer * view.channels; ++run) {
-          const auto c = static_cast<size_t>(run % view.channels);
-          const int64_t first = run * view.inner;
-          quantize_run<Mode, kFormula, kAdd>(
-              x.data<float>() + first, view.inner,
-              Run{qparams.scale[c], 1.0f / qparams.scale[c],
+  const bool adds_after = spec.zero_point_add == TensorSpec::ZeroPointAdd::after_rounding;
+  float v[kBlock];
+  for (int64_t number = 0; number < view.outer * view.channels; ++number) {
+    const auto c = static_cast<size_t>(number % view.channels);
+    const Run run{qparams.scale[c], 1.0f / qparams.scale[c],
                   static_cast<float>(qparams.zero_point[c]), static_cast<float>(qparams.quant_min),
-                  static_cast<float>(qparams.quant_max)},
-              out.codes.data<Code>() + first, out.real.data<float>() + first,
-              out.inside.data<uint8_t>() + first);
-        }
+                  static_cast<float>(qparams.quant_max)};
+    const int64_t end = (number + 1) * view.inner;
+    for (int64_t at = number * view.inner; at < end; at += kBlock) {
+      const int64_t count = std::min(kBlock, end - at);
+      scale_block(x.data<float>() + at, count, run, spec, v);
+      sim::with_rounding(spec.rounding, [&]<class Mode>(Mode) { round_block<Mode>(v, count); });
+      with_code_type(out.codes.dtype(), [&]<class Code>(Code) {
+        clamp_block(v, count, run, adds_after ? run.zero_point : 0.0f, out.codes.data<Code>() + at,
+                    out.real.data<float>() + at, out.inside.data<uint8_t>() + at);
       });
-    });
-  });
+    }
+  }
   return out;
 }
 

@@ -177,6 +177,28 @@ TEST_CASE("LSQ: scales of weights and outputs get gradients in the integer forwa
   CHECK(found == 2);
 }
 
+TEST_CASE("an accumulator that overflows passes no gradient and is counted") {
+  // 4-bit weights of +-7 and inputs near the end of their range leave 20 bits after 294 products.
+  const auto profile = rules("example-chip");
+  LinearParts parts(std::make_shared<MatmulOp>(600, 2), LinearParts::Bias::present);
+  for (int64_t i = 0; i < 1200; ++i) {
+    parts.weight.value.data<float>()[i] = i < 600 ? 1.0f : (i % 2 == 0 ? 1.0f : -1.0f);
+  }
+  const auto quantizer = make_qconfig(profile, "quantize").activation(1);
+  Tensor real(DType::float32, {3, 600});
+  for (float& v : real.values<float>()) v = 1.0f;
+  real.data<float>()[0] = 0.0f;
+  quantizer->observe(real);
+  const std::vector<Value> x{Value(quantizer->forward(real).codes, quantizer->qparams())};
+  QatFusedLinear module("test", std::move(parts), make_qconfig(profile, "linear"));
+  const Value y = module.forward(x, training());
+  CHECK(module.accumulator_overflows() == 3);  // the first output of each image
+  module.backward(random_tensor(y.shape(), 30), training(), true);
+  const float* db = module.parts().bias->grad.data<float>();
+  CHECK(db[0] == 0.0f);
+  CHECK(db[1] != 0.0f);
+}
+
 TEST_CASE("QatFusedLinear: what it cannot do is an Error") {
   const auto profile = rules("tflite-micro");
   QatFusedLinear module("test", conv_bn_parts({1, 1, 1, 1}), make_qconfig(profile, "conv2d"));

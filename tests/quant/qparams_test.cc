@@ -146,13 +146,14 @@ TEST_CASE("qparams check: scales and zero points that are none") {
     }
     return false;
   };
-  for (const float scale : {0.0f, -0.0f, -1.0f, NAN, std::numeric_limits<float>::infinity()}) {
+  for (const float scale :
+       {0.0f, -0.0f, -1.0f, 1e-40f, NAN, std::numeric_limits<float>::infinity()}) {
     CHECK(refused(scale, 0));
   }
   CHECK(refused(1.0f, 128));
   CHECK(refused(1.0f, -129));
   CHECK(!refused(2.9e-13f, 0));  // real deployed models have such scales
-  CHECK(!refused(1e-40f, 127));
+  CHECK(!refused(std::numeric_limits<float>::min(), 127));
   QParams lengths;
   lengths.scale = {1.0f, 1.0f};
   CHECK_THROWS_AS(check(lengths, ""), Error);
