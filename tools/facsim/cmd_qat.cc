@@ -110,7 +110,6 @@ Tensor labels_tensor(const train::Dataset& data) {
 class QatCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
-    const train::Recipe defaults;
     train::Recipe& r = o_.recipe;
     app.add_option("--network", o_.network, "float network (configs/networks/*.json)")->required();
     app.add_option("--data", o_.data, "folder with MNIST-like IDX files, or an .npz")->required();

@@ -36,11 +36,8 @@ void measure(const sim::Conv2d& conv, const Tensor& input, LayerOccupancy& layer
   layer.overflows =
       sim::conv2d_accumulate(conv.params(), input, accumulators, {.count_events = true})
           .accumulator_overflow;
-  layer.share.assign(65, 0.0);
   for (int64_t i = 0; i < accumulators.numel(); ++i) {
-    const int bits = signed_bits(accumulators.int_at(i));
-    layer.share[static_cast<size_t>(bits)] += 1.0 / static_cast<double>(accumulators.numel());
-    layer.observed = std::max(layer.observed, bits);
+    layer.observed = std::max(layer.observed, signed_bits(accumulators.int_at(i)));
   }
 }
 
@@ -57,10 +54,8 @@ std::vector<LayerOccupancy> accumulator_occupancy(const backends::IntGraph& grap
     if (conv == nullptr) continue;
     const std::string& input = graph.tensors[static_cast<size_t>(node.inputs[0])].name;
     const Tensor& codes = backends::member(activations, input, "activations");
-    LayerOccupancy layer{.name = node.name,
-                         .op = node.op,
-                         .available = conv->params().accumulator.bits,
-                         .share = {}};
+    LayerOccupancy layer{
+        .name = node.name, .op = node.op, .available = conv->params().accumulator.bits};
     const int64_t channels = conv->params().weights.shape()[0];
     for (int64_t oc = 0; oc < channels; ++oc) {
       layer.worst_case = std::max(layer.worst_case, signed_bits(conv->accumulator_bound(oc)));

@@ -18,8 +18,6 @@ struct LayerOccupancy {
   int worst_case = 0;     ///< any input could need, by the actual weights
   int observed = 0;       ///< the largest of the images looked at
   int64_t overflows = 0;  ///< accumulators of those images that left the width
-  /// share[b]: part of the accumulators that need exactly b bits, b in [0, 64].
-  std::vector<double> share;
 };
 
 /// Accumulators of each convolution and linear layer for the first `images` images of `activations`
