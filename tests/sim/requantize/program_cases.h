@@ -69,7 +69,6 @@ inline Arguments with(Arguments a, const char* name, const char* from) {
 
 /// Every builder of programs.h, for int8, uint8, int16 and int4 outputs.
 inline std::vector<ProgramCase> program_cases(int64_t channels) {
-  using namespace programs;  // NOLINT(google-build-using-namespace): a test's list
   std::vector<ProgramCase> cases;
   uint32_t seed = 1;
   for (const IntType output : {kInt8, kUint8, kInt16, IntType{4, true}}) {
@@ -79,25 +78,27 @@ inline std::vector<ProgramCase> program_cases(int64_t channels) {
     const auto add = [&](std::string name, StepProgram program, const Arguments& arguments) {
       cases.push_back({name + " " + to_string(output), std::move(program), arguments, output});
     };
-    add("fixed_point_double", fixed_point_double(output), a);
-    add("fixed_point_double_saturating", fixed_point_double_saturating(output), a);
-    add("fixed_point_single", fixed_point_single(output), whole);
-    add("fixed_point_int64_narrowing", fixed_point_int64_narrowing(output), small);
-    add("offset_multiply_shift", offset_multiply_shift(output), small);
-    add("fixed_point_16", fixed_point_16(output), small);
-    add("offset_convert", offset_convert(output, IntType{17, true}), small);
+    add("fixed_point_double", programs::fixed_point_double(output), a);
+    add("fixed_point_double_saturating", programs::fixed_point_double_saturating(output), a);
+    add("fixed_point_single", programs::fixed_point_single(output), whole);
+    add("fixed_point_int64_narrowing", programs::fixed_point_int64_narrowing(output), small);
+    add("offset_multiply_shift", programs::offset_multiply_shift(output), small);
+    add("fixed_point_16", programs::fixed_point_16(output), small);
+    add("offset_convert", programs::offset_convert(output, IntType{17, true}), small);
     for (Rounding mode : all_roundings()) {
       const std::string word = " " + std::string(to_string(mode));
-      add("fixed_point_rounded" + word, fixed_point_rounded(output, mode), whole);
-      add("rounding_shift" + word, rounding_shift(output, mode), a);
-      for (FloatBias bias : {FloatBias::none, FloatBias::before_scale, FloatBias::after_scale}) {
-        for (FloatScale scale : {FloatScale::multiply, FloatScale::divide}) {
+      add("fixed_point_rounded" + word, programs::fixed_point_rounded(output, mode), whole);
+      add("rounding_shift" + word, programs::rounding_shift(output, mode), a);
+      for (programs::FloatBias bias : {programs::FloatBias::none, programs::FloatBias::before_scale,
+                                       programs::FloatBias::after_scale}) {
+        for (programs::FloatScale scale :
+             {programs::FloatScale::multiply, programs::FloatScale::divide}) {
           const std::string kind = word + " bias " + std::to_string(static_cast<int>(bias)) +
                                    " scale " + std::to_string(static_cast<int>(scale));
-          add("float_zero_point_after" + kind, float_zero_point_after(output, mode, bias, scale),
-              a);
-          add("float_zero_point_before" + kind, float_zero_point_before(output, mode, bias, scale),
-              a);
+          add("float_zero_point_after" + kind,
+              programs::float_zero_point_after(output, mode, bias, scale), a);
+          add("float_zero_point_before" + kind,
+              programs::float_zero_point_before(output, mode, bias, scale), a);
         }
       }
     }
