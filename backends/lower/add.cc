@@ -77,17 +77,18 @@ std::shared_ptr<const sim::Op> scaled_add(const AddOperands& add) {
 
 /// XNNPACK microparams-init.c xnn_init_qs8_add_minmax: ratios s_i / s_out in float32; the larger
 /// has `multiplier_bits` bits: shift = bits - 1 - exponent(larger ratio), M_i = half_even(ratio_i *
-/// 2^shift).
+/// 2^shift). Error unsupported for a ratio outside [2^-10, 2^8), as XNNPACK
+/// binary-elementwise-nd.c refuses the operator.
 std::shared_ptr<const sim::Op> rational_add(const AddOperands& add) {
   const auto bits = static_cast<int>(add.rules.algorithm_params.at("multiplier_bits"));
   const float lhs_ratio = add.lhs.scale.front() / add.output.scale.front();
   const float rhs_ratio = add.rhs.scale.front() / add.output.scale.front();
-  const float larger = std::max(lhs_ratio, rhs_ratio);
-  if (!(larger >= 0x1p-10f && larger < 0x1p8f)) {
-    throw Error({ErrorCode::unsupported, "add", fmt::format("input to output scale {}", larger),
+  for (const float ratio : {lhs_ratio, rhs_ratio}) {
+    if (ratio >= 0x1p-10f && ratio < 0x1p8f) continue;
+    throw Error({ErrorCode::unsupported, "add", fmt::format("input to output scale {}", ratio),
                  "2^-10 <= ratio < 2^8", ""});
   }
-  const int shift = bits - 1 - std::ilogb(larger);
+  const int shift = bits - 1 - std::ilogb(std::max(lhs_ratio, rhs_ratio));
   const auto input = [&](const quant::QParams& qparams, float ratio) {
     const auto multiplier =
         static_cast<int64_t>(sim::round_real(sim::Rounding::half_even, std::ldexp(ratio, shift)));

@@ -117,6 +117,7 @@ Tensor accumulator_bias(const OpRules& rules, const LayerBias& bias, float input
   if (is_real) return {};
 
   const auto channels = static_cast<size_t>(bias.codes.numel());
+  const sim::IntType type{spec.bits, true};
   int shift = 0;
   if (spec.scale == BiasSpec::Scale::own_power_of_two) {
     require_length(channels, weight_scale);
@@ -132,6 +133,11 @@ Tensor accumulator_bias(const OpRules& rules, const LayerBias& bias, float input
   bool fits = true;
   for (size_t c = 0; c < channels; ++c) {
     const int64_t code = bias.codes.int_at(static_cast<int64_t>(c));
+    if (code < type.min() || code > type.max()) {
+      throw Error({ErrorCode::unsupported, fmt::format("bias, channel {}", c),
+                   fmt::format("code {}", code), fmt::format("{}..{}", type.min(), type.max()),
+                   "the profile's /tensors/bias/bits"});
+    }
     const int64_t limit = INT64_MAX >> shift;
     if (code > limit || code < -limit) {
       throw Error({ErrorCode::unsupported, fmt::format("bias, channel {}", c),

@@ -166,7 +166,7 @@ std::shared_ptr<const sim::Op> lower_node(const IntGraph& graph, const IntNode& 
   }
 }
 
-sim::Graph lower(const IntGraph& graph, const Profile& profile) {
+sim::Graph lower(const IntGraph& graph, const Profile& profile, const ProfileResolver& resolve) {
   check(graph);
   sim::Graph out;
   std::vector<int> number(graph.tensors.size(), -1);  // constants have none
@@ -184,18 +184,23 @@ sim::Graph lower(const IntGraph& graph, const Profile& profile) {
     return result;
   };
   for (const IntNode& node : graph.nodes) {
-    if (!node.profile.empty() && node.profile != profile.name) {
-      throw Error({ErrorCode::unsupported, "node \"" + node.name + "\"",
-                   "profile \"" + node.profile + "\"", "\"" + profile.name + "\"",
-                   "a network with several profiles needs one lowering per profile"});
-    }
-    out.nodes.push_back({node.name, lower_node(graph, node, profile), numbered(node.inputs),
+    const bool own = !node.profile.empty() && node.profile != profile.name;
+    const Profile& rules = own ? resolve(node.profile) : profile;
+    out.nodes.push_back({node.name, lower_node(graph, node, rules), numbered(node.inputs),
                          number[static_cast<size_t>(node.output)]});
   }
   out.inputs = numbered(graph.inputs);
   out.outputs = numbered(graph.outputs);
   sim::check(out);
   return out;
+}
+
+sim::Graph lower(const IntGraph& graph, const Profile& profile) {
+  return lower(graph, profile, [&](std::string_view name) -> const Profile& {
+    throw Error({ErrorCode::unsupported, "network \"" + graph.name + "\"",
+                 "a node of profile \"" + std::string(name) + "\"", "\"" + profile.name + "\"",
+                 "a network with several profiles is lowered with all of them"});
+  });
 }
 
 }  // namespace facsim::backends

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -101,7 +102,15 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
 /// One node of an IntGraph under a profile. The node's inputs are graph.tensors[...].
 std::shared_ptr<const sim::Op> lower_node(const IntGraph& graph, const IntNode& node,
                                           const Profile& profile);
-/// The whole network. Error unsupported names node and profile.
+
+/// The profile of a name that a node gives (IntNode::profile); it must outlive the call.
+using ProfileResolver = std::function<const Profile&(std::string_view name)>;
+
+/// The whole network under `profile`; nodes that name another one under what `resolve` returns
+/// (a layer on the CPU beside an accelerator, a first and last layer of more bits). Error
+/// unsupported names node and profile.
+sim::Graph lower(const IntGraph& graph, const Profile& profile, const ProfileResolver& resolve);
+/// As above for a network whose nodes name no other profile. Error unsupported for one that does.
 sim::Graph lower(const IntGraph& graph, const Profile& profile);
 
 }  // namespace facsim::backends

@@ -259,9 +259,9 @@ void check_given(const OpRules& rules, const GivenMultiplier& given) {
          "one shift, or one per multiplier", ""});
   }
   for (const float scale : given.scale) {
-    if (!std::isfinite(scale) || !(scale > 0)) {
+    if (!std::isnormal(scale) || scale < 0) {
       throw Error({ErrorCode::bad_value, "scale", fmt::format("{}", scale),
-                   "a finite float32 number > 0", ""});
+                   "a normal float32 number > 0", ""});
     }
   }
   const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;

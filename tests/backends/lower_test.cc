@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "sim/core/error.h"
+#include "sim/graph/executor.h"
 
 namespace facsim::backends {
 namespace {
@@ -265,6 +266,14 @@ TEST_CASE("lower: what a platform cannot do is refused, never replaced") {
   CHECK(contains(linear(micro, a, a, bias, a), "bad_value: bias, channel 0: scale 1"));
   bias.codes = Tensor(DType::int32, Shape{3});
   CHECK(contains(linear(micro, a, a, bias, a), "shape_mismatch: bias: 3 values; expected 2"));
+  bias.codes = Tensor(DType::int32, Shape{2});
+  bias.codes.set_int(1, 1 << 19);  // one above 20 bits
+  bias.qparams = activation(0.25f, 0, sim::kInt32);
+  const quant::QParams int4 = activation(0.5f, 0, sim::IntType{4, true});
+  CHECK(contains(linear(shipped("example-chip"), a, int4, bias, a),
+                 "unsupported: bias, channel 1: code 524288; expected -524288..524287"));
+  bias.codes.set_int(1, (1 << 19) - 1);
+  CHECK(linear(shipped("example-chip"), a, int4, bias, a).empty());
 
   CHECK(contains(error_of([&] {
                    sim::Window2d window;
@@ -278,6 +287,12 @@ TEST_CASE("lower: what a platform cannot do is refused, never replaced") {
         lower_add(shipped("tflite-micro", {{"/ops/add", "null"}}), a, a, a, Activation::none);
       }),
       "op add has no rules"));
+  // XNNPACK refuses either ratio, not only the larger.
+  CHECK(contains(error_of([&] {
+                   lower_add(shipped("xnnpack-x86"), activation(0.5f, 0), activation(0x1p-12f, 0),
+                             activation(0.5f, 0), Activation::none);
+                 }),
+                 "unsupported: add: input to output scale 0.00048828125; expected 2^-10"));
   CHECK(contains(error_of([&] {
                    quantize_bias(micro.rules("linear"), std::vector<double>{1.0, NAN}, 1.0f,
                                  std::vector<float>{1.0f});
@@ -314,6 +329,68 @@ TEST_CASE("lower: an error in a graph names the node and the profile") {
   CHECK(
       contains(error_of([&] { lower_node(graph, node, shipped("tflite-micro")); }),
                "unsupported: node \"pool\" (max_pool2d, profile tflite-micro): input and output"));
+}
+
+/// Two linear layers that halve (1 * 0.5), the second under ONNX Runtime's rules.
+IntGraph two_profiles() {
+  IntGraph graph;
+  graph.name = "net";
+  const auto tensor = [&](const char* name, Shape shape, quant::QParams q) {
+    IntTensor t;
+    t.name = name;
+    t.shape = std::move(shape);
+    t.dtype = q.type.storage();
+    t.qparams = std::move(q);
+    graph.tensors.push_back(std::move(t));
+  };
+  tensor("x", Shape{1, 1}, activation(0.5f, 0));
+  tensor("w1", Shape{1, 1}, activation(0.5f, 0));
+  tensor("y", Shape{1, 1}, activation(0.5f, 0));
+  tensor("w2", Shape{1, 1}, activation(0.5f, 0));
+  tensor("z", Shape{1, 1}, activation(0.5f, 0));
+  for (const size_t w : {1, 3}) {
+    graph.tensors[w].data = Tensor(DType::int8, Shape{1, 1});
+    graph.tensors[w].data->set_int(0, 1);
+  }
+  const auto linear = [&](const char* name, int input, const char* profile) {
+    IntNode node;
+    node.name = name;
+    node.op = "linear";
+    node.inputs = {input, input + 1};
+    node.output = input + 2;
+    node.profile = profile;
+    graph.nodes.push_back(std::move(node));
+  };
+  linear("first", 0, "");
+  linear("second", 2, "onnxruntime-cpu");
+  graph.inputs = {0};
+  graph.outputs = {2, 4};
+  return graph;
+}
+
+TEST_CASE("lower: a node may name another profile") {
+  const IntGraph graph = two_profiles();
+  const Profile micro = shipped("tflite-micro");
+  const Profile ort = shipped("onnxruntime-cpu");
+  std::vector<std::string> asked;
+  const auto resolve = [&](std::string_view name) -> const Profile& {
+    asked.emplace_back(name);
+    return ort;
+  };
+  Tensor x(DType::int8, Shape{1, 1});
+  const auto codes = [&](const sim::Graph& lowered, int64_t code) {
+    x.set_int(0, code);
+    const sim::RunResult result = sim::Executor(lowered, {}).run({x.clone()});
+    return std::vector<int64_t>{result.outputs[0].int_at(0), result.outputs[1].int_at(0)};
+  };
+  // 1 / 2: away from zero 1; then 1 / 2 to the even 0.
+  CHECK(codes(lower(graph, micro, resolve), 1) == std::vector<int64_t>{1, 0});
+  CHECK(asked == std::vector<std::string>{"onnxruntime-cpu"});
+  // The network's own profile is not looked up, so that --set holds for its nodes.
+  CHECK(codes(lower(graph, ort, resolve), 1) == std::vector<int64_t>{0, 0});
+  CHECK(asked.size() == 1);
+  CHECK(contains(error_of([&] { lower(graph, micro); }),
+                 "unsupported: network \"net\": a node of profile \"onnxruntime-cpu\""));
 }
 
 }  // namespace
