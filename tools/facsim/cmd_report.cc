@@ -3,11 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "backends/io/network_file.h"
 #include "backends/parity/compare.h"
 #include "fused/train/loss.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/deployed_network.h"
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/report/html.h"
@@ -116,14 +116,14 @@ class ReportCommand final : public Command {
                     .control_setting = control_.empty() ? std::string() : control_setting_,
                     .occupancy = {},
                     .occupancy_images = kOccupancyImages};
-    const backends::IntGraph graph = backends::read_int_graph(training_ / "model.json");
-    const backends::Profile profile = globals.load_profile(graph.profile);
-    data.profile_title = profile.title;
+    const DeployedNetwork network(training_ / "model.json", globals);
+    data.profile_title = network.profile().title;
     data.seconds = seconds_ > 0 ? seconds_ : data.history.seconds;
+    const sim::Graph& graph = network.executable();
     const std::string& logits = graph.tensors[static_cast<size_t>(graph.outputs.at(0))].name;
     data.deployed_accuracy = accuracy_of(backends::NpzFile(deployed_).read(logits),
                                          backends::read_npy(training_ / "labels.npy"));
-    data.occupancy = accumulator_occupancy(graph, profile, first_images(), kOccupancyImages);
+    data.occupancy = accumulator_occupancy(graph, first_images(), kOccupancyImages);
     data.occupancy_images = std::min(kOccupancyImages, data.history.test_images);
 
     const nlohmann::ordered_json summary = summary_json(data);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "backends/lower/lower.h"
+#include "sim/ops/linear.h"
 
 namespace facsim::cli {
 
@@ -43,24 +43,23 @@ void measure(const sim::Conv2d& conv, const Tensor& input, LayerOccupancy& layer
 
 }  // namespace
 
-std::vector<LayerOccupancy> accumulator_occupancy(const backends::IntGraph& graph,
-                                                  const backends::Profile& profile,
+std::vector<LayerOccupancy> accumulator_occupancy(const sim::Graph& graph,
                                                   const backends::NamedTensors& activations,
                                                   int64_t images) {
   std::vector<LayerOccupancy> layers;
-  for (const backends::IntNode& node : graph.nodes) {
-    const std::shared_ptr<const sim::Op> op = backends::lower_node(graph, node, profile);
-    const sim::Conv2d* conv = as_conv2d(*op);
+  for (const sim::Graph::Node& node : graph.nodes) {
+    const sim::Conv2d* conv = as_conv2d(*node.op);
     if (conv == nullptr) continue;
     const std::string& input = graph.tensors[static_cast<size_t>(node.inputs[0])].name;
     const Tensor& codes = backends::member(activations, input, "activations");
-    LayerOccupancy layer{
-        .name = node.name, .op = node.op, .available = conv->params().accumulator.bits};
+    LayerOccupancy layer{.name = node.name,
+                         .op = std::string(node.op->kind()),
+                         .available = conv->params().accumulator.bits};
     const int64_t channels = conv->params().weights.shape()[0];
     for (int64_t oc = 0; oc < channels; ++oc) {
       layer.worst_case = std::max(layer.worst_case, signed_bits(conv->accumulator_bound(oc)));
     }
-    measure(*conv, as_images(codes.slice(0, std::min(images, codes.shape()[0])), *op), layer);
+    measure(*conv, as_images(codes.slice(0, std::min(images, codes.shape()[0])), *node.op), layer);
     layers.push_back(std::move(layer));
   }
   return layers;

@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "backends/graph/int_graph.h"
 #include "backends/io/npy.h"
-#include "backends/profile/profile.h"
+#include "sim/graph/graph.h"
 
 namespace facsim::cli {
 
@@ -22,8 +21,7 @@ struct LayerOccupancy {
 
 /// Accumulators of each convolution and linear layer for the first `images` images of `activations`
 /// (codes by tensor name).
-std::vector<LayerOccupancy> accumulator_occupancy(const backends::IntGraph& graph,
-                                                  const backends::Profile& profile,
+std::vector<LayerOccupancy> accumulator_occupancy(const sim::Graph& graph,
                                                   const backends::NamedTensors& activations,
                                                   int64_t images);
 
