@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "sim/core/error.h"
+#include "sim/core/float_mode.h"
 #include "sim/ops/broadcast-internal.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/rounding/rounding.h"
@@ -32,6 +33,17 @@ struct Constants {
   float inner(float b) const { return std::fma(b, rhs_ratio, offset); }
   float outer(float a, float inner) const { return std::fma(a, lhs_ratio, inner); }
 };
+
+/// Not inlined, so that no float operation leaves the FloatMode scope of its caller.
+__attribute__((noinline)) Constants constants_of(const AddFmaParams& params) {
+  return Constants(params);
+}
+
+/// In the default floating-point mode, as the blocks of the op run.
+Constants guarded_constants(const AddFmaParams& params) {
+  const FloatMode mode;
+  return constants_of(params);
+}
 
 /// min(max(rint(value), clamp_min), clamp_max); a NaN becomes clamp_min.
 int64_t to_code(float value, const AddFmaParams& p) {
@@ -97,7 +109,7 @@ Events AddFma::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Tensor& rhs = *inputs[1];
   detail::check_codes(kind(), "lhs", lhs, params_.lhs_type);
   detail::check_codes(kind(), "rhs", rhs, params_.rhs_type);
-  const Constants constants(params_);
+  const Constants constants = guarded_constants(params_);
   const detail::BroadcastIndex lhs_index(lhs.shape(), output.shape());
   const detail::BroadcastIndex rhs_index(rhs.shape(), output.shape());
   detail::for_blocks(context.pool, output.numel(), kBlock, [&](int64_t begin, int64_t end) {
@@ -120,7 +132,7 @@ Explanation AddFma::explain(std::span<const Tensor* const> inputs, int64_t flat_
   detail::check_flat_index(kind(), flat_index, shape.numel());
   detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);
   detail::check_codes(kind(), "rhs", *inputs[1], params_.rhs_type);
-  const Constants constants(params_);
+  const Constants constants = guarded_constants(params_);
   const int64_t a =
       inputs[0]->int_at(detail::BroadcastIndex(inputs[0]->shape(), shape)(flat_index));
   const int64_t b =

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "sim/core/error.h"
+#include "sim/core/float_mode.h"
 #include "sim/core/types.h"
 #include "sim/ops/op.h"
 
@@ -63,14 +64,22 @@ decltype(auto) with_dtype(DType dtype, F&& f) {
   return with_integer(dtype, f);
 }
 
+/// Not inlined, so that no float operation leaves the FloatMode scope of for_blocks.
+template <class Body>
+__attribute__((noinline)) Events run_block(const Body& body, int64_t begin, int64_t end) {
+  return body(begin, end);
+}
+
 /// Calls body(begin, end) -> Events for blocks that cover [0, count), in any order, and sums their
-/// events (integers: the order does not matter).
+/// events (integers: the order does not matter). Blocks run in the default floating-point mode, so
+/// that one on the caller's thread has the same bits as one on a worker's.
 template <class Body>
 Events for_blocks(ThreadPool* pool, int64_t count, int64_t block, const Body& body) {
   Events total;
   std::mutex mutex;
   parallel_for(pool, (count + block - 1) / block, [&](int64_t i) {
-    const Events events = body(i * block, std::min(count, (i + 1) * block));
+    const FloatMode mode;
+    const Events events = run_block(body, i * block, std::min(count, (i + 1) * block));
     const std::lock_guard lock(mutex);
     total += events;
   });

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cfenv>
 #include <cmath>
 
 #include "tests/sim/ops/op_tester.h"
@@ -59,6 +60,17 @@ TEST_CASE("add_fma: every way to run and explain agree; clamps; broadcasts") {
   for (const int64_t code : ints(sum)) {
     CHECK(code >= 120);
     CHECK(code <= 200);
+  }
+}
+
+TEST_CASE("add_fma: the same bits in every floating-point mode of the caller") {
+  const Tensor lhs = random_codes(kUint8, {64, 64}, 7), rhs = random_codes(kUint8, {64, 64}, 8);
+  const std::vector<int64_t> expected = ints(run(AddFma(params()), {&lhs, &rhs}, {}));
+  for (const int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(environment);
+    const std::vector<int64_t> got = ints(run(AddFma(params()), {&lhs, &rhs}, {}));
+    std::fesetround(FE_TONEAREST);
+    CHECK(got == expected);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cfenv>
 #include <cmath>
 
 #include "tests/sim/ops/op_tester.h"
@@ -64,6 +65,17 @@ TEST_CASE("avg_pool2d_dequantized: saturates at the output type, also from infin
   const Tensor x = tensor<uint8_t>({1, 1, 2, 1}, {255, 0});
   p.window = {{1, 1}, {1, 1}, {1, 1}, {}};
   CHECK(ints(run_everywhere(AvgPool2dDequantized(p), {&x})) == std::vector<int64_t>{255, 0});
+}
+
+TEST_CASE("avg_pool2d_dequantized: the same bits in every floating-point mode of the caller") {
+  const Tensor x = random_codes(kUint8, {4, 9, 9, 16}, 52);
+  const std::vector<int64_t> expected = ints(run(AvgPool2dDequantized(params()), {&x}, {}));
+  for (const int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(environment);
+    const std::vector<int64_t> got = ints(run(AvgPool2dDequantized(params()), {&x}, {}));
+    std::fesetround(FE_TONEAREST);
+    CHECK(got == expected);
+  }
 }
 
 TEST_CASE("avg_pool2d_dequantized: refuses bad parameters by name") {
