@@ -90,6 +90,17 @@ void check_lengths(const GivenArguments& given) {
   }
 }
 
+/// Rows of one entry hold for all.
+void check_clamp(const std::vector<int64_t>& low, const std::vector<int64_t>& high) {
+  for (size_t i = 0; i < std::max(low.size(), high.size()); ++i) {
+    const int64_t min = low[low.size() == 1 ? 0 : i];
+    const int64_t max = high[high.size() == 1 ? 0 : i];
+    if (min <= max) continue;
+    throw Error({ErrorCode::bad_value, fmt::format("clamp_min[{}]", i), fmt::format("{}", min),
+                 fmt::format("at most clamp_max {}", max), ""});
+  }
+}
+
 }  // namespace
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
@@ -121,6 +132,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
       given.clamp_min.empty() ? std::vector<int64_t>{values.clamp.min} : given.clamp_min;
   const std::vector<int64_t> high =
       given.clamp_max.empty() ? std::vector<int64_t>{values.clamp.max} : given.clamp_max;
+  check_clamp(low, high);
   set_rows(arguments, "zero_point", given.zero_point);
   set_rows(arguments, "clamp_min", low);
   set_rows(arguments, "clamp_max", high);

@@ -25,8 +25,9 @@ struct GivenArguments {
   sim::IntType output{8, true};
 };
 
-/// The program of `rules` with these arguments; row r is channel r. Error bad_value, unsupported
-/// (an argument that the program needs and nothing gives, a shift outside the profile's domain).
+/// The program of `rules` with these arguments; row r is channel r. Error bad_value (also a
+/// clamp_min above its clamp_max), unsupported (an argument that the program needs and nothing
+/// gives, a shift outside the profile's domain).
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given);
 
 }  // namespace facsim::backends

@@ -58,6 +58,8 @@ TEST_CASE("facsim: usage errors exit 2, say what is wrong and suggest the neares
       {{"list", "ops", "--isa", "avx9"}, "is not one of best, scalar"},
       {{"list", "ops", "-j", "999"}, "999"},
       {{"list", "ops", "-j", "x"}, "x"},
+      {{"list", "ops", "--seed", "-1"}, "--seed: Value -1 is negative"},
+      {{"list", "ops", "--profile", ""}, "--profile: empty name"},
       {{"list", "ops", "--set", "bits=4"}, "--set \"bits=4\": expected /pointer=value"},
       {{"run", "--model", "m.json"}, "is required"},
       {{"run", "--model"}, "--model"},

@@ -104,6 +104,7 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
   const std::string negative = rows.write("negative.npy", std::vector<int32_t>{-5, 1, 1});
   const std::string shift = rows.write("shift.npy", std::vector<int32_t>{31, 31, 31});
   const std::string far = rows.write("far.npy", std::vector<int32_t>{31, 31, 4000});
+  const std::string one = rows.write("one.npy", std::vector<int32_t>{1});
   const std::string outside = rows.write("outside.npy", std::vector<int32_t>{31, 31, 63});
   struct Case {
     const char* reason;
@@ -122,6 +123,10 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
        {"--acc", acc, "--multiplier", shift, "--shift", outside},
        4,
        "domain"},
+      {"clamp bounds crossed",
+       {"--acc", acc, "--scale", real, "--clamp-min", acc, "--clamp-max", one},
+       3,
+       "clamp_min[1]: 2; expected at most clamp_max 1"},
       {"unknown argument", {"--acc", acc, "--scale", real, "--arg", "offset=" + acc}, 3, "offset"},
       {"unknown op", {"--acc", acc, "--scale", real, "--op", "conv9d"}, 4, "conv9d"},
       {"unknown type", {"--acc", acc, "--scale", real, "--out-type", "int99"}, 2, "int99"},

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -98,6 +100,12 @@ TEST_CASE("facsim run: bad input is one clear error, its exit code, and no outpu
   Tensor big(DType::int16, {1, 4, 4, 2});
   big.set_int(9, 128);
   backends::write_npz(folder / "range.npz", {{"x", big}});
+  Tensor real(DType::float32, {1, 4, 4, 2});
+  real.data<float>()[7] = NAN;
+  backends::write_npz(folder / "nan.npz", {{"x", real}});
+  backends::IntGraph strange = f.graph;
+  strange.nodes[1].profile = "no-such-chip";
+  backends::write_int_graph(folder / "strange.json", strange);
   folder.write("broken.json", "{\"format\": \"facsim-network\",");
   folder.write("cut.npz", contents(folder / "x.npz").substr(0, 100));
   folder.write("net.onnx", "x");
@@ -124,6 +132,11 @@ TEST_CASE("facsim run: bad input is one clear error, its exit code, and no outpu
        {"--model", net, "--inputs", f.file("range.npz")},
        3,
        "x[9]: 128; expected codes -128..127"},
+      {"NaN", {"--model", net, "--inputs", f.file("nan.npz")}, 3, "x[7]: nan; expected finite"},
+      {"a node's unknown profile",
+       {"--model", f.file("strange.json"), "--inputs", x},
+       3,
+       "no profile \"no-such-chip\""},
       {"unknown profile",
        {"--model", net, "--inputs", x, "--profile", "tflite-mirco"},
        3,
@@ -153,6 +166,42 @@ TEST_CASE("facsim run: an output that cannot be written is an error") {
                                             f.file("x.npz"), "-o", f.file("no/out.npz")});
   CHECK(result.exit_code == 3);
   CHECK(contains(result.err, "out.npz"));
+}
+
+TEST_CASE("facsim run: a node keeps the profile it names") {
+  DeployedFixture f;
+  const auto search = backends::ProfileSearch::standard();
+  const auto own = backends::load_profile("tflite-single-rounding", search);
+  f.graph.nodes[1].profile = own.name;
+  backends::write_int_graph(f.folder / "net.json", f.graph);
+  const sim::Graph graph =
+      backends::lower(f.graph, backends::load_profile("tflite-micro", search),
+                      [&](std::string_view) -> const backends::Profile& { return own; });
+  const sim::RunResult expected = sim::Executor(graph, {}).run({f.input});
+  const CommandResult result = run_command(
+      {"run", "--model", f.file("net.json"), "--inputs", f.file("x.npz"), "-o", f.file("out.npz")});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(same(backends::read_npz(f.folder / "out.npz")[0].second, expected.outputs[0]));
+}
+
+TEST_CASE("facsim run: a full disk leaves the old output and nothing else") {
+  const DeployedFixture f(Layout::nhwc, 1000);
+  f.folder.write("out.npz", "old");
+  const size_t before = f.folder.files();
+  const TempFolder logs;
+  rlimit normal{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &normal) == 0);
+  const rlimit small{4096, normal.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);  // inherited by the command
+  CommandProcess process(logs, {"run", "--model", f.file("net.json"), "--inputs", f.file("x.npz"),
+                                "-o", f.file("out.npz"), "--dump", "all"});
+  setrlimit(RLIMIT_FSIZE, &normal);
+  const CommandResult result = process.wait();
+  CHECK(result.exit_code == 3);
+  CHECK(contains(result.err, "out.npz: cannot write"));
+  CHECK(contents(f.folder / "out.npz") == "old");
+  CHECK(f.folder.files() == before);
 }
 
 TEST_CASE("facsim run: Ctrl-C exits 130 and leaves the old output and nothing else") {

@@ -51,6 +51,14 @@ std::vector<std::string> isa_words() {
   return words;
 }
 
+/// CLI11 reads "-1" as the largest unsigned number.
+std::string not_negative(const std::string& word) {
+  return word.starts_with('-') ? "Value " + word + " is negative" : "";
+}
+
+/// An empty name is not the same as no --profile, which a network's own profile replaces.
+std::string not_empty(const std::string& word) { return word.empty() ? "empty name" : ""; }
+
 void add_global_options(CLI::App& app, RawGlobals& raw) {
   const auto group = "Global options";
   app.add_option("--format", raw.format, "table for people, json for programs")
@@ -68,8 +76,12 @@ void add_global_options(CLI::App& app, RawGlobals& raw) {
   app.add_option("--isa", raw.isa, "kernels to run; scalar is the norm all others equal")
       ->check(one_of(isa_words()))
       ->group(group);
-  app.add_option("--seed", raw.seed, "seed of everything random")->group(group);
-  app.add_option("--profile", raw.profile, "backend profile: a name or a path")->group(group);
+  app.add_option("--seed", raw.seed, "seed of everything random")
+      ->check(not_negative)
+      ->group(group);
+  app.add_option("--profile", raw.profile, "backend profile: a name or a path")
+      ->check(not_empty)
+      ->group(group);
   app.add_option("--profile-path", raw.profile_path,
                  "folder to look for profiles first; repeatable")
       ->allow_extra_args(false)
@@ -241,6 +253,7 @@ int run(int argc, const char* const* argv) {
   });
   if (!ended && code == ExitCode::equal) {
     catch_interrupts();
+    report_file_size_limit();
     code = guarded(globals.color_stderr, [&] {
       for (const RegisteredCommand& command : commands) {
         if (command.app->parsed()) return command.command->run(globals);

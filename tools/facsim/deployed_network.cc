@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <map>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -45,11 +48,34 @@ Tensor converted(const Tensor& array, sim::IntType type, const std::string& plac
   return codes;
 }
 
+/// Error bad_value names the first NaN or infinity: no code means it.
+void require_finite(const Tensor& array, const std::string& place) {
+  const std::span<const float> values = array.values<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    throw Error({ErrorCode::bad_value, fmt::format("{}[{}]", place, i),
+                 fmt::format("{}", values[i]), "finite numbers", ""});
+  }
+}
+
+/// The network under `profile`; the profiles that single nodes name are found as --profile is.
+sim::Graph lowered(const backends::IntGraph& graph, const backends::Profile& profile,
+                   const backends::ProfileSearch& search) {
+  std::map<std::string, backends::Profile, std::less<>> others;
+  return backends::lower(graph, profile, [&](std::string_view name) -> const backends::Profile& {
+    auto found = others.find(name);
+    if (found == others.end()) {
+      found = others.emplace(name, backends::load_profile(name, search)).first;
+    }
+    return found->second;
+  });
+}
+
 }  // namespace
 
 DeployedNetwork::DeployedNetwork(const std::filesystem::path& model, const Globals& globals)
     : graph_(read_network(model)), profile_(globals.load_profile(graph_.profile)) {
-  executable_ = backends::lower(graph_, profile_);
+  executable_ = lowered(graph_, profile_, globals.search());
   if (!graph_.profile_fingerprint.empty() && graph_.profile_fingerprint != profile_.fingerprint) {
     note(fmt::format("{} was made for profile {} ({}), and runs under {} ({})",
                      printable(model.string()), printable(graph_.profile),
@@ -86,6 +112,7 @@ Tensor DeployedNetwork::input(const backends::IntTensor& tensor, const Tensor& a
   }
   const Tensor inside = nchw ? fused::nhwc_from_nchw(array) : array;
   const bool real_array = array.dtype() == DType::float32;
+  if (real_array) require_finite(array, place);
   if (tensor.dtype == DType::float32) {
     if (real_array) return inside;
     throw Error({ErrorCode::bad_value, place, fmt::format("dtype {}", to_string(array.dtype())),
@@ -113,10 +140,10 @@ std::vector<Tensor> DeployedNetwork::inputs(const backends::NamedTensors& arrays
     const bool only_one = graph_.inputs.size() == 1 && names.size() == 1;
     if (found == names.end() && only_one) found = names.begin();
     if (found == names.end()) {
-      throw Error(
-          {ErrorCode::missing_key, file, "no array \"" + tensor.name + "\"",
-           fmt::format("one of the network's inputs; the file holds {}", fmt::join(names, ", ")),
-           backends::did_you_mean_hint(tensor.name, names)});
+      throw Error({ErrorCode::missing_key, file, "no array \"" + tensor.name + "\"",
+                   "one per network input; the file holds " +
+                       (names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))),
+                   backends::did_you_mean_hint(tensor.name, names)});
     }
     const Tensor& array = arrays[static_cast<size_t>(found - names.begin())].second;
     tensors.push_back(input(tensor, array, fmt::format("{}: {}", file, *found)));

@@ -16,8 +16,8 @@ namespace facsim::cli {
 /// A quantized network from a file, bound to a profile: what `run` and `compare` execute.
 class DeployedNetwork {
  public:
-  /// The profile is --profile, or the one the network names. Error unsupported for formats that
-  /// this build does not read.
+  /// The profile is --profile, or the one the network names; a node that names one of its own keeps
+  /// it. Error unsupported for formats that this build does not read.
   DeployedNetwork(const std::filesystem::path& model, const Globals& globals);
 
   const backends::IntGraph& graph() const { return graph_; }
@@ -26,8 +26,8 @@ class DeployedNetwork {
 
   /// One tensor per network input, NHWC inside, from arrays in the file's own layout, matched by
   /// name (a single array needs none). Real inputs of a quantized network go through the network
-  /// input's quantizer by the profile's rule; integers of any width are codes and must fit its
-  /// type.
+  /// input's quantizer by the profile's rule and must be finite; integers of any width are codes
+  /// and must fit its type.
   std::vector<Tensor> inputs(const backends::NamedTensors& arrays, const std::string& file) const;
 
   /// A tensor as the network's file lays it out (NCHW or NHWC).

@@ -26,6 +26,8 @@ void catch_interrupts() {
   sigaction(SIGINT, &action, nullptr);
 }
 
+void report_file_size_limit() { std::signal(SIGXFSZ, SIG_IGN); }
+
 bool interrupted() { return interrupt_seen != 0; }
 
 void throw_if_interrupted() {

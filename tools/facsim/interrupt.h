@@ -9,6 +9,9 @@ struct Interrupted {};
 
 /// From now on the first Ctrl-C asks the work to stop, the second ends the process at once.
 void catch_interrupts();
+/// From now on a write beyond `ulimit -f` fails like one to a full disk: the default is a signal
+/// that ends the process and leaves its temporary file.
+void report_file_size_limit();
 bool interrupted();
 void throw_if_interrupted();
 
