@@ -82,9 +82,9 @@ TEST_CASE("facsim qat: what is wrong is said once, and nothing is written") {
       {{"--data", f.file("absent")}, 3, "not found; expected a folder with IDX files"},
       {{"--network", f.file("absent.json")}, 3, "absent.json"},
       {{"--profile", "tflite-mikro"}, 3, "tflite-micro"},
-      {{"--batch", "0"}, 3, "batch: 0; expected 1..65536"},
-      {{"--lr", "nan"}, 3, "lr: nan"},
-      {{"--epochs", "-1"}, 3, "epochs: -1"},
+      {{"--batch", "0"}, 2, "--batch: 0; expected 1..65536"},
+      {{"--lr", "nan"}, 2, "--lr: nan"},
+      {{"--epochs", "-1"}, 2, "--epochs: -1"},
       {{"--schedule", "cosin"}, 2, "cosine"},
       {{"--output", f.file("net.json")}, 3, "net.json"},
   };

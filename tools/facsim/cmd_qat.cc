@@ -237,7 +237,11 @@ class QatCommand final : public Command {
         o_.augment == "none" ? train::Augmentation::none : train::Augmentation::shift_flip;
     recipe.mode =
         o_.mode == "simulate" ? fused::ForwardMode::simulate : fused::ForwardMode::fake_quantize;
-    train::check(recipe);
+    try {
+      train::check(recipe);
+    } catch (const Error& error) {  // its places are the options' names
+      throw UsageError(std::string("--") + error.what());
+    }
     return recipe;
   }
 
