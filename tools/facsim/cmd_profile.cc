@@ -42,8 +42,8 @@ class ProfileCommand final : public Command {
     list_ = app.add_subcommand("list", "names, titles and evidence of all profiles");
     show_ = app.add_subcommand("show", "the resolved profile, everything it extends merged in");
     schema_ = app.add_subcommand("schema", "the JSON Schema of profiles (draft-07)");
-    lint_ = app.add_subcommand("lint",
-                               "errors and semantic findings; exit code 1 if there are any errors");
+    lint_ = app.add_subcommand(
+        "lint", "semantic findings; exit code 1 for errors, 3 for a profile that does not load");
     explain_ = app.add_subcommand("explain", "one setting: value, who set it, meaning, example");
     show_->add_option("profile", name_, "a shipped name or a path");
     lint_->add_option("profile", name_, "a shipped name or a path");
