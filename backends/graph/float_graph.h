@@ -52,9 +52,9 @@ struct FloatGraph {
 ///    "outputs": ["sum"]}
 ///
 /// Keys and defaults are PyTorch's; comments are allowed. `inputs` is the node before when absent,
-/// `outputs` the last node. `mean` and `std` are 0 and 1 when absent. Error: bad JSON, unknown or duplicate key, cycle, missing input,
-/// mismatched channels, window that does not fit: all found at once, each with file:line:column and
-/// JSON pointer. Nodes come out in topological order.
+/// `outputs` the last node. `mean` and `std` are 0 and 1 when absent. Error: bad JSON, unknown or
+/// duplicate key, cycle, missing input, mismatched channels, window that does not fit: all found at
+/// once, each with file:line:column and JSON pointer. Nodes come out in topological order.
 FloatGraph read_float_graph(const std::filesystem::path& file);
 
 }  // namespace facsim::backends

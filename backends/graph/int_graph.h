@@ -33,13 +33,14 @@ struct NodeAttributes {
   int64_t groups = 1;
   Activation activation = Activation::none;
   bool count_include_pad = false;
-  std::vector<int64_t> extents{-1};                                  ///< reshape
+  std::vector<int64_t> extents{-1};                                   ///< reshape
   sim::ReshapeParams::Order order = sim::ReshapeParams::Order::nhwc;  ///< reshape/flatten
   std::vector<int64_t> table;                                         ///< lut
 };
 
-/// Ops: conv2d [x, w, bias?], linear [x, w, bias?], add [a, b], max_pool2d, avg_pool2d, global_avg_pool,
-/// quantize, dequantize, requantize, relu, relu6, clamp, lut, reshape, flatten [x].
+/// Ops: conv2d [x, w, bias?], linear [x, w, bias?], add [a, b], max_pool2d, avg_pool2d,
+/// global_avg_pool, quantize, dequantize, requantize, relu, relu6, clamp, lut, reshape, flatten
+/// [x].
 struct IntNode {
   std::string name;
   std::string op;
@@ -55,8 +56,8 @@ struct Preprocessing {
   std::vector<float> std;
 };
 
-/// A quantized network without platform rules: what a .tflite or a facsim .json holds. A profile turns
-/// it into a sim::Graph (backends/lower).
+/// A quantized network without platform rules: what a .tflite or a facsim .json holds. A profile
+/// turns it into a sim::Graph (backends/lower).
 struct IntGraph {
   std::string name;
   std::string profile;              ///< the profile it was made for
@@ -70,7 +71,8 @@ struct IntGraph {
   Layout layout = Layout::nhwc;  ///< layout of the file's own tensors (what `run` writes)
 };
 
-/// Error with the node's or tensor's name: unknown op, wrong number of inputs, order, shapes, types.
+/// Error with the node's or tensor's name: unknown op, wrong number of inputs, order, shapes,
+/// types.
 void check(const IntGraph& graph);
 
 }  // namespace facsim::backends

@@ -11,16 +11,16 @@ namespace facsim::detail {
 
 /// Holds always. For our own invariants only; input is refused with facsim::Error before it gets
 /// here.
-#define FACSIM_CHECK(cond)                                                       \
-  do {                                                                           \
+#define FACSIM_CHECK(cond)                                                      \
+  do {                                                                          \
     if (!(cond)) ::facsim::detail::check_failed(__FILE__, __LINE__, #cond, ""); \
   } while (false)
 
-#define FACSIM_CHECK_EQ(a, b)                                                             \
-  do {                                                                                    \
-    if (!((a) == (b)))                                                                    \
-      ::facsim::detail::check_failed(__FILE__, __LINE__, #a " == " #b,                    \
-                                     std::to_string(a) + " vs " + std::to_string(b));     \
+#define FACSIM_CHECK_EQ(a, b)                                                         \
+  do {                                                                                \
+    if (!((a) == (b)))                                                                \
+      ::facsim::detail::check_failed(__FILE__, __LINE__, #a " == " #b,                \
+                                     std::to_string(a) + " vs " + std::to_string(b)); \
   } while (false)
 
 #ifdef NDEBUG

@@ -8,8 +8,8 @@
 
 namespace facsim {
 
-/// What went wrong, in the few classes a caller can act on. `unsupported` means: valid, but not done
-/// by this profile or this build; it is never silently replaced by something else.
+/// What went wrong, in the few classes a caller can act on. `unsupported` means: valid, but not
+/// done by this profile or this build; it is never silently replaced by something else.
 enum class ErrorCode {
   bad_json,
   unknown_key,

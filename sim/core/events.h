@@ -7,9 +7,10 @@ namespace facsim::sim {
 
 /// Numeric events of one node run, counted per element. A profile allows or refuses them.
 struct Events {
-  int64_t saturated = 0;             ///< a `resize` that saturated a value
-  int64_t wrapped = 0;               ///< a `resize` that wrapped a value
-  int64_t accumulator_overflow = 0;  ///< an accumulator step outside its width (wrapped or saturated)
+  int64_t saturated = 0;  ///< a `resize` that saturated a value
+  int64_t wrapped = 0;    ///< a `resize` that wrapped a value
+  int64_t accumulator_overflow =
+      0;  ///< an accumulator step outside its width (wrapped or saturated)
 
   Events& operator+=(const Events& o) {
     saturated += o.saturated;

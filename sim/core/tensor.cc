@@ -18,8 +18,9 @@ std::shared_ptr<std::byte> allocate(size_t bytes) {
   const size_t total = (bytes + kTail + kAlignment - 1) / kAlignment * kAlignment;
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, total));
   if (memory == nullptr) {
-    throw Error({ErrorCode::bad_value, "tensor", "out of memory for " + std::to_string(bytes) + " bytes",
-                 "", "use a smaller batch"});
+    throw Error({ErrorCode::bad_value, "tensor",
+                 "out of memory for " + std::to_string(bytes) + " bytes", "",
+                 "use a smaller batch"});
   }
   return {memory, [](std::byte* p) { std::free(p); }};
 }

@@ -63,8 +63,8 @@ struct DTypeOf<float> {
 
 namespace sim {
 
-/// A logical integer type: two's complement if signed, 1..64 bits (unsigned: 1..63). Values are kept
-/// in the smallest DType that holds them (int4 in int8).
+/// A logical integer type: two's complement if signed, 1..64 bits (unsigned: 1..63). Values are
+/// kept in the smallest DType that holds them (int4 in int8).
 struct IntType {
   int bits = 8;
   bool is_signed = true;

@@ -29,9 +29,9 @@ struct Explanation {
   int64_t result = 0;
 };
 
-/// An integer operator with its numeric rules, weights and requantization bound: a value that can be
-/// shared between threads once constructed. Activations are NHWC or [N, C]; axis 0 is the batch and
-/// is free in each run. Every op is listed in ops.def.
+/// An integer operator with its numeric rules, weights and requantization bound: a value that can
+/// be shared between threads once constructed. Activations are NHWC or [N, C]; axis 0 is the batch
+/// and is free in each run. Every op is listed in ops.def.
 class Op {
  public:
   virtual ~Op() = default;

@@ -14,6 +14,6 @@ struct Swish {
 };
 
 fused::FusionPattern pattern() {
-  return fused::make_pattern<Swish>("ConvSwish2d", {{fused::Role::linear, "Conv2d", {}},
-                                                    {fused::Role::activation, "Swish", {}}});
+  return fused::make_pattern<Swish>(
+      "ConvSwish2d", {{fused::Role::linear, "Conv2d", {}}, {fused::Role::activation, "Swish", {}}});
 }
