@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "backends/graph/int_ops.h"
+#include "backends/graph/int_shape.h"
 #include "backends/text/did_you_mean.h"
 #include "sim/core/error.h"
 
@@ -163,7 +164,7 @@ class Checker {
     }
     check_types(node);
     check_window(node, *op);
-    const Shape expected = output_shape(node);
+    const Shape expected = int_output_shape(graph_, node);
     if (expected != tensor(node.output).shape) {
       fail(place(node),
            fmt::format("output \"{}\" of shape {}", tensor(node.output).name,
@@ -188,12 +189,15 @@ class Checker {
     };
     check_side(tensor(node.inputs[0]), real_input);
     check_side(tensor(node.output), real_output);
-    if (node.op == "add") check_side(tensor(node.inputs[1]), false);
-    if (node.op == "conv2d" || node.op == "linear") check_side(tensor(node.inputs[1]), false);
+    // Every further operand holds codes; a bias (input 2 of a layer) may be real.
+    const size_t bias = node.op == "concat" ? node.inputs.size() : 2;
+    for (size_t i = 1; i < node.inputs.size() && i < bias; ++i) {
+      check_side(tensor(node.inputs[i]), false);
+    }
   }
 
   void check_window(const IntNode& node, const IntOp& op) const {
-    if (!op.window) return;
+    if (!op.has(Attribute::window)) return;
     constexpr int64_t kMax = 65536;  // keeps every product below 2^40
     const sim::Window2d& w = node.attributes.window;
     for (size_t axis = 0; axis < 2; ++axis) {
@@ -208,114 +212,6 @@ class Checker {
         fail(place(node), fmt::format("padding {}", pad), "0..65536");
       }
     }
-  }
-
-  void need_rank(const IntNode& node, const Shape& shape, int rank) const {
-    if (shape.rank() != rank) {
-      fail(place(node), "tensor of shape " + to_string(shape), fmt::format("rank {}", rank),
-           ErrorCode::shape_mismatch);
-    }
-  }
-
-  void check_bias(const IntNode& node, int64_t channels) const {
-    if (node.inputs.size() < 3) return;
-    const Shape& bias = tensor(node.inputs[2]).shape;
-    if (bias != Shape{channels}) {
-      fail(place(node), "bias of shape " + to_string(bias), to_string(Shape{channels}),
-           ErrorCode::shape_mismatch);
-    }
-  }
-
-  Shape output_shape(const IntNode& node) const {
-    const Shape& x = tensor(node.inputs[0]).shape;
-    if (node.op == "conv2d") return conv2d_shape(node, x);
-    if (node.op == "linear") return linear_shape(node, x);
-    if (node.op == "add") return add_shape(node, x);
-    if (node.op == "max_pool2d" || node.op == "avg_pool2d") {
-      need_rank(node, x, 4);
-      const auto [oh, ow] = extent_after(node, x);
-      return {1, oh, ow, x[3]};
-    }
-    if (node.op == "global_avg_pool") {
-      need_rank(node, x, 4);
-      return {1, 1, 1, x[3]};
-    }
-    if (node.op == "flatten") return {1, x.numel()};
-    if (node.op == "reshape") return reshaped(node, x);
-    return x;
-  }
-
-  std::array<int64_t, 2> extent_after(const IntNode& node, const Shape& x) const {
-    try {
-      return node.attributes.window.output_extent(x[1], x[2]);
-    } catch (const Error& error) {
-      fail(place(node), error.infos().front().found, error.infos().front().expected,
-           ErrorCode::shape_mismatch);
-    }
-  }
-
-  Shape conv2d_shape(const IntNode& node, const Shape& x) const {
-    const Shape& w = tensor(node.inputs[1]).shape;
-    need_rank(node, x, 4);
-    need_rank(node, w, 4);
-    const int64_t groups = node.attributes.groups;
-    if (groups < 1 || groups > x[3] || w[3] * groups != x[3] || w[0] % groups != 0) {
-      fail(place(node),
-           fmt::format("weights {} with {} groups on {} channels", to_string(w), groups, x[3]),
-           "(OC, KH, KW, channels / groups), OC a multiple of groups", ErrorCode::shape_mismatch);
-    }
-    if (node.attributes.window.kernel != std::array<int64_t, 2>{w[1], w[2]}) {
-      fail(place(node), "kernel differs from the weights' shape " + to_string(w));
-    }
-    check_bias(node, w[0]);
-    const auto [oh, ow] = extent_after(node, x);
-    return {1, oh, ow, w[0]};
-  }
-
-  Shape linear_shape(const IntNode& node, const Shape& x) const {
-    const Shape& w = tensor(node.inputs[1]).shape;
-    need_rank(node, w, 2);
-    if (x.rank() < 2 || x.numel() != w[1]) {
-      fail(place(node), fmt::format("input {} for weights {}", to_string(x), to_string(w)),
-           "trailing extents that multiply to the weights' second", ErrorCode::shape_mismatch);
-    }
-    check_bias(node, w[0]);
-    return {1, w[0]};
-  }
-
-  Shape add_shape(const IntNode& node, const Shape& x) const {
-    const Shape& y = tensor(node.inputs[1]).shape;
-    if (x != y) {
-      fail(place(node), fmt::format("inputs {} and {}", to_string(x), to_string(y)), "equal shapes",
-           ErrorCode::shape_mismatch);
-    }
-    return x;
-  }
-
-  Shape reshaped(const IntNode& node, const Shape& x) const {
-    std::vector<int64_t> extents{1};
-    int64_t known = 1;
-    size_t open = 0;
-    for (const int64_t extent : node.attributes.extents) {
-      if (extent == -1 && open == 0) {
-        open = extents.size();
-      } else if (extent < 1 || extent > x.numel()) {
-        fail(place(node), fmt::format("extent {}", extent), "positive, or one -1",
-             ErrorCode::shape_mismatch);
-      } else {
-        known = extent > x.numel() / known ? x.numel() + 1 : known * extent;
-      }
-      extents.push_back(extent);
-    }
-    if (open != 0) {
-      extents[open] = x.numel() / known;
-      known *= extents[open];
-    }
-    if (known != x.numel()) {
-      fail(place(node), "reshape of " + to_string(x), "extents with the same number of elements",
-           ErrorCode::shape_mismatch);
-    }
-    return Shape(std::move(extents));
   }
 
   const IntGraph& graph_;

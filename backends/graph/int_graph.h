@@ -27,7 +27,18 @@ enum class Activation { none, relu, relu6, relu_n1_to_1 };
 std::string_view to_string(Activation activation);
 std::optional<Activation> activation_from_string(std::string_view word);
 
-/// Attributes of all ops; each op reads the ones it names in int_graph.cc's table.
+/// How `resize` finds a source coordinate and which value it takes there.
+struct ResizeAttributes {
+  enum class Mode { nearest, bilinear };
+  std::array<int64_t, 2> size{1, 1};  ///< OH, OW
+  Mode mode = Mode::nearest;
+  bool align_corners = false;       ///< corner pixels' centres coincide
+  bool half_pixel_centers = false;  ///< pixel centres at i + 1/2
+  friend bool operator==(const ResizeAttributes&, const ResizeAttributes&) = default;
+};
+
+/// Attributes of all ops; each op reads the ones it names in int_ops.cc's table. Axes count from
+/// 0, the batch, which no op may move or cut.
 struct NodeAttributes {
   sim::Window2d window{};  ///< padding explicit; resolved from same/valid when read
   int64_t groups = 1;
@@ -36,11 +47,22 @@ struct NodeAttributes {
   std::vector<int64_t> extents{-1};                                   ///< reshape
   sim::ReshapeParams::Order order = sim::ReshapeParams::Order::nhwc;  ///< reshape/flatten
   std::vector<int64_t> table;                                         ///< lut
+  std::array<int64_t, 2> output_padding{0,
+                                        0};    ///< transpose_conv2d: rows, columns added at the end
+  int64_t axis = -1;                           ///< concat
+  std::vector<int64_t> axes;                   ///< mean: reduced axes, ascending
+  bool keep_dims = true;                       ///< mean: reduced axes stay with extent 1
+  std::vector<int64_t> permutation;            ///< transpose: output axis i is input axis [i]
+  std::vector<int64_t> begin, end, strides;    ///< slice: begin + k * stride < end, strides >= 1
+  std::vector<int64_t> pad_before, pad_after;  ///< pad, with real 0
+  float alpha = 0.01f;                         ///< leaky_relu: slope of negative values
+  float beta = 1.0f;                           ///< softmax over the last axis: exp(beta * x)
+  bool transpose_lhs = false, transpose_rhs = false;  ///< batch_matmul: last two axes swapped
+  ResizeAttributes resize;
 };
 
-/// Ops: conv2d [x, w, bias?], linear [x, w, bias?], add [a, b], max_pool2d, avg_pool2d,
-/// global_avg_pool, quantize, dequantize, requantize, relu, relu6, clamp, lut, reshape, flatten
-/// [x].
+/// Ops and their inputs: conv2d, transpose_conv2d, linear [x, w, bias?]; batch_matmul, add, sub,
+/// mul, minimum, maximum [a, b]; prelu [x, alpha]; concat [x, ...]; all others of int_ops.cc [x].
 struct IntNode {
   std::string name;
   std::string op;

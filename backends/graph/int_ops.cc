@@ -2,43 +2,55 @@
 #include "backends/graph/int_ops.h"
 
 #include <algorithm>
-#include <array>
 
 namespace facsim::backends {
 
-namespace {
-
-constexpr std::array<IntOp, 15> kOps{{
-    {.name = "conv2d",
-     .min_inputs = 2,
-     .max_inputs = 3,
-     .window = true,
-     .groups = true,
-     .activation = true},
-    {.name = "linear", .min_inputs = 2, .max_inputs = 3, .activation = true},
-    {.name = "add", .min_inputs = 2, .max_inputs = 2, .first_constant = 2, .activation = true},
-    {.name = "max_pool2d", .window = true, .activation = true},
-    {.name = "avg_pool2d", .window = true, .activation = true, .count_include_pad = true},
-    {.name = "global_avg_pool", .activation = true},
-    {.name = "quantize"},
-    {.name = "dequantize"},
-    {.name = "requantize"},
-    {.name = "relu"},
-    {.name = "relu6"},
-    {.name = "clamp", .activation = true},
-    {.name = "lut", .table = true},
-    {.name = "reshape", .extents = true, .order = true},
-    {.name = "flatten", .order = true},
-}};
-
-}  // namespace
-
-std::span<const IntOp> int_ops() { return kOps; }
+std::span<const IntOp> int_ops() {
+  using enum Attribute;
+  // name, inputs from..to, first constant input, attributes
+  static const std::vector<IntOp> ops = {
+      {"conv2d", 2, 3, 1, {window, groups, activation}},
+      {"transpose_conv2d", 2, 3, 1, {window, groups, output_padding, activation}},
+      {"linear", 2, 3, 1, {activation}},
+      {"batch_matmul", 2, 2, 2, {transposed_operands, activation}},
+      {"add", 2, 2, 2, {activation}},
+      {"sub", 2, 2, 2, {activation}},
+      {"mul", 2, 2, 2, {activation}},
+      {"minimum", 2, 2, 2, {}},
+      {"maximum", 2, 2, 2, {}},
+      {"max_pool2d", 1, 1, 1, {window, activation}},
+      {"avg_pool2d", 1, 1, 1, {window, activation, count_include_pad}},
+      {"global_avg_pool", 1, 1, 1, {activation}},
+      {"mean", 1, 1, 1, {axes}},
+      {"pad", 1, 1, 1, {pad}},
+      {"concat", 1, 64, 64, {axis}},
+      {"slice", 1, 1, 1, {slice}},
+      {"transpose", 1, 1, 1, {permutation}},
+      {"resize", 1, 1, 1, {resize}},
+      {"quantize", 1, 1, 1, {}},
+      {"dequantize", 1, 1, 1, {}},
+      {"requantize", 1, 1, 1, {}},
+      {"relu", 1, 1, 1, {}},
+      {"relu6", 1, 1, 1, {}},
+      {"clamp", 1, 1, 1, {activation}},
+      {"lut", 1, 1, 1, {table}},
+      {"leaky_relu", 1, 1, 1, {alpha}},
+      {"prelu", 2, 2, 1, {}},
+      {"hard_swish", 1, 1, 1, {}},
+      {"sigmoid", 1, 1, 1, {}},
+      {"tanh", 1, 1, 1, {}},
+      {"softmax", 1, 1, 1, {beta}},
+      {"reshape", 1, 1, 1, {extents, order}},
+      {"flatten", 1, 1, 1, {order}},
+  };
+  return ops;
+}
 
 const IntOp* find_int_op(std::string_view name) {
-  const auto* found =
-      std::find_if(kOps.begin(), kOps.end(), [&](const IntOp& op) { return op.name == name; });
-  return found == kOps.end() ? nullptr : found;
+  const auto ops = int_ops();
+  const auto found =
+      std::find_if(ops.begin(), ops.end(), [&](const IntOp& op) { return op.name == name; });
+  return found == ops.end() ? nullptr : &*found;
 }
 
 }  // namespace facsim::backends

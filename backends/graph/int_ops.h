@@ -4,8 +4,30 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace facsim::backends {
+
+/// A group of members of NodeAttributes that an op has.
+enum class Attribute {
+  window,
+  groups,
+  output_padding,
+  activation,
+  count_include_pad,
+  extents,
+  order,
+  table,
+  axis,
+  axes,
+  permutation,
+  slice,
+  pad,
+  alpha,
+  beta,
+  transposed_operands,
+  resize,
+};
 
 /// What an op of an IntGraph takes: the one table that the check, the file format and their
 /// messages read.
@@ -14,14 +36,14 @@ struct IntOp {
   size_t min_inputs = 1;
   size_t max_inputs = 1;
   size_t first_constant = 1;  ///< inputs from here on are constants (weights, bias)
-  // The attributes it has (NodeAttributes).
-  bool window = false;
-  bool groups = false;
-  bool activation = false;
-  bool count_include_pad = false;
-  bool extents = false;
-  bool order = false;
-  bool table = false;
+  std::vector<Attribute> attributes = {};
+
+  bool has(Attribute attribute) const {
+    for (const Attribute own : attributes) {
+      if (own == attribute) return true;
+    }
+    return false;
+  }
 };
 
 std::span<const IntOp> int_ops();

@@ -170,12 +170,12 @@ class NetworkReader {
     IntNode node;
     node.name = reader.text("name");
     node.op = reader.word("op", kOps, "an op");
-    node.inputs = tensor_numbers(reader, "inputs", 8);
+    node.inputs = tensor_numbers(reader, "inputs", 64);
     const std::string output = reader.text("output");
     if (reader.has("output")) node.output = tensor_number(output, reader.place("output"));
     node.profile = reader.text("profile", "");
     const IntOp& op = *find_int_op(node.op);
-    const bool any = op.window || op.groups || op.activation || op.extents || op.order || op.table;
+    const bool any = op.attributes.size() != 0;
     const json::Json* attributes = any ? reader.member("attributes", Presence::required) : nullptr;
     if (attributes != nullptr) {
       node.attributes = read_attributes(*attributes, reader.pointer("attributes"), op);
@@ -188,35 +188,82 @@ class NetworkReader {
                                  const IntOp& op) {
     constexpr json::IntegerRange kWindow{1, 65536};
     constexpr json::CountRange kPair{2, 2};
+    constexpr json::CountRange kAxes{1, 8};
     ObjectReader reader(document_, value, pointer, errors_);
     const auto pair = [&](std::string_view key) {
       const std::vector<int64_t> values = reader.integers(key, kWindow, kPair);
       return std::array<int64_t, 2>{values[0], values[1]};
     };
     NodeAttributes out;
-    if (op.window) {
+    if (op.has(Attribute::window)) {
       out.window.kernel = pair("kernel");
       out.window.stride = pair("stride");
       out.window.dilation = pair("dilation");
-      const std::vector<int64_t> pad = reader.integers("padding", {0, 65536}, {4, 4});
-      out.window.padding = {pad[0], pad[1], pad[2], pad[3]};
+      const std::vector<int64_t> padding = reader.integers("padding", {0, 65536}, {4, 4});
+      out.window.padding = {padding[0], padding[1], padding[2], padding[3]};
     }
-    if (op.groups) out.groups = reader.integer("groups", {1, kMaxExtent});
-    if (op.activation) {
+    if (op.has(Attribute::groups)) out.groups = reader.integer("groups", {1, kMaxExtent});
+    if (op.has(Attribute::output_padding)) {
+      const std::vector<int64_t> added = reader.integers("output_padding", {0, 65536}, kPair);
+      out.output_padding = {added[0], added[1]};
+    }
+    if (op.has(Attribute::activation)) {
       out.activation =
           *activation_from_string(reader.word("activation", activation_words(), "an activation"));
     }
-    if (op.count_include_pad) out.count_include_pad = reader.boolean("count_include_pad");
-    if (op.extents) out.extents = reader.integers("extents", {-1, kMaxExtent}, {1, 8});
-    if (op.order) {
+    if (op.has(Attribute::count_include_pad)) {
+      out.count_include_pad = reader.boolean("count_include_pad");
+    }
+    if (op.has(Attribute::extents)) {
+      out.extents = reader.integers("extents", {-1, kMaxExtent}, kAxes);
+    }
+    if (op.has(Attribute::order)) {
       static const std::vector<std::string> kOrders{"nhwc", "nchw"};
       out.order = reader.word("order", kOrders, "an order") == "nchw"
                       ? sim::ReshapeParams::Order::nchw
                       : sim::ReshapeParams::Order::nhwc;
     }
-    if (op.table) out.table = reader.integers("table", kAnyInteger, {2, 65536});
+    if (op.has(Attribute::table)) out.table = reader.integers("table", kAnyInteger, {2, 65536});
+    read_axis_attributes(reader, op, out);
+    if (op.has(Attribute::alpha)) out.alpha = reader.numbers("alpha", {1, 1})[0];
+    if (op.has(Attribute::beta)) out.beta = reader.numbers("beta", {1, 1})[0];
+    if (op.has(Attribute::transposed_operands)) {
+      out.transpose_lhs = reader.boolean("transpose_lhs");
+      out.transpose_rhs = reader.boolean("transpose_rhs");
+    }
+    if (op.has(Attribute::resize)) {
+      static const std::vector<std::string> kModes{"nearest", "bilinear"};
+      out.resize.size = pair("size");
+      out.resize.mode = reader.word("mode", kModes, "a mode") == "bilinear"
+                            ? ResizeAttributes::Mode::bilinear
+                            : ResizeAttributes::Mode::nearest;
+      out.resize.align_corners = reader.boolean("align_corners");
+      out.resize.half_pixel_centers = reader.boolean("half_pixel_centers");
+    }
     reader.finish();
     return out;
+  }
+
+  /// What moves or cuts axes: lists with one entry per axis, checked against the shape later.
+  static void read_axis_attributes(ObjectReader& reader, const IntOp& op, NodeAttributes& out) {
+    constexpr json::CountRange kAxes{1, 8};
+    if (op.has(Attribute::axis)) out.axis = reader.integer("axis", {0, 7});
+    if (op.has(Attribute::axes)) {
+      out.axes = reader.integers("axes", {0, 7}, kAxes);
+      out.keep_dims = reader.boolean("keep_dims");
+    }
+    if (op.has(Attribute::permutation)) {
+      out.permutation = reader.integers("permutation", {0, 7}, kAxes);
+    }
+    if (op.has(Attribute::slice)) {
+      out.begin = reader.integers("begin", {0, kMaxExtent}, kAxes);
+      out.end = reader.integers("end", {0, kMaxExtent}, kAxes);
+      out.strides = reader.integers("strides", {1, kMaxExtent}, kAxes);
+    }
+    if (op.has(Attribute::pad)) {
+      out.pad_before = reader.integers("pad_before", {0, 65536}, kAxes);
+      out.pad_after = reader.integers("pad_after", {0, 65536}, kAxes);
+    }
   }
 
   int tensor_number(const std::string& name, const std::string& place) {

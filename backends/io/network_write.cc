@@ -38,7 +38,7 @@ Ordered tensor_to_json(const IntTensor& tensor) {
 
 Ordered attributes_to_json(const NodeAttributes& attributes, const IntOp& op) {
   Ordered out = Ordered::object();
-  if (op.window) {
+  if (op.has(Attribute::window)) {
     const sim::Window2d& window = attributes.window;
     const sim::Padding2d& pad = window.padding;
     out["kernel"] = window.kernel;
@@ -46,14 +46,45 @@ Ordered attributes_to_json(const NodeAttributes& attributes, const IntOp& op) {
     out["dilation"] = window.dilation;
     out["padding"] = {pad.top, pad.left, pad.bottom, pad.right};
   }
-  if (op.groups) out["groups"] = attributes.groups;
-  if (op.activation) out["activation"] = to_string(attributes.activation);
-  if (op.count_include_pad) out["count_include_pad"] = attributes.count_include_pad;
-  if (op.extents) out["extents"] = attributes.extents;
-  if (op.order) {
+  if (op.has(Attribute::groups)) out["groups"] = attributes.groups;
+  if (op.has(Attribute::output_padding)) out["output_padding"] = attributes.output_padding;
+  if (op.has(Attribute::activation)) out["activation"] = to_string(attributes.activation);
+  if (op.has(Attribute::count_include_pad)) {
+    out["count_include_pad"] = attributes.count_include_pad;
+  }
+  if (op.has(Attribute::extents)) out["extents"] = attributes.extents;
+  if (op.has(Attribute::order)) {
     out["order"] = attributes.order == sim::ReshapeParams::Order::nchw ? "nchw" : "nhwc";
   }
-  if (op.table) out["table"] = attributes.table;
+  if (op.has(Attribute::table)) out["table"] = attributes.table;
+  if (op.has(Attribute::axis)) out["axis"] = attributes.axis;
+  if (op.has(Attribute::axes)) {
+    out["axes"] = attributes.axes;
+    out["keep_dims"] = attributes.keep_dims;
+  }
+  if (op.has(Attribute::permutation)) out["permutation"] = attributes.permutation;
+  if (op.has(Attribute::slice)) {
+    out["begin"] = attributes.begin;
+    out["end"] = attributes.end;
+    out["strides"] = attributes.strides;
+  }
+  if (op.has(Attribute::pad)) {
+    out["pad_before"] = attributes.pad_before;
+    out["pad_after"] = attributes.pad_after;
+  }
+  if (op.has(Attribute::alpha)) out["alpha"] = attributes.alpha;
+  if (op.has(Attribute::beta)) out["beta"] = attributes.beta;
+  if (op.has(Attribute::transposed_operands)) {
+    out["transpose_lhs"] = attributes.transpose_lhs;
+    out["transpose_rhs"] = attributes.transpose_rhs;
+  }
+  if (op.has(Attribute::resize)) {
+    const ResizeAttributes& resize = attributes.resize;
+    out["size"] = resize.size;
+    out["mode"] = resize.mode == ResizeAttributes::Mode::bilinear ? "bilinear" : "nearest";
+    out["align_corners"] = resize.align_corners;
+    out["half_pixel_centers"] = resize.half_pixel_centers;
+  }
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/add_fma.h"
@@ -195,3 +196,12 @@ std::shared_ptr<const sim::Op> lower_add(const Profile& profile, const quant::QP
 }
 
 }  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+std::shared_ptr<const sim::Op> lower_node_add(const NodeView& node) {
+  return lower_add(node.profile(), node.qparams(0), node.qparams(1), node.output(),
+                   node.attributes().activation);
+}
+
+}  // namespace facsim::backends::detail

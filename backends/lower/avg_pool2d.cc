@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/avg_pool2d_dequantized.h"
@@ -220,3 +221,29 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
 }
 
 }  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+namespace {
+
+std::shared_ptr<const sim::Op> lower_average(const NodeView& node, bool global) {
+  const Shape& shape = node.tensor(0).shape;
+  if (shape.rank() != 4) {
+    throw Error({ErrorCode::shape_mismatch, "", to_string(shape), "(N, H, W, C)", ""});
+  }
+  return lower_avg_pool2d(node.profile(), node.attributes().window, global,
+                          node.attributes().count_include_pad, node.qparams(0), node.output(),
+                          node.attributes().activation, shape[1], shape[2]);
+}
+
+}  // namespace
+
+std::shared_ptr<const sim::Op> lower_node_avg_pool2d(const NodeView& node) {
+  return lower_average(node, false);
+}
+
+std::shared_ptr<const sim::Op> lower_node_global_avg_pool(const NodeView& node) {
+  return lower_average(node, true);
+}
+
+}  // namespace facsim::backends::detail

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 
@@ -146,3 +147,20 @@ sim::LinearParams lower_linear(const Profile& profile, const quant::QParams& inp
 }
 
 }  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+std::shared_ptr<const sim::Op> lower_node_conv2d(const NodeView& node) {
+  return std::make_shared<sim::Conv2d>(lower_conv2d(node.profile(), node.attributes().window,
+                                                    node.attributes().groups, node.qparams(0),
+                                                    node.constant(1), node.qparams(1), node.bias(2),
+                                                    node.output(), node.attributes().activation));
+}
+
+std::shared_ptr<const sim::Op> lower_node_linear(const NodeView& node) {
+  return std::make_shared<sim::Linear>(lower_linear(node.profile(), node.qparams(0),
+                                                    node.constant(1), node.qparams(1), node.bias(2),
+                                                    node.output(), node.attributes().activation));
+}
+
+}  // namespace facsim::backends::detail

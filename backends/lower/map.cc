@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 
@@ -126,3 +127,34 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
 }
 
 }  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+std::shared_ptr<const sim::Op> lower_node_quantize(const NodeView& node) {
+  return lower_quantize(node.profile(), node.output());
+}
+
+std::shared_ptr<const sim::Op> lower_node_dequantize(const NodeView& node) {
+  return lower_dequantize(node.profile(), node.qparams(0));
+}
+
+std::shared_ptr<const sim::Op> lower_node_requantize(const NodeView& node) {
+  return lower_requantize(node.profile(), "requantize", node.qparams(0), node.output(),
+                          node.attributes().activation);
+}
+
+std::shared_ptr<const sim::Op> lower_node_clamp(const NodeView& node) {
+  return lower_requantize(node.profile(), "clamp", node.qparams(0), node.output(),
+                          node.attributes().activation);
+}
+
+std::shared_ptr<const sim::Op> lower_node_relu(const NodeView& node) {
+  return lower_requantize(node.profile(), "relu", node.qparams(0), node.output(), Activation::relu);
+}
+
+std::shared_ptr<const sim::Op> lower_node_relu6(const NodeView& node) {
+  return lower_requantize(node.profile(), "relu6", node.qparams(0), node.output(),
+                          Activation::relu6);
+}
+
+}  // namespace facsim::backends::detail

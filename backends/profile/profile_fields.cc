@@ -521,8 +521,15 @@ const Field& profile_fields() {
 
 const std::vector<std::string>& profile_ops() {
   static const std::vector<std::string> ops = {
-      "conv2d",          "depthwise_conv2d", "linear",     "add",        "max_pool2d", "avg_pool2d",
-      "global_avg_pool", "quantize",         "dequantize", "requantize", "relu",       "lut"};
+      "conv2d",      "depthwise_conv2d", "transpose_conv2d", "linear",
+      "batch_matmul", "add",             "sub",              "mul",
+      "minimum",     "maximum",          "max_pool2d",       "avg_pool2d",
+      "global_avg_pool", "mean",         "pad",              "concat",
+      "slice",       "transpose",        "resize",           "quantize",
+      "dequantize",  "dynamic_quantize", "requantize",       "relu",
+      "lut",         "leaky_relu",       "prelu",            "hard_swish",
+      "sigmoid",     "tanh",             "softmax",          "svdf",
+      "lstm"};
   return ops;
 }
 

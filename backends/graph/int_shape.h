@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "backends/graph/int_graph.h"
+
+namespace facsim::backends {
+
+/// Shape of a node's output (batch 1) by its attributes and its inputs' shapes. The node's inputs
+/// must be tensors of the graph, as many as its op takes. Error shape_mismatch or bad_value with
+/// the node's name.
+Shape int_output_shape(const IntGraph& graph, const IntNode& node);
+
+}  // namespace facsim::backends
