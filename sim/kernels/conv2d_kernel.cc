@@ -27,8 +27,8 @@ bool centred_weights_fit(const Conv2dRange& range, int64_t min, int64_t max) {
 /// of at most 31 bits. In groups of few output channels most of its lanes would idle.
 bool ordered_fits(const Conv2dParams& p) {
   const Overflow overflow = p.accumulator.overflow;
-  if (p.accumulator.order != Accumulator::Order::sequential || p.accumulator.bits > 31 ||
-      overflow == Overflow::wrap || overflow == Overflow::error ||
+  if (p.accumulator.is_structured() || p.accumulator.order != Accumulator::Order::sequential ||
+      p.accumulator.bits > 31 || overflow == Overflow::wrap || overflow == Overflow::error ||
       p.weights.shape()[0] / p.groups < 8) {
     return false;
   }
@@ -81,7 +81,7 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
   const Accumulator& accumulator = p.accumulator;
   const bool exact = range.exact(accumulator) && range.inside(INT32_MIN, INT32_MAX);
   const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits <= 32 &&
-                       counting == EventCounting::off;
+                       range.plain() && counting == EventCounting::off;
   if (!exact && !modular) {
     if (pairs_fit && ordered_fits(p)) return Conv2dKernelKind::ordered;
     return std::nullopt;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -13,6 +14,13 @@ namespace facsim::sim {
 struct Accumulated {
   int64_t value = 0;
   bool left_width = false;  ///< the event accumulator_overflow
+};
+
+/// What a structured accumulator must know about its taps besides their centred values.
+struct TapLayout {
+  int64_t per_position = 0;  ///< taps of one kernel position; 0: there is only one
+  /// What the multipliers see is x + x_offset and w + w_offset (Accumulator::Operands).
+  int64_t x_offset = 0, w_offset = 0;
 };
 
 /// sum_t x[t] * w[t] modulo 2^32 or 2^64 (the width of Sum, an unsigned type). Tap: int16_t or
@@ -66,6 +74,94 @@ Accumulated unordered_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bias
   return result;
 }
 
+/// A register that values are added to, each sum brought into its width at once.
+class WidthRegister {
+ public:
+  WidthRegister(int bits, Overflow overflow) : type_{bits, true}, overflow_(overflow) {}
+  void add(int128 addend, bool& left_width) {
+    bool changed = false;
+    value_ = bring_into(overflow_, value_ + addend, type_, changed);
+    left_width = left_width || changed;
+  }
+  /// The value, which becomes 0.
+  int128 take() {
+    const int128 value = value_;
+    value_ = 0;
+    return value;
+  }
+  int128 value() const { return value_; }
+
+ private:
+  IntType type_;
+  Overflow overflow_;
+  int128 value_ = 0;
+};
+
+/// A product as Accumulator::Term stores it.
+inline int128 cast_term(const Accumulator::Term& term, int128 product, bool& left_width) {
+  const int128 shifted =
+      term.shift < 0 ? product << -term.shift : round_shift(term.rounding, product, term.shift);
+  bool changed = false;
+  const int128 result = bring_into(term.overflow, shifted, {term.bits, true}, changed);
+  left_width = left_width || changed;
+  return result;
+}
+
+/// The norm of terms, blocks and operands other than centred ones: see Accumulator. With
+/// `order == any` the groups still hold consecutive taps; only their total is order-free.
+template <class Tap>
+Accumulated structured_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bias,
+                           const Accumulator& accumulator, const TapLayout& layout) {
+  // Order any: the exact total, brought into the width once.
+  const bool sequential = accumulator.order == Accumulator::Order::sequential;
+  WidthRegister acc(accumulator.bits, accumulator.overflow);
+  int128 total = 0;
+  bool left_width = false;
+  const auto add = [&](int128 addend) {
+    if (sequential) {
+      acc.add(addend, left_width);
+    } else {
+      total += addend;
+    }
+  };
+  const bool bias_first = accumulator.init == Accumulator::Init::bias;
+  if (bias_first) add(bias);
+  const Accumulator::Block block =
+      accumulator.block.value_or(Accumulator::Block{1, 62, Overflow::wrap, 0, {}});
+  const bool by_position =
+      block.span == Accumulator::Block::Span::position && layout.per_position > 0;
+  const int64_t span = by_position ? layout.per_position : std::max<int64_t>(taps, 1);
+  const int64_t spill = block.spill_every;
+  WidthRegister partial(block.bits, block.overflow);
+  int128 missing = 0;  // to the sum of centred products
+  for (int64_t position = 0; position < taps; position += span) {
+    const int64_t end = std::min(taps, position + span);
+    for (int64_t first = position; first < end; first += block.taps) {
+      const int64_t last = std::min(end, first + block.taps);
+      int128 group = 0;
+      for (int64_t t = first; t < last; ++t) {
+        const int128 centred = static_cast<int128>(x[t]) * w[t];
+        const int128 product = (x[t] + layout.x_offset) * (w[t] + layout.w_offset);
+        missing += centred - product;
+        group += accumulator.term ? cast_term(*accumulator.term, product, left_width) : product;
+      }
+      WidthRegister brought(block.bits, block.overflow);
+      brought.add(group, left_width);
+      if (spill == 0) {
+        add(brought.value());
+        continue;
+      }
+      partial.add(brought.value(), left_width);
+      if ((last - position) % spill == 0) add(partial.take());
+    }
+    if (spill != 0) add(partial.take());
+  }
+  if (accumulator.operands != Accumulator::Operands::centred) add(missing);
+  if (!bias_first) add(bias);
+  if (!sequential) acc.add(total, left_width);
+  return {static_cast<int64_t>(acc.value()), left_width};
+}
+
 /// sum_t x[t] * w[t] + bias by the rules of `accumulator`. taps <= 2^28 and |x|, |w| < 2^17, so the
 /// exact total of the products fits 64 bits. When no events are asked for (`CountEvents` false), a
 /// wrapping accumulator of up to 32 bits is summed modulo 2^32: the same bits, because 2^bits
@@ -73,7 +169,10 @@ Accumulated unordered_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bias
 /// Error bad_value where the overflow policy is `error` and the width is left.
 template <bool CountEvents, class Tap>
 Accumulated accumulate(const Tap* x, const Tap* w, int64_t taps, int64_t bias,
-                       const Accumulator& accumulator) {
+                       const Accumulator& accumulator, const TapLayout& layout = {}) {
+  if (accumulator.is_structured()) {
+    return structured_sum(x, w, taps, bias, accumulator, layout);
+  }
   if constexpr (!CountEvents && sizeof(Tap) == 2) {
     if (accumulator.overflow == Overflow::wrap && accumulator.bits <= 32) {
       const uint32_t sum = modular_sum<uint32_t>(x, w, taps) + static_cast<uint32_t>(bias);

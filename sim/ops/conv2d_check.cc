@@ -93,6 +93,24 @@ void check_requantize(const Conv2dParams& p) {
   }
 }
 
+void check_accumulator(const Accumulator& accumulator) {
+  check_between("accumulator bits", accumulator.bits, 8, 64);
+  if (accumulator.term) {
+    check_between("accumulator term shift", accumulator.term->shift, -16, 62);
+    check_between("accumulator term bits", accumulator.term->bits, 2, 62);
+  }
+  if (accumulator.block) {
+    const Accumulator::Block& block = *accumulator.block;
+    check_between("accumulator block taps", block.taps, 1, Accumulator::Block::kAllTaps);
+    check_between("accumulator block bits", block.bits, 8, 62);
+    if (block.spill_every < 0 || block.spill_every % block.taps != 0) {
+      refuse(ErrorCode::bad_value, "accumulator block spill_every",
+             fmt::format("{}", block.spill_every),
+             fmt::format("0 or a multiple of the block's {} taps", block.taps));
+    }
+  }
+}
+
 }  // namespace
 
 void check_conv2d_params(const Conv2dParams& p, RequantizeUse requantize) {
@@ -102,7 +120,7 @@ void check_conv2d_params(const Conv2dParams& p, RequantizeUse requantize) {
   check_window(p);
   check_code("input_zero_point", p.input_zero_point, p.input_type);
   check_code("padding_value", p.padding_value, p.input_type);
-  check_between("accumulator bits", p.accumulator.bits, 8, 64);
+  check_accumulator(p.accumulator);
   check_bias(p);
   if (requantize == RequantizeUse::used) check_requantize(p);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/ops/accumulate.h"
+#include "sim/ops/conv2d_range.h"
 #include "sim/ops/op_support-internal.h"
 
 namespace facsim::sim {
@@ -34,6 +35,18 @@ void gather_taps(const Conv2dShape& s, const Conv2dParams& p, const Code* image,
       }
     }
   }
+}
+
+/// The layout of channel oc's taps for a structured accumulator.
+TapLayout tap_layout(const Conv2dParams& p, int64_t oc) {
+  TapLayout layout;
+  layout.per_position = p.weights.shape()[3];
+  layout.x_offset = input_operand_offset(p);
+  if (p.accumulator.operands != Accumulator::Operands::centred) {
+    layout.w_offset =
+        p.weight_zero_point[p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc)];
+  }
+  return layout;
 }
 
 }  // namespace
@@ -83,9 +96,9 @@ void Conv2dNorm::row(const Conv2dShape& s, const Tensor& input, int64_t n, int64
             for (int64_t g = 0; g < s.groups; ++g) {
               gather_taps(s, params_, image, oh, ow, g, window.data());
               for (int64_t oc = g * s.group_oc; oc < (g + 1) * s.group_oc; ++oc) {
-                const Accumulated sum =
-                    accumulate<CountEvents>(window.data(), weights.data() + oc * taps, taps,
-                                            bias_[static_cast<size_t>(oc)], params_.accumulator);
+                const Accumulated sum = accumulate<CountEvents>(
+                    window.data(), weights.data() + oc * taps, taps, bias_[static_cast<size_t>(oc)],
+                    params_.accumulator, tap_layout(params_, oc));
                 acc[static_cast<size_t>(ow * s.oc + oc)] = sum.value;
                 events.accumulator_overflow += sum.left_width ? 1 : 0;
               }
@@ -115,7 +128,8 @@ int64_t Conv2dNorm::at(const Conv2dShape& s, const Tensor& input, int64_t flat_i
           gather_taps(s, params_, image, oh, ow, oc / s.group_oc, window.data());
         });
         acc = accumulate<false>(window.data(), weights.data() + oc * s.taps(), s.taps(),
-                                bias_[static_cast<size_t>(oc)], params_.accumulator)
+                                bias_[static_cast<size_t>(oc)], params_.accumulator,
+                                tap_layout(params_, oc))
                   .value;
       },
       centred_weights_);

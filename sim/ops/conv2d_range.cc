@@ -80,11 +80,79 @@ std::pair<int64_t, int64_t> code_range(const Code* codes, int64_t count) {
   return {lowest, highest};
 }
 
+/// What the multipliers see of the input, and the weight that they see as 0.
+struct SeenOperands {
+  int128 x_min, x_max;
+  bool weight_codes;  ///< weights without their zero point
+};
+
+SeenOperands operands_of(const Conv2dParams& p) {
+  using Kind = Accumulator::Operands;
+  const Kind kind = p.accumulator.operands;
+  const int64_t offset = input_operand_offset(p) - p.input_zero_point;
+  return {p.input_type.min() + offset, p.input_type.max() + offset, kind != Kind::centred};
+}
+
+struct ProductBounds {
+  int128 low, high;
+};
+
+ProductBounds products_of(const SignedSums& w, const SeenOperands& x) {
+  return {w.positive * x.x_min + w.negative * x.x_max, w.positive * x.x_max + w.negative * x.x_min};
+}
+
+bool inside_width(const ProductBounds& sum, int bits, Overflow overflow) {
+  const Accumulator width{.bits = bits, .overflow = overflow};
+  return sum.low >= width.min() && sum.high <= width.max();
+}
+
+/// True if every group of one channel, and what it is summed in until a spill, fits the block's
+/// register. A group's partial sums are inside its bounds, so the taps between two spills are
+/// looked at as one group.
+template <class Code>
+bool groups_fit(const Accumulator::Block& block, const Code* codes, int64_t taps,
+                int64_t per_position, int32_t zero_point, const SeenOperands& x) {
+  const bool by_position = block.span == Accumulator::Block::Span::position;
+  const int64_t span = by_position ? per_position : taps;
+  const int64_t group = block.spill_every > 0 ? block.spill_every : block.taps;
+  for (int64_t position = 0; position < taps; position += span) {
+    const int64_t end = std::min(taps, position + span);
+    for (int64_t first = position; first < end; first += group) {
+      const int64_t count = std::min(group, end - first);
+      const SignedSums w = signed_sums(codes + first, count, zero_point);
+      if (!inside_width(products_of(w, x), block.bits, block.overflow)) return false;
+    }
+  }
+  return true;
+}
+
+/// True if no product can be rounded by, or leave, the term.
+bool terms_fit(const Accumulator::Term& term, const SeenOperands& x, int64_t w_min, int64_t w_max) {
+  if (term.shift != 0) return false;
+  const ProductBounds product =
+      products_of({std::max<int64_t>(w_max, 0), std::min<int64_t>(w_min, 0)}, x);
+  return inside_width(product, term.bits, term.overflow);
+}
+
 }  // namespace
+
+int64_t input_operand_offset(const Conv2dParams& params) {
+  switch (params.accumulator.operands) {
+    case Accumulator::Operands::centred:
+      return 0;
+    case Accumulator::Operands::codes:
+      return params.input_zero_point;
+    case Accumulator::Operands::unsigned_codes:
+      return params.input_zero_point - params.input_type.min();
+  }
+  return 0;
+}
 
 Conv2dRange::Conv2dRange(const Conv2dParams& params) {
   const int64_t oc = params.weights.shape()[0];
   const int64_t taps = oc == 0 ? 0 : params.weights.numel() / oc;
+  const Accumulator& accumulator = params.accumulator;
+  const SeenOperands seen = operands_of(params);
   const int128 x_min = params.input_type.min() - params.input_zero_point;
   const int128 x_max = params.input_type.max() - params.input_zero_point;
   channels_.resize(static_cast<size_t>(oc));
@@ -112,6 +180,21 @@ Conv2dRange::Conv2dRange(const Conv2dParams& params) {
       bounds.total_max = high + bias;
       bounds.partial_min = bias_first ? bounds.total_min : std::min(low, bounds.total_min);
       bounds.partial_max = bias_first ? bounds.total_max : std::max(high, bounds.total_max);
+      if (accumulator.is_structured()) {
+        const int32_t seen_zero = seen.weight_codes ? 0 : static_cast<int32_t>(zero_point);
+        const ProductBounds codes_sum = products_of(signed_sums(codes, taps, seen_zero), seen);
+        const int128 start = bias_first ? bias : 0;
+        bounds.partial_min = std::min(bounds.partial_min, codes_sum.low + start);
+        bounds.partial_max = std::max(bounds.partial_max, codes_sum.high + start);
+        if (accumulator.term) {
+          const auto [w_min, w_max] = code_range(codes, taps);
+          plain_ =
+              plain_ && terms_fit(*accumulator.term, seen, w_min - seen_zero, w_max - seen_zero);
+        }
+        plain_ = plain_ &&
+                 (!accumulator.block || groups_fit(*accumulator.block, codes, taps,
+                                                   params.weights.shape()[3], seen_zero, seen));
+      }
       if (c == 0) all_ = bounds;
       all_.partial_min = std::min(all_.partial_min, bounds.partial_min);
       all_.partial_max = std::max(all_.partial_max, bounds.partial_max);
@@ -119,6 +202,16 @@ Conv2dRange::Conv2dRange(const Conv2dParams& params) {
       all_.total_max = std::max(all_.total_max, bounds.total_max);
     }
   });
+  if (!plain_) mark_structured(accumulator);
+}
+
+void Conv2dRange::mark_structured(const Accumulator& accumulator) {
+  const auto widen = [&](Bounds& bounds) {
+    bounds.partial_min = bounds.total_min = accumulator.min();
+    bounds.partial_max = bounds.total_max = accumulator.max();
+  };
+  for (Bounds& bounds : channels_) widen(bounds);
+  widen(all_);
 }
 
 void Conv2dRange::check_order(const Accumulator& accumulator) const {

@@ -9,12 +9,20 @@
 
 namespace facsim::sim {
 
+/// What must be added to x - input_zero_point to make it what the multipliers see
+/// (Accumulator::Operands).
+int64_t input_operand_offset(const Conv2dParams& params);
+
 /// Which accumulators the actual weights allow, for any input of the input type.
 ///
 /// With x - zx in [xl, xh] (xl <= 0 <= xh, because the zero point and the padding value are codes
 /// of the type), P and N the sums of the positive and of the negative w - zw of a channel, every
 /// partial sum of products, in any order, lies in [P*xl + N*xh, P*xh + N*xl], and both ends are
 /// reached. The bias shifts this interval; when it is added last the unshifted one counts as well.
+///
+/// The same bounds over the taps of each group, with the operands that the multipliers see, show
+/// whether groups, terms and operands can change anything: if not, the accumulator is plain. The
+/// bounds of one that is not plain are those of its width.
 class Conv2dRange {
  public:
   struct Bounds {
@@ -35,9 +43,12 @@ class Conv2dRange {
   int64_t centred_weight_max() const { return centred_weight_max_; }
   /// Over all channels.
   const Bounds& all() const { return all_; }
+  /// True if no group or term leaves its width or is rounded, so that only the accumulator's own
+  /// width counts.
+  bool plain() const { return plain_; }
   /// True if no partial sum leaves the accumulator.
   bool exact(const Accumulator& accumulator) const {
-    return inside(accumulator.min(), accumulator.max());
+    return plain_ && inside(accumulator.min(), accumulator.max());
   }
   /// Error unsupported: an accumulator of order `any`, which could leave its width and does not
   /// wrap; its result would depend on the order.
@@ -53,7 +64,10 @@ class Conv2dRange {
     return static_cast<int64_t>(std::min<int128>(largest, INT64_MAX));
   }
 
+  void mark_structured(const Accumulator& accumulator);
+
   std::vector<Bounds> channels_;
+  bool plain_ = true;
   Bounds all_{};
   int64_t centred_weight_min_ = 0, centred_weight_max_ = 0;
 };
