@@ -37,7 +37,7 @@ TEST_CASE("profile: every shipped profile loads and lints without errors") {
     CHECK(!profile.title.empty());
     CHECK(!profile.evidence.sources.empty());
     CHECK(profile.fingerprint.size() == 16);
-    CHECK(profile.ops.size() >= 10);
+    CHECK(!profile.ops.empty());
     for (const LintFinding& finding : lint_profile(name, shipped())) {
       CAPTURE(finding.message);
       CHECK(!finding.is_error);
