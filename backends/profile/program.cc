@@ -199,6 +199,7 @@ StepShape shape_of(StepKind kind) {
     case StepKind::clamp:
       return {false, false, false, true, false, false};
     case StepKind::to_f32:
+    case StepKind::to_f64:
       return {false, true, false, false, false, false};
     case StepKind::fadd:
     case StepKind::fsub:
@@ -216,8 +217,8 @@ StepShape shape_of(StepKind kind) {
 std::optional<StepKind> kind_from_string(const std::string& word) {
   for (const StepKind kind :
        {StepKind::shl, StepKind::shr, StepKind::mul, StepKind::add, StepKind::sub, StepKind::div,
-        StepKind::resize, StepKind::clamp, StepKind::to_f32, StepKind::fadd, StepKind::fsub,
-        StepKind::fmul, StepKind::fdiv, StepKind::fclamp, StepKind::round}) {
+        StepKind::resize, StepKind::clamp, StepKind::to_f32, StepKind::to_f64, StepKind::fadd,
+        StepKind::fsub, StepKind::fmul, StepKind::fdiv, StepKind::fclamp, StepKind::round}) {
     if (sim::to_string(kind) == word) return kind;
   }
   return std::nullopt;

@@ -35,14 +35,16 @@ std::optional<BlockProgram> block_program(const Requantizer& requantizer, const 
   BlockProgram program;
   program.output = output.storage();
   const int64_t channels = requantizer.channels();
+  bool is_float64 = false;
   for (size_t i = 0; i < ranges.size(); ++i) {
     const BoundStep& step = requantizer.bound_steps()[i];
+    if (!takes_real(step.kind)) is_float64 = step.kind == StepKind::to_f64;
     // Every int64 is inside 64 bits, and the mask of `wrap` needs a spare bit.
     if (step.kind == StepKind::resize && step.type.bits == 64 && step.overflow == Overflow::wrap) {
       continue;
     }
     program.steps.push_back({step.kind, step.rounding, step.overflow, step.type,
-                             fits_int32(ranges[i]),
+                             fits_int32(ranges[i]), is_float64,
                              expand<int64_t>(step.a, channels, std::identity()),
                              expand<int64_t>(step.b, channels, std::identity()),
                              expand<float>(step.real_a, channels, std::identity()),

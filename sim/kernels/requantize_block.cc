@@ -12,6 +12,7 @@
 #include "sim/kernels/requantize_plan-internal.h"
 #include "sim/overflow/all.h"
 #include "sim/requantize/float32.h"
+#include "sim/requantize/float64.h"
 #include "sim/rounding/all.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -21,7 +22,8 @@ namespace HWY_NAMESPACE {
 // Each step is a function of its own, defined here so that it is compiled for the target; v is the
 // block.
 using Integers = int64_t* HWY_RESTRICT;
-using Reals = float* HWY_RESTRICT;
+template <class Real>  // float, or double after to_f64
+using Reals = Real* HWY_RESTRICT;
 using IntegerOperand = const int64_t* HWY_RESTRICT;
 using RealOperand = const float* HWY_RESTRICT;
 
@@ -68,33 +70,42 @@ int64_t resize(Integers v, IntType type, int64_t size) {
   return changed;
 }
 
-void to_f32(const int64_t* HWY_RESTRICT v, Reals r, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) r[i] = static_cast<float>(v[i]);
+template <class Real>
+void to_real(const int64_t* HWY_RESTRICT v, Reals<Real> r, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = static_cast<Real>(v[i]);
 }
 
-void fadd(Reals r, RealOperand a, int64_t size) {
+template <class Real>
+void fadd(Reals<Real> r, RealOperand a, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = r[i] + a[i];
 }
 
-void fsub(Reals r, RealOperand a, int64_t size) {
+template <class Real>
+void fsub(Reals<Real> r, RealOperand a, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = r[i] - a[i];
 }
 
-void fmul(Reals r, RealOperand a, int64_t size) {
+template <class Real>
+void fmul(Reals<Real> r, RealOperand a, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = r[i] * a[i];
 }
 
-void fdiv(Reals r, RealOperand a, int64_t size) {
+template <class Real>
+void fdiv(Reals<Real> r, RealOperand a, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = r[i] / a[i];
 }
 
-void fclamp(Reals r, RealOperand low, RealOperand high, int64_t size) {
+void fclamp(Reals<float> r, RealOperand low, RealOperand high, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = clamp_float32(r[i], low[i], high[i]);
 }
 
+void fclamp(Reals<double> r, RealOperand low, RealOperand high, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = clamp_float64(r[i], low[i], high[i]);
+}
+
 /// I: an integer type that holds every result.
-template <class Mode, class I>
-void round(const float* HWY_RESTRICT r, Integers v, int64_t size) {
+template <class Mode, class I, class Real>
+void round(const Real* HWY_RESTRICT r, Integers v, int64_t size) {
   for (int64_t i = 0; i < size; ++i) v[i] = rounding::to_integer<Mode, I>(r[i]);
 }
 
@@ -104,6 +115,7 @@ struct Block {
   int64_t size;
   alignas(64) int64_t integer[kRequantizeBlock];
   alignas(64) float real[kRequantizeBlock];
+  alignas(64) double wide[kRequantizeBlock];
 };
 
 template <class T>
@@ -111,14 +123,40 @@ const T* operand_at(const ExpandedOperand<T>& operand, int64_t at) {
   return operand.empty() ? nullptr : operand.data() + at;
 }
 
+/// A step over reals, whose element 0 is element `at` of the expanded operands.
+template <class Real>
+void run_real_step(Block& block, Real* r, const BlockStep& step, int64_t at) {
+  const float* a = operand_at(step.real_a, at);
+  const float* b = operand_at(step.real_b, at);
+  int64_t* v = block.integer;
+  const int64_t size = block.size;
+  switch (step.kind) {
+    case StepKind::to_f32:
+    case StepKind::to_f64:
+      return to_real<Real>(v, r, size);
+    case StepKind::fadd:
+      return fadd<Real>(r, a, size);
+    case StepKind::fsub:
+      return fsub<Real>(r, a, size);
+    case StepKind::fmul:
+      return fmul<Real>(r, a, size);
+    case StepKind::fdiv:
+      return fdiv<Real>(r, a, size);
+    case StepKind::fclamp:
+      return fclamp(r, a, b, size);
+    default:  // round
+      return with_rounding(step.rounding, [&]<class Mode>(Mode) {
+        step.fits_int32 ? round<Mode, int32_t, Real>(r, v, size)
+                        : round<Mode, int64_t, Real>(r, v, size);
+      });
+  }
+}
+
 /// One step over the block, whose first element is element `at` of the expanded operands.
 void run_step(Block& block, const BlockStep& step, int64_t at, Events* events) {
   const int64_t* a = operand_at(step.a, at);
   const int64_t* b = operand_at(step.b, at);
-  const float* real_a = operand_at(step.real_a, at);
-  const float* real_b = operand_at(step.real_b, at);
   int64_t* v = block.integer;
-  float* r = block.real;
   const int64_t size = block.size;
   switch (step.kind) {
     case StepKind::shl:
@@ -142,22 +180,9 @@ void run_step(Block& block, const BlockStep& step, int64_t at, Events* events) {
     }
     case StepKind::clamp:
       return clamp(v, a, b, size);
-    case StepKind::to_f32:
-      return to_f32(v, r, size);
-    case StepKind::fadd:
-      return fadd(r, real_a, size);
-    case StepKind::fsub:
-      return fsub(r, real_a, size);
-    case StepKind::fmul:
-      return fmul(r, real_a, size);
-    case StepKind::fdiv:
-      return fdiv(r, real_a, size);
-    case StepKind::fclamp:
-      return fclamp(r, real_a, real_b, size);
-    case StepKind::round:
-      return with_rounding(step.rounding, [&]<class Mode>(Mode) {
-        step.fits_int32 ? round<Mode, int32_t>(r, v, size) : round<Mode, int64_t>(r, v, size);
-      });
+    default:
+      return step.is_float64 ? run_real_step(block, block.wide, step, at)
+                             : run_real_step(block, block.real, step, at);
   }
 }
 

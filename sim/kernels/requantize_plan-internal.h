@@ -71,6 +71,7 @@ struct BlockStep {
   Overflow overflow;
   IntType type;
   bool fits_int32;  ///< the result is proved to
+  bool is_float64;  ///< a step over reals that to_f64 made
   ExpandedOperand<int64_t> a, b;
   ExpandedOperand<float> real_a, real_b;
 };

@@ -77,7 +77,7 @@ std::optional<RealKernel> RealKernel::make(const Requantizer& requantizer) {
   rest.steps.assign(round + 1, steps.end());
   const bool stays_integer =
       std::none_of(rest.steps.begin(), rest.steps.end(),
-                   [](const Step& step) { return step.kind == StepKind::to_f32; });
+                   [](const Step& step) { return gives_real(step.kind); });
   const bool plain = std::all_of(steps.begin(), round - 1,
                                  [](const Step& step) { return is_arithmetic(step.kind); });
   RealKernel kernel;

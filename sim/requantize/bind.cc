@@ -32,6 +32,7 @@ class Binder {
     }
     bound.channels = channels_;
     bound.output_is_real = is_real;
+    if (is_real) refuse_float64_result(program);
     if (findings_.empty()) check_range(program, bound);
     if (!findings_.empty()) throw Error(std::move(findings_));
     return bound;
@@ -41,8 +42,8 @@ class Binder {
   BoundStep bind(const Step& step) {
     BoundStep bound{step.kind, step.rounding, step.type, step.overflow, {}, {}, {}, {}};
     const bool two = step.kind == StepKind::clamp || step.kind == StepKind::fclamp;
-    const bool none = step.kind == StepKind::resize || step.kind == StepKind::to_f32 ||
-                      step.kind == StepKind::round;
+    const bool none = step.kind == StepKind::resize || step.kind == StepKind::round ||
+                      (gives_real(step.kind) && !takes_real(step.kind));
     if (!none && takes_real(step.kind)) {
       bound.real_a = reals(step.a);
       if (two) bound.real_b = reals(step.b);
@@ -125,6 +126,13 @@ class Binder {
                     const char* expected) {
     for (int64_t v : values.values()) {
       if (v < min || v > max) return report(fmt::format("{}", v), expected);
+    }
+  }
+
+  void refuse_float64_result(const StepProgram& program) {
+    if (std::any_of(program.steps.begin(), program.steps.end(),
+                    [](const Step& step) { return step.kind == StepKind::to_f64; })) {
+      report("a program from float64 that ends in a real", "a round step");
     }
   }
 

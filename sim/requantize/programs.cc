@@ -136,4 +136,11 @@ StepProgram float_zero_point_before(IntType output, Rounding rounding, FloatBias
   return program(std::move(steps));
 }
 
+StepProgram float64_zero_point_before(IntType output, Rounding rounding) {
+  return program({unary(StepKind::to_f64, {}), unary(StepKind::fmul, arg("scale")),
+                  unary(StepKind::fadd, arg("zero_point")),
+                  clamp(StepKind::fclamp, "clamp_min", "clamp_max"), round(rounding),
+                  resize(output, Overflow::saturate)});
+}
+
 }  // namespace facsim::sim::programs

@@ -94,4 +94,10 @@ StepProgram float_zero_point_after(IntType output, Rounding rounding, FloatBias 
 StepProgram float_zero_point_before(IntType output, Rounding rounding, FloatBias bias,
                                     FloatScale scale);
 
+/// As float_zero_point_before without bias, in float64: r = f64(acc) * scale + zero_point, one
+/// float64 rounding each; scale, zero_point and the clamp bounds are float32. Source: the ONNX
+/// reference evaluator, op_qlinear_conv.py and op_qlinear_matmul.py (numpy makes int32 times
+/// float32 a float64).
+StepProgram float64_zero_point_before(IntType output, Rounding rounding);
+
 }  // namespace facsim::sim::programs

@@ -75,7 +75,9 @@ ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange
     if (!v.bounded) return ValueRange::integers(std::min(a, b), b);
     return ValueRange::integers(std::min(std::max(v.min, a), b), std::min(std::max(v.max, a), b));
   }
-  if (!v.bounded) return unbounded_integers();
+  if (!v.bounded) {
+    return step.kind == StepKind::to_f64 ? ValueRange::any_real() : unbounded_integers();
+  }
   const int bits = std::max(bit_length(v.min), bit_length(v.max));
   switch (step.kind) {
     case StepKind::shl:
@@ -94,6 +96,8 @@ ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange
       return integers_between({v.min + a, v.max + a});
     case StepKind::sub:
       return integers_between({v.min - a, v.max - a});
+    case StepKind::to_f64:  // float32 bounds do not hold it
+      return ValueRange::any_real();
     default:  // to_f32
       return ValueRange::reals(to_float32(v.min), to_float32(v.max));
   }
@@ -104,6 +108,11 @@ ValueRange rounded_out_of_range() {
   ValueRange v = ValueRange::integers(INT64_MIN, INT64_MAX);
   v.may_throw = true;
   return v;
+}
+
+/// Bounds are float32: of float64 values only those of a clamp are known.
+bool keeps_float64_bounds(StepKind kind) {
+  return !takes_real(kind) || kind == StepKind::fclamp || kind == StepKind::round;
 }
 
 ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v) {
@@ -166,10 +175,13 @@ std::vector<ValueRange> infer_ranges(std::span<const BoundStep> steps, int64_t c
   std::vector<ValueRange> ranges(steps.size());
   for (int64_t channel = 0; channel < channels; ++channel) {
     ValueRange v = input;
+    bool is_float64 = false;
     for (size_t i = 0; i < steps.size(); ++i) {
       const bool may_throw = v.may_throw;
+      if (!takes_real(steps[i].kind)) is_float64 = steps[i].kind == StepKind::to_f64;
       v = takes_real(steps[i].kind) ? real_step(steps[i], channel, v)
                                     : integer_step(steps[i], channel, v);
+      if (is_float64 && !keeps_float64_bounds(steps[i].kind)) v = ValueRange::any_real();
       v.may_throw = v.may_throw || may_throw;
       ranges[i] = channel == 0 ? v : hull(ranges[i], v);
     }

@@ -8,6 +8,7 @@
 #include "sim/core/float_mode.h"
 #include "sim/requantize/bind.h"
 #include "sim/requantize/float32.h"
+#include "sim/requantize/float64.h"
 
 namespace facsim::sim {
 namespace {
@@ -19,10 +20,22 @@ namespace {
 
 }  // namespace
 
-/// The running value: `integer` or `real`, as the step before left it.
+/// The running value: `integer`, `real`, or `wide` (float64), as the step before left it.
 struct Requantizer::Value {
   int128 integer = 0;
   float real = 0;
+  double wide = 0;
+  bool is_wide = false;
+
+  /// One float32 or float64 step with float32 operands (one rounding).
+  template <class Operation>
+  void apply(float a, const Operation& operation) {
+    if (is_wide) {
+      wide = operation(wide, static_cast<double>(a));
+    } else {
+      real = operation(real, a);
+    }
+  }
 };
 
 Requantizer::Requantizer(StepProgram program, Arguments arguments, IntType output)
@@ -72,26 +85,38 @@ __attribute__((noinline)) Requantizer::Value Requantizer::evaluate(Value v, int6
         break;
       case StepKind::to_f32:
         v.real = to_float32(v.integer);
+        v.is_wide = false;
+        break;
+      case StepKind::to_f64:
+        v.wide = to_float64(v.integer);
+        v.is_wide = true;
         break;
       case StepKind::fadd:
-        v.real = v.real + step.real_a[channel];
+        v.apply(step.real_a[channel], [](auto x, auto a) { return x + a; });
         break;
       case StepKind::fsub:
-        v.real = v.real - step.real_a[channel];
+        v.apply(step.real_a[channel], [](auto x, auto a) { return x - a; });
         break;
       case StepKind::fmul:
-        v.real = v.real * step.real_a[channel];
+        v.apply(step.real_a[channel], [](auto x, auto a) { return x * a; });
         break;
       case StepKind::fdiv:
-        v.real = v.real / step.real_a[channel];
+        v.apply(step.real_a[channel], [](auto x, auto a) { return x / a; });
         break;
       case StepKind::fclamp:
-        v.real = clamp_float32(v.real, step.real_a[channel], step.real_b[channel]);
+        if (v.is_wide) {
+          v.wide = clamp_float64(v.wide, step.real_a[channel], step.real_b[channel]);
+        } else {
+          v.real = clamp_float32(v.real, step.real_a[channel], step.real_b[channel]);
+        }
         break;
       case StepKind::round: {
-        const float rounded = round_real(step.rounding, v.real);
-        if (!(rounded >= -0x1p63F && rounded < 0x1p63F)) {
-          refuse(program_.steps[i], fmt::format("{}", v.real), "a finite value below 2^63");
+        const double rounded = v.is_wide ? round_real(step.rounding, v.wide)
+                                         : static_cast<double>(round_real(step.rounding, v.real));
+        if (!(rounded >= -0x1p63 && rounded < 0x1p63)) {
+          refuse(program_.steps[i],
+                 v.is_wide ? fmt::format("{}", v.wide) : fmt::format("{}", v.real),
+                 "a finite value below 2^63");
         }
         v.integer = static_cast<int64_t>(rounded);
         break;
@@ -143,7 +168,8 @@ std::vector<TracedStep> Requantizer::trace_from(Value value, int64_t channel) co
   Events events;
   std::vector<TracedStep> traced;
   evaluate(value, channel, events, [&](size_t i, const Value& v) {
-    traced.push_back({to_string(program_.steps[i]), gives_real(steps_[i].kind), v.integer, v.real});
+    traced.push_back({to_string(program_.steps[i]), gives_real(steps_[i].kind), v.integer,
+                      v.is_wide ? static_cast<float>(v.wide) : v.real});
   });
   return traced;
 }

@@ -27,21 +27,21 @@ struct TracedStep {
   std::string step;  ///< to_string(Step)
   bool is_real = false;
   int128 integer = 0;
-  float real = 0;
+  float real = 0;  ///< of a float64 value: the nearest float32
 };
 
 /// A step program with its arguments bound and checked: what one layer applies to each accumulator.
 ///
 /// The scalar interpreter (`apply`, `apply_real`) is the norm: exact in 128-bit integers, float32
-/// steps each with one IEEE rounding. Every faster form is compared with it.
+/// and float64 steps each with one IEEE rounding. Every faster form is compared with it.
 class Requantizer {
  public:
   Requantizer() = default;
   /// Error bad_value (place: the step), all findings at once, if an argument is missing or has a
   /// length other than 1 or the program's channel count, an integer step meets a real value or the
-  /// other way round, a shift is outside 0..62, a divisor is not positive, a resize has no such
-  /// type, or a step could take some 64-bit accumulator past 126 bits. A program that ends in
-  /// float32 has no use for `output`.
+  /// other way round, a program ends in float64, a shift is outside 0..62, a divisor is not
+  /// positive, a resize has no such type, or a step could take some 64-bit accumulator past 126
+  /// bits. A program that ends in float32 has no use for `output`.
   Requantizer(StepProgram program, Arguments arguments, IntType output);
 
   const StepProgram& program() const { return program_; }

@@ -25,6 +25,8 @@ std::string_view to_string(StepKind kind) {
       return "clamp";
     case StepKind::to_f32:
       return "to_f32";
+    case StepKind::to_f64:
+      return "to_f64";
     case StepKind::fadd:
       return "fadd";
     case StepKind::fsub:
@@ -42,12 +44,14 @@ std::string_view to_string(StepKind kind) {
 }
 
 bool takes_real(StepKind kind) {
-  return kind == StepKind::round || (gives_real(kind) && kind != StepKind::to_f32);
+  const bool converts = kind == StepKind::to_f32 || kind == StepKind::to_f64;
+  return kind == StepKind::round || (gives_real(kind) && !converts);
 }
 
 bool gives_real(StepKind kind) {
   switch (kind) {
     case StepKind::to_f32:
+    case StepKind::to_f64:
     case StepKind::fadd:
     case StepKind::fsub:
     case StepKind::fmul:

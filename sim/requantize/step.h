@@ -25,7 +25,7 @@ struct Operand {
   friend bool operator==(const Operand&, const Operand&) = default;
 };
 
-/// The step kinds of design.md §3, plus `fsub` and `div`. v is the running value.
+/// The step kinds of design.md §3, plus `fsub`, `div` and `to_f64`. v is the running value.
 enum class StepKind {
   shl,     ///< v * 2^a, a 0..62; integer
   shr,     ///< v / 2^a rounded by `rounding`, a 0..62; integer
@@ -36,6 +36,7 @@ enum class StepKind {
   resize,  ///< v brought into `type` by `overflow`; integer; counts Events
   clamp,   ///< min(max(v, a), b); integer
   to_f32,  ///< integer to float32, half_even
+  to_f64,  ///< integer to float64, half_even: the float steps up to `round` are then float64
   fadd,    ///< v + a in float32, one rounding
   fsub,    ///< v - a in float32
   fmul,    ///< v * a in float32
@@ -54,9 +55,10 @@ struct Step {
   friend bool operator==(const Step&, const Step&) = default;
 };
 
-/// True if the step takes a float32 (fadd … round), false if it takes an integer.
+/// True if the step takes a float32 or float64 (fadd … round), false if it takes an integer.
 bool takes_real(StepKind kind);
-/// True if the step gives a float32 (to_f32, fadd … fclamp), false if it gives an integer.
+/// True if the step gives a float32 or float64 (to_f32, to_f64, fadd … fclamp), false if it gives
+/// an integer.
 bool gives_real(StepKind kind);
 
 /// A short list of typed steps over one accumulator: the canonical form of every requantization

@@ -90,16 +90,17 @@ constexpr float real(float v) {
 
 /// real<Mode>(v) as an integer of type I, for v in its range, by float operations that are all
 /// exact: what kernels run. Unlike real<Mode> it needs subnormals (no flush-to-zero mode).
-template <class Mode, class I>
-constexpr I to_integer(float v) {
+template <class Mode, class I, class Real>
+constexpr I to_integer(Real v) {
+  constexpr Real kHalf = 0.5F;
   const I truncated = static_cast<I>(v);
-  const float rest = v - static_cast<float>(truncated);  // in (-1, 1), the sign of v
+  const Real rest = v - static_cast<Real>(truncated);  // in (-1, 1), the sign of v
   const I quotient = truncated - (rest < 0 ? 1 : 0);
   return quotient + Mode::rounds_up(Fraction<I>{
                         select<I>(v < 0, 1, 0), quotient & 1, select<I>(rest != 0, 1, 0),
-                        select<I>(rest == 0.5F, 1, 0) | select<I>(rest == -0.5F, 1, 0),
-                        select<I>(rest > 0.5F, 1, 0) |
-                            (select<I>(rest < 0, 1, 0) & select<I>(rest > -0.5F, 1, 0))});
+                        select<I>(rest == kHalf, 1, 0) | select<I>(rest == -kHalf, 1, 0),
+                        select<I>(rest > kHalf, 1, 0) |
+                            (select<I>(rest < 0, 1, 0) & select<I>(rest > -kHalf, 1, 0))});
 }
 
 }  // namespace facsim::sim::rounding

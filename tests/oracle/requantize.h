@@ -79,6 +79,14 @@ inline int64_t float_zero_point_before(int32_t acc, float bias, float scale, Out
   return std::lrint(v);
 }
 
+/// ONNX's reference evaluator: the same in float64, without a bias.
+inline int64_t float64_zero_point_before(int32_t acc, float scale, OutputStage out) {
+  double v = acc * static_cast<double>(scale) + static_cast<double>(out.zero_point);
+  v = std::max(v, static_cast<double>(out.clamp_min));
+  v = std::min(v, static_cast<double>(out.clamp_max));
+  return std::lrint(v);
+}
+
 /// NVDLA: half away from zero by adding half to the magnitude, 17-bit saturation.
 inline int64_t nvdla_convert(int64_t acc, int64_t offset, int64_t multiplier, int shift) {
   const int64_t product = (acc - offset) * multiplier;

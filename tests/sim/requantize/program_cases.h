@@ -89,6 +89,7 @@ inline std::vector<ProgramCase> program_cases(int64_t channels) {
       const std::string word = " " + std::string(to_string(mode));
       add("fixed_point_rounded" + word, programs::fixed_point_rounded(output, mode), whole);
       add("rounding_shift" + word, programs::rounding_shift(output, mode), a);
+      add("float64_zero_point_before" + word, programs::float64_zero_point_before(output, mode), a);
       for (programs::FloatBias bias : {programs::FloatBias::none, programs::FloatBias::before_scale,
                                        programs::FloatBias::after_scale}) {
         for (programs::FloatScale scale :

@@ -133,6 +133,16 @@ TEST_CASE("programs: float_zero_point_before is oneDNN's") {
          });
 }
 
+TEST_CASE("programs: float64_zero_point_before is the ONNX reference evaluator's") {
+  for (IntType output : {kInt8, kUint8}) {
+    const Fixture f(output);
+    equals(programs::float64_zero_point_before(output, Rounding::half_even), f.a, output,
+           [&](int32_t acc, size_t c) {
+             return oracle::float64_zero_point_before(acc, f.real("scale", c), f.out(c));
+           });
+  }
+}
+
 TEST_CASE("programs: rounding_shift half_up is Vitis AI's") {
   const Fixture f(kInt8);
   equals(

@@ -61,6 +61,17 @@ TEST_CASE("infer_ranges: what may be refused or unbounded is marked") {
   CHECK_FALSE(clamped[3].may_throw);
   CHECK(clamped[3].min == -1);
   CHECK(clamped[3].max == 1);
+  // float32 bounds cannot hold float64 values: only a clamp gives bounds again.
+  const BoundStep to_f64{StepKind::to_f64, {}, {}, {}, {}, {}, {}, {}};
+  const BoundStep third{StepKind::fmul, {}, {}, {}, {}, {}, PerChannel<float>({0.1F}), {}};
+  const auto wide = infer_ranges(std::vector{to_f64, third, clamp, third, clamp, round}, 1, input);
+  CHECK_FALSE(wide[0].bounded);
+  CHECK_FALSE(wide[1].bounded);
+  CHECK(wide[2].bounded);
+  CHECK_FALSE(wide[3].bounded);
+  CHECK(wide[5].min == -1);
+  CHECK(wide[5].max == 1);
+  CHECK_FALSE(wide[5].may_throw);
   const BoundStep refuse{StepKind::resize, {}, kInt8, Overflow::error, {}, {}, {}, {}};
   CHECK_FALSE(infer_ranges(std::vector{refuse}, 1, input)[0].may_throw);
   CHECK(infer_ranges(std::vector{refuse}, 1, ValueRange::integers(0, 128))[0].may_throw);

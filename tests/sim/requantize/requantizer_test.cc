@@ -46,6 +46,44 @@ TEST_CASE("requantizer: each integer step") {
   CHECK(run({step(StepKind::clamp, c(5), c(3))}, -7) == 3);  // min(max(v, a), b)
 }
 
+/// acc * scale + zero_point, half_even, each step rounded to `conversion`'s type.
+int64_t scaled(StepKind conversion, int64_t acc, float scale, float zero_point) {
+  return run({step(conversion), step(StepKind::fmul, f(scale)), step(StepKind::fadd, f(zero_point)),
+              step(StepKind::fclamp, f(0), f(255)), step(StepKind::round)},
+             acc);
+}
+
+TEST_CASE("requantizer: float64 steps round once in float64") {
+  // float32(16777217) is 16777216, float64 holds it.
+  CHECK(run({step(StepKind::to_f32), step(StepKind::round)}, 16777217) == 16777216);
+  CHECK(run({step(StepKind::to_f64), step(StepKind::round)}, 16777217) == 16777217);
+  // 1831258601 * 9837168 * 2^-55 = 0.5 - 5.4e-15 (exact in float64); + 127 is a tie there, which
+  // goes to 128; exact arithmetic gives 127. In float32 the product is 0.5 and the same tie.
+  CHECK(scaled(StepKind::to_f64, 1831258601, 9837168 * 0x1p-55F, 127) == 128);
+  const int64_t product = int64_t{1831258601} * 9837168;
+  CHECK(product < int64_t{1} << 54);
+  CHECK(run({step(StepKind::add, c(int64_t{127} << 55)),
+             step(StepKind::shr, c(55), {}, Rounding::half_even)},
+            product) == 127);
+  // Pitfall 4: acc -192937983, scale 2^-24 (-11.4999999...): float32 -12, float64 -11.
+  CHECK(scaled(StepKind::to_f32, -192937983, 0x1p-24F, 100) == 88);
+  CHECK(scaled(StepKind::to_f64, -192937983, 0x1p-24F, 100) == 89);
+}
+
+TEST_CASE("requantizer: float64 has no results of its own and keeps clamps and divisions") {
+  CHECK(run({step(StepKind::to_f64), step(StepKind::fdiv, f(4)), step(StepKind::fsub, f(0.5F)),
+             step(StepKind::round)},
+            13) == 3);  // 2.75
+  CHECK(run({step(StepKind::to_f64), step(StepKind::fclamp, f(-2), f(2)), step(StepKind::round)},
+            -13) == -2);
+  CHECK_THROWS_AS(run({step(StepKind::to_f64)}, 1), Error);
+  CHECK_THROWS_AS(run({step(StepKind::to_f64, f(1)), step(StepKind::round)}, 1), Error);
+  // A later to_f32 is float32 again.
+  CHECK(run({step(StepKind::to_f64), step(StepKind::round), step(StepKind::to_f32),
+             step(StepKind::round)},
+            16777217) == 16777216);
+}
+
 TEST_CASE("requantizer: each float32 step") {
   const auto rounded = [](std::vector<Step> steps, int64_t acc) {
     steps.insert(steps.begin(), step(StepKind::to_f32));
