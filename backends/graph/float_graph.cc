@@ -23,7 +23,7 @@ using Presence = ObjectReader::Presence;
 constexpr std::string_view kFormat = "facsim-float-network";
 constexpr int64_t kVersion = 1;
 constexpr size_t kMaxNodes = 10000;
-constexpr int64_t kMaxExtent = 65536;
+constexpr int64_t kMaxLayerExtent = 65536;
 
 // PyTorch's layers and the keys each has besides name, op, inputs and profile.
 using ReadFields = void (*)(ObjectReader&, FloatNode&);
@@ -45,7 +45,7 @@ std::array<int64_t, 2> pair(ObjectReader& reader, std::string_view key, int64_t 
   const auto read = [&](const json::Json& number) -> std::optional<int64_t> {
     if (!number.is_number_integer()) return {};
     const auto v = number.get<int64_t>();
-    return v >= min && v <= kMaxExtent ? std::optional(v) : std::nullopt;
+    return v >= min && v <= kMaxLayerExtent ? std::optional(v) : std::nullopt;
   };
   if (const auto both = read(*value)) return {*both, *both};
   if (value->is_array() && value->size() == 2) {
@@ -54,26 +54,26 @@ std::array<int64_t, 2> pair(ObjectReader& reader, std::string_view key, int64_t 
     if (h && w) return {*h, *w};
   }
   reader.fail(key, json::excerpt(*value),
-              fmt::format("an integer in {0}..{1}, or [height, width]", min, kMaxExtent));
+              fmt::format("an integer in {0}..{1}, or [height, width]", min, kMaxLayerExtent));
   return {1, 1};
 }
 
 void no_fields(ObjectReader&, FloatNode&) {}
 
 void conv2d_fields(ObjectReader& reader, FloatNode& node) {
-  node.in_channels = reader.integer("in_channels", {1, kMaxExtent});
-  node.out_channels = reader.integer("out_channels", {1, kMaxExtent});
+  node.in_channels = reader.integer("in_channels", {1, kMaxLayerExtent});
+  node.out_channels = reader.integer("out_channels", {1, kMaxLayerExtent});
   node.kernel_size = pair(reader, "kernel_size", 1, {});
   node.stride = pair(reader, "stride", 1, {{1, 1}});
   node.padding = pair(reader, "padding", 0, {{0, 0}});
   node.dilation = pair(reader, "dilation", 1, {{1, 1}});
-  node.groups = reader.integer("groups", {1, kMaxExtent}, 1);
+  node.groups = reader.integer("groups", {1, kMaxLayerExtent}, 1);
   node.bias = reader.boolean("bias", true);
 }
 
 void linear_fields(ObjectReader& reader, FloatNode& node) {
   node.in_channels = reader.integer("in_features", {1, int64_t{1} << 30});
-  node.out_channels = reader.integer("out_features", {1, kMaxExtent});
+  node.out_channels = reader.integer("out_features", {1, kMaxLayerExtent});
   node.bias = reader.boolean("bias", true);
 }
 
@@ -184,7 +184,7 @@ class GraphReader {
     const json::Json* value = top.member("input", Presence::required);
     if (value == nullptr) return;
     ObjectReader reader(document_, *value, "/input", errors_);
-    const std::vector<int64_t> shape = reader.integers("shape", {1, kMaxExtent}, {3, 3});
+    const std::vector<int64_t> shape = reader.integers("shape", {1, kMaxLayerExtent}, {3, 3});
     graph_.input_shape = {shape[0], shape[1], shape[2]};
     const json::CountRange channels{static_cast<size_t>(shape[0]), static_cast<size_t>(shape[0])};
     const size_t count = static_cast<size_t>(shape[0]);

@@ -23,7 +23,7 @@ using Presence = ObjectReader::Presence;
 
 constexpr size_t kMaxTensors = 100000;
 constexpr size_t kMaxChannels = 1 << 20;
-constexpr int64_t kMaxExtent = int64_t{1} << 32;
+constexpr int64_t kMaxTensorExtent = int64_t{1} << 32;
 constexpr json::IntegerRange kAnyInteger{std::numeric_limits<int64_t>::min(),
                                          std::numeric_limits<int64_t>::max()};
 
@@ -128,7 +128,7 @@ class NetworkReader {
     IntTensor tensor;
     tensor.name = reader.text("name");
     tensor.dtype = dtype_from(reader.word("dtype", dtype_words(), "an element type"));
-    tensor.shape = Shape(reader.integers("shape", {1, kMaxExtent}, {0, 8}));
+    tensor.shape = Shape(reader.integers("shape", {1, kMaxTensorExtent}, {0, 8}));
     if (reader.boolean("constant", false)) tensor.data = Tensor();
     if (const json::Json* quantization = reader.member("quantization", Presence::optional)) {
       tensor.qparams = read_quantization(*quantization, reader.pointer("quantization"));
@@ -202,7 +202,7 @@ class NetworkReader {
       const std::vector<int64_t> padding = reader.integers("padding", {0, 65536}, {4, 4});
       out.window.padding = {padding[0], padding[1], padding[2], padding[3]};
     }
-    if (op.has(Attribute::groups)) out.groups = reader.integer("groups", {1, kMaxExtent});
+    if (op.has(Attribute::groups)) out.groups = reader.integer("groups", {1, kMaxTensorExtent});
     if (op.has(Attribute::output_padding)) {
       const std::vector<int64_t> added = reader.integers("output_padding", {0, 65536}, kPair);
       out.output_padding = {added[0], added[1]};
@@ -215,7 +215,7 @@ class NetworkReader {
       out.count_include_pad = reader.boolean("count_include_pad");
     }
     if (op.has(Attribute::extents)) {
-      out.extents = reader.integers("extents", {-1, kMaxExtent}, kAxes);
+      out.extents = reader.integers("extents", {-1, kMaxTensorExtent}, kAxes);
     }
     if (op.has(Attribute::order)) {
       static const std::vector<std::string> kOrders{"nhwc", "nchw"};
@@ -256,9 +256,9 @@ class NetworkReader {
       out.permutation = reader.integers("permutation", {0, 7}, kAxes);
     }
     if (op.has(Attribute::slice)) {
-      out.begin = reader.integers("begin", {0, kMaxExtent}, kAxes);
-      out.end = reader.integers("end", {0, kMaxExtent}, kAxes);
-      out.strides = reader.integers("strides", {1, kMaxExtent}, kAxes);
+      out.begin = reader.integers("begin", {0, kMaxTensorExtent}, kAxes);
+      out.end = reader.integers("end", {0, kMaxTensorExtent}, kAxes);
+      out.strides = reader.integers("strides", {1, kMaxTensorExtent}, kAxes);
     }
     if (op.has(Attribute::pad)) {
       out.pad_before = reader.integers("pad_before", {0, 65536}, kAxes);

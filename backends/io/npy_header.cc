@@ -7,7 +7,7 @@ namespace facsim::backends::detail {
 
 namespace {
 
-constexpr int64_t kMaxExtent = int64_t{1} << 40;  // Shape's own bound
+constexpr int64_t kMaxNpyExtent = int64_t{1} << 40;  // Shape's own bound
 
 /// Reads the few Python literals a .npy header may hold.
 class Scanner {
@@ -122,7 +122,7 @@ class Scanner {
     int64_t value = 0;
     while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {
       value = value * 10 + (text_[at_++] - '0');
-      if (value > kMaxExtent) {
+      if (value > kMaxNpyExtent) {
         at_ = begin;
         fail("shape: extent too large", "at most 2^40");
       }

@@ -46,7 +46,7 @@ class Record {
   std::string data_;
 };
 
-struct Entry {
+struct WrittenMember {
   std::string name;
   uint64_t size = 0;
   uint64_t offset = 0;
@@ -61,7 +61,7 @@ uint32_t crc_of(std::string_view header, const Tensor& tensor) {
   return static_cast<uint32_t>(crc);
 }
 
-std::string local_header(const Entry& entry) {
+std::string local_header(const WrittenMember& entry) {
   return Record()
       .u32(kLocalSignature)
       .u16(kZip64Version)
@@ -82,7 +82,7 @@ std::string local_header(const Entry& entry) {
       .data();
 }
 
-std::string central_header(const Entry& entry) {
+std::string central_header(const WrittenMember& entry) {
   return Record()
       .u32(kCentralSignature)
       .u16(kZip64Version)
@@ -153,8 +153,8 @@ void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const std::string header = detail::encode_npy_header(tensor);
-    const Entry entry{name + ".npy", header.size() + tensor.bytes(), offset,
-                      crc_of(header, tensor)};
+    const WrittenMember entry{name + ".npy", header.size() + tensor.bytes(), offset,
+                              crc_of(header, tensor)};
     const std::string local = local_header(entry);
     out.write(local);
     out.write(header);

@@ -194,7 +194,7 @@ std::vector<Computed> pool(const CaseRun& run, bool global) {
 std::vector<Computed> qlinear_average_pool(const CaseRun& run) { return pool(run, false); }
 std::vector<Computed> qlinear_global_average_pool(const CaseRun& run) { return pool(run, true); }
 
-constexpr std::array<AdapterEntry, 5> kAdapters{{
+constexpr std::array<AdapterEntry, 5> kOnnxElementwise{{
     {"QuantizeLinear", quantize_linear},
     {"DequantizeLinear", dequantize_linear},
     {"QLinearAdd", qlinear_add},
@@ -204,6 +204,6 @@ constexpr std::array<AdapterEntry, 5> kAdapters{{
 
 }  // namespace
 
-std::span<const AdapterEntry> onnx_elementwise_adapters() { return kAdapters; }
+std::span<const AdapterEntry> onnx_elementwise_adapters() { return kOnnxElementwise; }
 
 }  // namespace facsim::backends::detail

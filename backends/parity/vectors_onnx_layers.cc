@@ -191,7 +191,7 @@ std::vector<Computed> qgemm(const CaseRun& run) {
   return qlinear_matmul(run);
 }
 
-constexpr std::array<AdapterEntry, 5> kAdapters{{
+constexpr std::array<AdapterEntry, 5> kOnnxLayers{{
     {"QLinearConv", qlinear_conv},
     {"ConvInteger", conv_integer},
     {"MatMulInteger", matmul_integer},
@@ -210,6 +210,6 @@ Tensor matmul(const CaseRun& run, const Tensor& a, const quant::QParams& a_qpara
   return with_shape(execute(op, {&rows}, {rows.shape()[0], b.shape()[1]}, run.context), expected);
 }
 
-std::span<const AdapterEntry> onnx_layer_adapters() { return kAdapters; }
+std::span<const AdapterEntry> onnx_layer_adapters() { return kOnnxLayers; }
 
 }  // namespace facsim::backends::detail

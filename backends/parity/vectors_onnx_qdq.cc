@@ -160,7 +160,7 @@ std::vector<Computed> qdq_average_pool(const CaseRun& run) {
   return {{"", execute_nchw(*op, x, data.golden().shape(), run.context)}};
 }
 
-constexpr std::array<AdapterEntry, 6> kAdapters{{
+constexpr std::array<AdapterEntry, 6> kOnnxQdq{{
     {"QDQ_conv", qdq_conv},
     {"QDQ_conv_relu", qdq_conv_relu},
     {"QDQ_conv_relu_conv", qdq_conv_relu_conv},
@@ -171,6 +171,6 @@ constexpr std::array<AdapterEntry, 6> kAdapters{{
 
 }  // namespace
 
-std::span<const AdapterEntry> onnx_qdq_adapters() { return kAdapters; }
+std::span<const AdapterEntry> onnx_qdq_adapters() { return kOnnxQdq; }
 
 }  // namespace facsim::backends::detail

@@ -200,7 +200,7 @@ std::vector<Computed> requant_scalar(const CaseRun& run) {
   return {{"", std::move(output)}};
 }
 
-constexpr std::array<AdapterEntry, 8> kAdapters{{
+constexpr std::array<AdapterEntry, 8> kTfliteElementwise{{
     {"add", add},
     {"average_pool2d", average_pool2d},
     {"max_pool2d", max_pool2d},
@@ -213,6 +213,6 @@ constexpr std::array<AdapterEntry, 8> kAdapters{{
 
 }  // namespace
 
-std::span<const AdapterEntry> tflite_elementwise_adapters() { return kAdapters; }
+std::span<const AdapterEntry> tflite_elementwise_adapters() { return kTfliteElementwise; }
 
 }  // namespace facsim::backends::detail

@@ -201,7 +201,7 @@ std::vector<Computed> fully_connected(const CaseRun& run) {
       });
 }
 
-constexpr std::array<AdapterEntry, 3> kAdapters{{
+constexpr std::array<AdapterEntry, 3> kTfliteLayers{{
     {"conv2d", conv2d},
     {"depthwise_conv2d", depthwise_conv2d},
     {"fully_connected", fully_connected},
@@ -209,6 +209,6 @@ constexpr std::array<AdapterEntry, 3> kAdapters{{
 
 }  // namespace
 
-std::span<const AdapterEntry> tflite_layer_adapters() { return kAdapters; }
+std::span<const AdapterEntry> tflite_layer_adapters() { return kTfliteLayers; }
 
 }  // namespace facsim::backends::detail

@@ -14,8 +14,6 @@ namespace {
 constexpr int64_t kGroupPixels = 4;
 constexpr int64_t kPixelsPerTask = 128;
 
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
 /// One (row phase, column phase) with its weights as the tiles want them.
 struct Prepared {
   const Phase* rows;

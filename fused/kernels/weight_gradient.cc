@@ -16,8 +16,6 @@ constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kMaxPartialSums = int64_t{1} << 22;
 constexpr int64_t kPixelsInCache = 512;
 
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
 /// Everything that does not depend on the chunk.
 struct Plan {
   Plan(const Conv2dShape& s, int64_t oh_, int64_t ow_)

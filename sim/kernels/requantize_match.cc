@@ -11,8 +11,8 @@ namespace {
 using Form = FusedProgram::Form;
 using FloatShape = FusedProgram::FloatShape;
 
-bool fits_int32(int64_t v) { return v >= INT32_MIN && v <= INT32_MAX; }
-bool fits_int32(const ValueRange& v) {
+bool value_fits_int32(int64_t v) { return v >= INT32_MIN && v <= INT32_MAX; }
+bool value_fits_int32(const ValueRange& v) {
   return v.bounded && v.min >= INT32_MIN && v.max <= INT32_MAX;
 }
 
@@ -76,7 +76,7 @@ class Matcher {
     const BoundStep* resize = take(StepKind::resize);
     if (resize == nullptr || resize->type != kInt32) return false;
     return resize->overflow == Overflow::wrap ||
-           (resize->overflow == Overflow::saturate && fits_int32(before));
+           (resize->overflow == Overflow::saturate && value_fits_int32(before));
   }
 
   bool take_multiplier() {
@@ -93,8 +93,8 @@ class Matcher {
   /// clamp, provided the sum fits int32.
   bool take_output() {
     const BoundStep* add = take(StepKind::add);
-    if (add == nullptr || !fits_int32(range()) ||
-        !all(add->a, [](int64_t v) { return fits_int32(v); })) {
+    if (add == nullptr || !value_fits_int32(range()) ||
+        !all(add->a, [](int64_t v) { return value_fits_int32(v); })) {
       return false;
     }
     program_.zero_point = int32s(add->a);
@@ -147,7 +147,7 @@ class Matcher {
       program_.half =
           expanded<int32_t>(shr->a, [&](int64_t n) { return static_cast<int32_t>(half(n)); });
     }
-    return fits_int32(doubled) && take_output();
+    return value_fits_int32(doubled) && take_output();
   }
 
   bool fixed_single() {
@@ -161,14 +161,14 @@ class Matcher {
     program_.shift =
         expanded<int32_t>(shr->a, [](int64_t n) { return static_cast<int32_t>(n - 1); });
     if (peek(StepKind::resize) != nullptr) return take_resize32() && take_output();
-    return fits_int32(range()) && take_output();
+    return value_fits_int32(range()) && take_output();
   }
 
   bool rounding_shift() {
     program_.form = Form::rounding_shift;
     if (peek(StepKind::shl) == nullptr) {
       program_.left_shift = int32s(PerChannel<int64_t>({0}));
-    } else if (!take_left_shift() || !fits_int32(range())) {
+    } else if (!take_left_shift() || !value_fits_int32(range())) {
       return false;
     }
     const BoundStep* shr = take(StepKind::shr);
@@ -256,7 +256,7 @@ std::string_view to_string(FusedProgram::Form form) {
 
 std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
                                         const std::vector<ValueRange>& ranges) {
-  if (!fits_int32(input)) return std::nullopt;
+  if (!value_fits_int32(input)) return std::nullopt;
   return Matcher(requantizer, ranges).match();
 }
 

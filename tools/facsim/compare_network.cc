@@ -11,7 +11,7 @@ namespace facsim::cli {
 
 namespace {
 
-constexpr int64_t kBatch = 256;  // images whose tensors are all in memory
+constexpr int64_t kImagesInMemory = 256;  // images whose tensors are all in memory
 
 Shape with_batch(Shape shape, int64_t images) {
   shape[0] = images;
@@ -125,8 +125,9 @@ NetworkComparison compare_network(const DeployedNetwork& network, const std::vec
   options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
   const sim::Executor executor(network.executable(), options);
   ProgressBar bar("compare", images, globals.progress);
-  for (int64_t begin = 0; begin < images && !comparison.nothing_to_compare(); begin += kBatch) {
-    const int64_t count = std::min(kBatch, images - begin);
+  for (int64_t begin = 0; begin < images && !comparison.nothing_to_compare();
+       begin += kImagesInMemory) {
+    const int64_t count = std::min(kImagesInMemory, images - begin);
     std::vector<Tensor> batch;
     for (const Tensor& input : inputs) batch.push_back(input.slice(begin, count));
     comparison.add_batch(executor.run(std::move(batch)).tensors, begin);

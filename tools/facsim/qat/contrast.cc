@@ -11,7 +11,7 @@ namespace facsim::cli {
 
 namespace {
 
-constexpr int64_t kBatch = 200;
+constexpr int64_t kContrastBatch = 200;
 
 using Values = std::vector<std::pair<std::string, fused::Value>>;
 
@@ -64,9 +64,9 @@ Contrast contrast_with_fake_quantize(fused::Network& network, const fused::train
 
   Contrast result;
   std::vector<backends::TensorComparator> layers;
-  for (int64_t first = 0; first < data.size(); first += kBatch) {
+  for (int64_t first = 0; first < data.size(); first += kContrastBatch) {
     throw_if_interrupted();
-    const int64_t count = std::min(kBatch, data.size() - first);
+    const int64_t count = std::min(kContrastBatch, data.size() - first);
     const Tensor input = fused::train::preprocess(data.images.slice(first, count), preprocessing);
     const std::vector<int32_t> device_classes =
         fused::train::classes_of(network.forward(input, device).real());

@@ -11,7 +11,7 @@ namespace facsim::cli {
 
 namespace {
 
-constexpr int64_t kBatch = 200;
+constexpr int64_t kEvaluationBatch = 200;
 
 std::set<std::string> names_to_keep(const backends::IntGraph& deployed, Keep keep) {
   std::set<std::string> names;
@@ -51,8 +51,8 @@ QatEvaluation evaluate_qat(fused::Network& network, const backends::IntGraph& de
   const std::set<std::string> names = names_to_keep(deployed, keep);
   QatEvaluation result;
   result.accuracy = fused::train::evaluate(
-      network, data, deployed.preprocessing.value_or(backends::Preprocessing{}), context, kBatch,
-      [&](int64_t first, int64_t, const fused::Value&) {
+      network, data, deployed.preprocessing.value_or(backends::Preprocessing{}), context,
+      kEvaluationBatch, [&](int64_t first, int64_t, const fused::Value&) {
         throw_if_interrupted();
         for (const auto& [name, value] : network.values()) {
           if (!names.contains(name)) continue;

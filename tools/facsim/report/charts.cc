@@ -10,12 +10,12 @@ namespace facsim::cli {
 
 namespace {
 
-constexpr double kWidth = 420, kHeight = 230;
+constexpr double kChartWidth = 420, kChartHeight = 230;
 constexpr double kLeft = 46, kRight = 12, kTop = 14, kBottom = 40;
 
 std::string open_svg(std::string_view title, double height) {
   return fmt::format(
-      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\"><title>{}</title>\n", kWidth,
+      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\"><title>{}</title>\n", kChartWidth,
       height, escape_html(title), escape_html(title));
 }
 
@@ -62,11 +62,12 @@ struct Plot {
   double count;
   Range y;
   double px(double x) const {
-    return count <= 1 ? (kLeft + kWidth - kRight) / 2
-                      : kLeft + (x - 1) / (count - 1) * (kWidth - kLeft - kRight);
+    return count <= 1 ? (kLeft + kChartWidth - kRight) / 2
+                      : kLeft + (x - 1) / (count - 1) * (kChartWidth - kLeft - kRight);
   }
   double py(double value) const {
-    return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
+    return kChartHeight - kBottom -
+           (value - y.low) / (y.high - y.low) * (kChartHeight - kTop - kBottom);
   }
 };
 
@@ -130,23 +131,23 @@ std::string line_chart(const LineChart& chart) {
   for (const LineSeries& series : chart.series) count = std::max(count, series.y.size());
   const Plot plot{static_cast<double>(count), range_of(chart)};
 
-  std::string svg = open_svg(chart.title, kHeight);
+  std::string svg = open_svg(chart.title, kChartHeight);
   const double step = tick_step(plot.y.high - plot.y.low);
   for (double y = std::ceil(plot.y.low / step) * step; y <= plot.y.high; y += step) {
-    svg += line("grid", kLeft, plot.py(y), kWidth - kRight, plot.py(y));
+    svg += line("grid", kLeft, plot.py(y), kChartWidth - kRight, plot.py(y));
     svg += text_at(kLeft - 6, plot.py(y) + 4, "end", fmt::format("{:.4g}{}", y, chart.y_unit));
   }
   const size_t x_step = std::max<size_t>(1, (count + 9) / 10);
   for (size_t x = 1; x <= count; x += x_step) {
-    svg += text_at(plot.px(static_cast<double>(x)), kHeight - kBottom + 16, "middle",
+    svg += text_at(plot.px(static_cast<double>(x)), kChartHeight - kBottom + 16, "middle",
                    std::to_string(x));
   }
-  svg += text_at((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", chart.x_label);
+  svg += text_at((kLeft + kChartWidth - kRight) / 2, kChartHeight - 6, "middle", chart.x_label);
   if (chart.divider > 0 && chart.divider < count) {
     const double x = (plot.px(static_cast<double>(chart.divider)) +
                       plot.px(static_cast<double>(chart.divider + 1))) /
                      2;
-    svg += line("divider", x, kTop, x, kHeight - kBottom);
+    svg += line("divider", x, kTop, x, kChartHeight - kBottom);
     svg += text_at(x - 6, kTop + 8, "end", chart.before_divider);
     svg += text_at(x + 6, kTop + 8, "start", chart.after_divider);
   }
@@ -160,41 +161,41 @@ std::string log_bar_chart(const BarChart& chart) {
   double highest = 10;
   for (const Bar& bar : chart.bars) highest = std::max(highest, bar.value);
   const double decades = std::ceil(std::log10(highest));
-  const double plot_height = kHeight - kTop - kBottom;
+  const double plot_height = kChartHeight - kTop - kBottom;
   // A count of 1 must still be seen: the axis starts half a decade below it.
   const auto height = [&](double value) {
     return value < 1 ? 0 : (std::log10(value) + 0.5) / (decades + 0.5) * plot_height;
   };
 
-  std::string svg = open_svg(chart.title, kHeight);
+  std::string svg = open_svg(chart.title, kChartHeight);
   const int decade_step = decades > 6 ? 2 : 1;
   for (int d = 0; d <= static_cast<int>(decades); d += decade_step) {
-    const double y = kHeight - kBottom - height(std::pow(10, d));
-    svg += line("grid", kLeft, y, kWidth - kRight, y);
+    const double y = kChartHeight - kBottom - height(std::pow(10, d));
+    svg += line("grid", kLeft, y, kChartWidth - kRight, y);
     svg += fmt::format(
         "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">10<tspan dy=\"-4\" "
         "font-size=\"9\">{}</tspan></text>\n",
         kLeft - 6, y + 4, d);
   }
   const double slot =
-      (kWidth - kLeft - kRight) / static_cast<double>(std::max<size_t>(1, chart.bars.size()));
+      (kChartWidth - kLeft - kRight) / static_cast<double>(std::max<size_t>(1, chart.bars.size()));
   for (size_t i = 0; i < chart.bars.size(); ++i) {
     const Bar& bar = chart.bars[i];
     const double x = kLeft + slot * static_cast<double>(i), h = height(bar.value);
     svg += fmt::format(
         "<rect class=\"series-0\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" "
         "height=\"{:.1f}\"><title>{}: {}</title></rect>\n",
-        x + slot * 0.12, kHeight - kBottom - h, slot * 0.76, h, escape_html(bar.label),
+        x + slot * 0.12, kChartHeight - kBottom - h, slot * 0.76, h, escape_html(bar.label),
         escape_html(bar.text));
-    svg += text_at(x + slot / 2, kHeight - kBottom + 16, "middle", bar.label);
+    svg += text_at(x + slot / 2, kChartHeight - kBottom + 16, "middle", bar.label);
   }
-  svg += text_at((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", chart.x_label);
+  svg += text_at((kLeft + kChartWidth - kRight) / 2, kChartHeight - 6, "middle", chart.x_label);
   return svg + "</svg>\n";
 }
 
 std::string gauges(std::string_view title, const std::vector<Gauge>& rows) {
   constexpr double kRow = 40, kBar = 12, kEdge = 4;
-  const double width = kWidth - 2 * kEdge;
+  const double width = kChartWidth - 2 * kEdge;
   std::string svg = open_svg(title, kRow * static_cast<double>(rows.size()) + 6);
   for (size_t i = 0; i < rows.size(); ++i) {
     const Gauge& row = rows[i];
