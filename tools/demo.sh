@@ -48,7 +48,7 @@ source tools/setup.sh
 step() { printf '\n== %s (%s s)\n' "$1" "$((SECONDS - start))"; }
 
 step "build"
-facsim_setup
+facsim_setup packages.txt
 mkdir -p build
 if ! { cmake --preset release && cmake --build --preset release --target facsim; } > build/demo-build.log 2>&1; then
   tail -n 40 build/demo-build.log >&2

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by demo.sh and test.sh: facsim_setup installs the Debian packages of packages.txt that are
-# missing. Nothing is asked; does nothing, quickly, when all are there.
+# Sourced by demo.sh and test.sh: facsim_setup LIST... installs the Debian packages that those lists of
+# this folder name and that are missing. Nothing is asked; does nothing, quickly, when all are there.
 
 facsim_setup() {
-  local list wanted missing package as_root=()
-  list="$(dirname "${BASH_SOURCE[0]}")/packages.txt"
-  mapfile -t wanted < <(sed 's/#.*//; /^[[:space:]]*$/d' "$list")
+  local folder wanted missing package as_root=()
+  folder=$(dirname "${BASH_SOURCE[0]}")
+  mapfile -t wanted < <(cd "$folder" && sed 's/#.*//; /^[[:space:]]*$/d' "$@")
   if ! command -v dpkg-query > /dev/null; then
-    echo "setup: not a Debian system; make sure what $list names is installed" >&2
+    echo "setup: not a Debian system; make sure what $* in $folder name is installed" >&2
     return 0
   fi
   missing=()

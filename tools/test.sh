@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/setup.sh
 source tools/setup.sh
-facsim_setup
+facsim_setup packages.txt packages-test.txt
 
 preset=release
 labels=()
