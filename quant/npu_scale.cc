@@ -50,6 +50,11 @@ Multiplier vela_reduced_scale(double real) {
   return {reduced, whole.shift - 16};
 }
 
+Multiplier tflite_single_rounding_scale(double real) {
+  const Multiplier derived = derive_multiplier(real, {});
+  return derived.shift < 1 ? Multiplier{INT32_MAX, 1} : derived;
+}
+
 Multiplier vela_pooling_scale(int64_t taps, int rescale_bits) {
   const int k = count_exponent(taps, int64_t{1} << 31);
   const int shift = 31 - rescale_bits + k;

@@ -3,8 +3,8 @@
 
 #include "quant/multiplier.h"
 
-/// Multipliers as compilers of neural processing units derive them, where a MultiplierSpec cannot
-/// say it.
+/// Multipliers as TFLite's single-rounding build and the compilers of neural processing units
+/// derive them, where a MultiplierSpec cannot say it.
 namespace facsim::quant {
 
 /// Vela's scale register pair: real = f * 2^e, f in [0.5, 1); multiplier = round_half_away(f *
@@ -18,6 +18,11 @@ Multiplier vela_scale(double real);
 /// 32767; shift - 16, from vela_scale.
 /// Source: Arm Vela scaling.py reduced_quantise_scale.
 Multiplier vela_reduced_scale(double real);
+
+/// derive_multiplier(real, {}), but at most (2^31 - 1) * 2^-1: an exponent above 30 gives
+/// multiplier 2^31 - 1 and shift 1. Source: TFLite quantization_util.cc QuantizeMultiplier with
+/// TFLITE_SINGLE_ROUNDING.
+Multiplier tflite_single_rounding_scale(double real);
 
 /// 1 / taps for average pools: with N = 31 - rescale_bits and k the exponent of taps - 1 in
 /// frexp's sense, multiplier = (2^(N + k) + 2^k) / taps cut to an integer, shift = N + k. With one

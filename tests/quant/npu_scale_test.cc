@@ -37,6 +37,14 @@ TEST_CASE("npu_scale: Vela's 16-bit multiplier rounds half up and stays positive
   CHECK(vela_reduced_scale(0).multiplier == 0);
 }
 
+TEST_CASE("npu_scale: TFLite's single-rounding build has no exponent above 30") {
+  CHECK(tflite_single_rounding_scale(0.5).shift == 31);
+  CHECK(tflite_single_rounding_scale(std::ldexp(1.0, 29)).shift == 1);
+  CHECK(tflite_single_rounding_scale(std::ldexp(1.0, 29)).multiplier == 1 << 30);
+  CHECK(tflite_single_rounding_scale(std::ldexp(1.0, 30)).multiplier == INT32_MAX);
+  CHECK(tflite_single_rounding_scale(std::ldexp(1.0, 30)).shift == 1);
+}
+
 TEST_CASE("npu_scale: reciprocals of tap counts") {
   CHECK(vela_pooling_scale(1).multiplier == (int64_t{1} << 31) + 1);
   CHECK(vela_pooling_scale(1).shift == 31);
