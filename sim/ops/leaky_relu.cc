@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/leaky_relu.h"
+
+#include "sim/ops/scale_program-internal.h"
+
+namespace facsim::sim {
+
+LeakyRelu::LeakyRelu(LeakyReluParams params)
+    : UnaryCodes("leaky_relu", params.input_type, params.positive.output_type()),
+      params_(std::move(params)) {
+  detail::check_scale_program(kind(), "positive", params_.positive, output_type());
+  detail::check_scale_program(kind(), "negative", params_.negative, output_type());
+  make_table();
+}
+
+int64_t LeakyRelu::evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const {
+  const int64_t value = code - params_.zero_point;
+  return detail::apply_traced(value >= 0 ? params_.positive : params_.negative, value, events,
+                              steps);
+}
+
+}  // namespace facsim::sim
