@@ -15,6 +15,7 @@ namespace facsim::backends {
 
 namespace {
 
+using detail::make_shr;
 using detail::make_step;
 using sim::Operand;
 using sim::Step;
@@ -103,6 +104,33 @@ std::shared_ptr<const sim::Op> float32_scaled_average(const PoolOperands& pool) 
       {.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding}};
   append_output(steps, pool, zero_point);
   return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
+}
+
+/// XNNPACK average-pooling-nhwc.c (2022), qu8-avgpool: with r = sx / f32(sy * kh * kw) and its
+/// 24-bit mantissa M, y = (sum(q - zx) * M) / 2^shift, half_away_from_zero, + zy. The divisor is
+/// always the window's size: padded taps hold zx. A window over the whole image without padding
+/// runs the global average pool.
+std::shared_ptr<const sim::Op> rndna_average(const PoolOperands& pool) {
+  const sim::Window2d& window = pool.window;
+  if (window.kernel == std::array<int64_t, 2>{pool.ih, pool.iw} &&
+      window.padding == sim::Padding2d{}) {
+    return float32_scaled_average(pool);
+  }
+  const auto taps = static_cast<float>(window.kernel[0] * window.kernel[1]);
+  const float ratio = pool.input.scale.front() / (pool.output.scale.front() * taps);
+  quant::MultiplierSpec spec;
+  spec.derivation = quant::MultiplierSpec::Derivation::float32_mantissa;
+  const quant::Multiplier derived = quant::derive_multiplier(ratio, spec);
+  if (derived.shift < 0 || derived.shift > 62) {
+    throw Error({ErrorCode::unsupported, "average pool",
+                 fmt::format("right shift {}", derived.shift), "0..62",
+                 "the scales of input and output are too far apart"});
+  }
+  const int64_t zero_point = pool.output.zero_point.front();
+  std::vector<Step> steps = {make_step(StepKind::mul, Operand::constant(derived.multiplier)),
+                             make_shr(derived.shift, sim::Rounding::half_away_from_zero)};
+  append_output(steps, pool, zero_point);
+  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), {});
 }
 
 std::shared_ptr<const sim::Op> dequantized_average(const PoolOperands& pool) {
@@ -214,6 +242,7 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
                           iw};
   if (rules.algorithm == "integer_average") return integer_average(pool);
   if (rules.algorithm == "float32_scaled_average") return float32_scaled_average(pool);
+  if (rules.algorithm == "xnnpack.rndna_average") return rndna_average(pool);
   if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
   if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
   throw Error(

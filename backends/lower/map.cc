@@ -26,71 +26,23 @@ std::shared_ptr<const sim::Op> make_map(std::string_view kind, DType input_dtype
   return std::make_shared<sim::Map>(std::move(params));
 }
 
-std::vector<float> as_float(const std::vector<int64_t>& values, int64_t plus) {
-  std::vector<float> out;
-  for (const int64_t v : values) out.push_back(static_cast<float>(v + plus));
-  return out;
-}
-
 }  // namespace
 
-/// v = x / scale (or x * f32(1 / scale)); the clamp is done in float32 before rounding, which gives
-/// the same codes as clamping afterwards because the bounds are integers.
 std::shared_ptr<const sim::Op> lower_quantize(const Profile& profile,
                                               const quant::QParams& output) {
-  using Spec = quant::TensorSpec;
   const OpRules& rules = profile.rules("quantize");
   quant::check(output, "output");
   detail::require_type("output", output.type, rules.activation_types);
-  sim::Arguments arguments;
-  std::vector<Step> steps;
-  arguments.reals["scale"] = output.scale;
-  if (rules.activation.formula == Spec::Formula::division) {
-    steps.push_back(make_step(StepKind::fdiv, Operand::arg("scale")));
-  } else {
-    for (float& scale : arguments.reals["scale"]) scale = 1.0f / scale;
-    steps.push_back(make_step(StepKind::fmul, Operand::arg("scale")));
-  }
-  const bool before = rules.activation.zero_point_add == Spec::ZeroPointAdd::before_rounding;
-  std::vector<int64_t> low, high;
-  for (const int64_t zero_point : output.zero_point) {
-    low.push_back(output.quant_min - (before ? 0 : zero_point));
-    high.push_back(output.quant_max - (before ? 0 : zero_point));
-  }
-  if (before) {
-    arguments.reals["zero_point"] = as_float(output.zero_point, 0);
-    steps.push_back(make_step(StepKind::fadd, Operand::arg("zero_point")));
-  }
-  arguments.reals["low"] = as_float(low, 0);
-  arguments.reals["high"] = as_float(high, 0);
-  steps.push_back({.kind = StepKind::fclamp, .a = Operand::arg("low"), .b = Operand::arg("high")});
-  steps.push_back(
-      {.kind = StepKind::round, .a = {}, .b = {}, .rounding = rules.activation.rounding});
-  if (!before) {
-    arguments.integers["zero_point"] = output.zero_point;
-    steps.push_back(make_step(StepKind::add, Operand::arg("zero_point")));
-  }
-  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = output.type});
-  return make_map("quantize", DType::float32,
-                  sim::Requantizer({std::move(steps), /*input_is_real=*/true}, std::move(arguments),
-                                   output.type),
+  return make_map("quantize", DType::float32, detail::quantizer(rules.activation, output),
                   output.channel_axis);
 }
 
-/// f32(q - zero_point) * scale.
 std::shared_ptr<const sim::Op> lower_dequantize(const Profile& profile,
                                                 const quant::QParams& input) {
   const OpRules& rules = profile.rules("dequantize");
   quant::check(input, "input");
   detail::require_type("input", input.type, rules.activation_types);
-  sim::Arguments arguments;
-  arguments.integers["zero_point"] = input.zero_point;
-  arguments.reals["scale"] = input.scale;
-  std::vector<Step> steps = {make_step(StepKind::sub, Operand::arg("zero_point")),
-                             make_step(StepKind::to_f32, {}),
-                             make_step(StepKind::fmul, Operand::arg("scale"))};
-  return make_map("dequantize", input.type.storage(),
-                  sim::Requantizer({std::move(steps)}, std::move(arguments), sim::kInt32),
+  return make_map("dequantize", input.type.storage(), detail::dequantizer(input),
                   input.channel_axis);
 }
 

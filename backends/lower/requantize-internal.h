@@ -49,6 +49,13 @@ sim::Requantizer bind(const OpRules& rules, const LayerValues& values);
 sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
                             const LayerValues& values);
 
+/// float32 to codes: v = x / scale (or x * f32(1 / scale)), round(v) + zero_point or round(v +
+/// zero_point), as the spec says; the clamp to quant_min..quant_max is done in float32 before
+/// rounding, which gives the same codes as afterwards because the bounds are integers.
+sim::Requantizer quantizer(const quant::TensorSpec& spec, const quant::QParams& output);
+/// Codes to float32: f32(q - zero_point) * scale.
+sim::Requantizer dequantizer(const quant::QParams& input);
+
 /// The whole range of a type as clamp bounds.
 ClampBounds whole_range(sim::IntType type);
 

@@ -65,6 +65,7 @@ struct CaseRun {
 struct Computed {
   std::string how;  ///< "given multiplier", "multiplier derived from scales"; empty if the only one
   Tensor tensor;
+  std::string_view golden = {};  ///< role of the expected array; empty: the case's
 };
 using Adapter = std::vector<Computed> (*)(const CaseRun& run);
 
@@ -78,6 +79,7 @@ std::span<const AdapterEntry> tflite_elementwise_adapters();
 std::span<const AdapterEntry> onnx_layer_adapters();
 std::span<const AdapterEntry> onnx_elementwise_adapters();
 std::span<const AdapterEntry> onnx_qdq_adapters();
+std::span<const AdapterEntry> onnx_quantize_adapters();
 /// Null if this build computes no such op.
 Adapter find_adapter(std::string_view op);
 
