@@ -76,18 +76,20 @@ std::shared_ptr<const sim::Op> scaled_add(const AddOperands& add) {
   return make_add(add, input(add.lhs), input(add.rhs), detail::bind(add.rules, values));
 }
 
-/// XNNPACK microparams-init.c xnn_init_qs8_add_minmax: ratios s_i / s_out in float32; the larger
-/// has `multiplier_bits` bits: shift = bits - 1 - exponent(larger ratio), M_i = half_even(ratio_i *
-/// 2^shift). Error unsupported for a ratio outside [2^-10, 2^8), as XNNPACK
-/// binary-elementwise-nd.c refuses the operator.
-std::shared_ptr<const sim::Op> rational_add(const AddOperands& add) {
+/// Integer multipliers of the ratios s_i / s_out in float32; the larger has `multiplier_bits` bits:
+/// shift = bits - 1 - exponent(larger ratio), M_i = half_even(ratio_i * 2^shift); the sum is
+/// shifted with `rounding`. XNNPACK microparams-init.c xnn_init_qs8_add_minmax (half_up), QNNPACK
+/// requantization.h pytorch_qnnp_compute_add_quantization_params (half_away_from_zero). Error
+/// unsupported for a ratio outside [smallest, 2^8), which both refuse.
+std::shared_ptr<const sim::Op> rational_add(const AddOperands& add, sim::Rounding rounding,
+                                            float smallest) {
   const auto bits = static_cast<int>(add.rules.algorithm_params.at("multiplier_bits"));
   const float lhs_ratio = add.lhs.scale.front() / add.output.scale.front();
   const float rhs_ratio = add.rhs.scale.front() / add.output.scale.front();
   for (const float ratio : {lhs_ratio, rhs_ratio}) {
-    if (ratio >= 0x1p-10f && ratio < 0x1p8f) continue;
+    if (ratio >= smallest && ratio < 0x1p8f) continue;
     throw Error({ErrorCode::unsupported, "add", fmt::format("input to output scale {}", ratio),
-                 "2^-10 <= ratio < 2^8", ""});
+                 fmt::format("2^{} <= ratio < 2^8", std::ilogb(smallest)), ""});
   }
   const int shift = bits - 1 - std::ilogb(std::max(lhs_ratio, rhs_ratio));
   const auto input = [&](const quant::QParams& qparams, float ratio) {
@@ -97,7 +99,7 @@ std::shared_ptr<const sim::Op> rational_add(const AddOperands& add) {
         {subtract_zero_point(qparams), make_step(StepKind::mul, Operand::constant(multiplier))},
         sim::kInt32);
   };
-  std::vector<Step> output = {make_shr(shift, sim::Rounding::half_up)};
+  std::vector<Step> output = {make_shr(shift, rounding)};
   append_output(output, add);
   return make_add(add, input(add.lhs, lhs_ratio), input(add.rhs, rhs_ratio),
                   program_of(std::move(output), add.output.type));
@@ -188,7 +190,12 @@ std::shared_ptr<const sim::Op> lower_add(const Profile& profile, const quant::QP
   detail::require_activation("output", output, rules);
   const AddOperands add{rules, lhs, rhs, output, clamp_bounds(rules, activation, output)};
   if (rules.algorithm == "scaled_add") return scaled_add(add);
-  if (rules.algorithm == "xnnpack.add_rational21") return rational_add(add);
+  if (rules.algorithm == "xnnpack.add_rational21") {
+    return rational_add(add, sim::Rounding::half_up, 0x1p-10f);
+  }
+  if (rules.algorithm == "qnnpack.add_rational22") {
+    return rational_add(add, sim::Rounding::half_away_from_zero, 0x1p-14f);
+  }
   if (rules.algorithm == "ort.qlinear_add_fma") return fma_add(add);
   if (rules.algorithm == "float32_add") return float32_add(add);
   if (rules.algorithm == "shift_add") return shift_add(add);

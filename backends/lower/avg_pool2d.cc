@@ -106,17 +106,18 @@ std::shared_ptr<const sim::Op> float32_scaled_average(const PoolOperands& pool) 
   return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
 }
 
-/// XNNPACK average-pooling-nhwc.c (2022), qu8-avgpool: with r = sx / f32(sy * kh * kw) and its
-/// 24-bit mantissa M, y = (sum(q - zx) * M) / 2^shift, half_away_from_zero, + zy. The divisor is
-/// always the window's size: padded taps hold zx. A window over the whole image without padding
-/// runs the global average pool.
-std::shared_ptr<const sim::Op> rndna_average(const PoolOperands& pool) {
-  const sim::Window2d& window = pool.window;
-  if (window.kernel == std::array<int64_t, 2>{pool.ih, pool.iw} &&
-      window.padding == sim::Padding2d{}) {
-    return float32_scaled_average(pool);
-  }
-  const auto taps = static_cast<float>(window.kernel[0] * window.kernel[1]);
+/// XNNPACK average-pooling-nhwc.c: such a window runs the global average pool.
+bool window_covers_image(const sim::Window2d& window, int64_t ih, int64_t iw) {
+  return window.kernel == std::array<int64_t, 2>{ih, iw} && window.padding == sim::Padding2d{};
+}
+
+/// XNNPACK avgpool and gavgpool in fixed point: with r = sx / f32(sy * taps) and its 24-bit
+/// mantissa M, y = (sum(q - zx) * M) / 2^shift, rounded by params rounding, + zy. taps is always
+/// the window's size: padded taps hold zx.
+std::shared_ptr<const sim::Op> mantissa_average(const PoolOperands& pool) {
+  const int64_t size =
+      pool.global ? pool.ih * pool.iw : pool.window.kernel[0] * pool.window.kernel[1];
+  const auto taps = static_cast<float>(size);
   const float ratio = pool.input.scale.front() / (pool.output.scale.front() * taps);
   quant::MultiplierSpec spec;
   spec.derivation = quant::MultiplierSpec::Derivation::float32_mantissa;
@@ -128,7 +129,7 @@ std::shared_ptr<const sim::Op> rndna_average(const PoolOperands& pool) {
   }
   const int64_t zero_point = pool.output.zero_point.front();
   std::vector<Step> steps = {make_step(StepKind::mul, Operand::constant(derived.multiplier)),
-                             make_shr(derived.shift, sim::Rounding::half_away_from_zero)};
+                             make_shr(derived.shift, pool.rules.algorithm_rounding)};
   append_output(steps, pool, zero_point);
   return make_pool(pool, pool.input.zero_point.front(), std::move(steps), {});
 }
@@ -224,6 +225,11 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
                                                 const quant::QParams& output, Activation activation,
                                                 int64_t ih, int64_t iw) {
   const OpRules& rules = profile.rules(global ? "global_avg_pool" : "avg_pool2d");
+  if (!global && rules.algorithm == "xnnpack.mantissa_average" &&
+      window_covers_image(window, ih, iw)) {
+    return lower_avg_pool2d(profile, window, /*global=*/true, count_include_pad, input, output,
+                            activation, ih, iw);
+  }
   detail::require_activation("input", input, rules);
   detail::require_activation("output", output, rules);
   const int64_t taps = global ? ih * iw : window.kernel[0] * window.kernel[1];
@@ -242,7 +248,7 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
                           iw};
   if (rules.algorithm == "integer_average") return integer_average(pool);
   if (rules.algorithm == "float32_scaled_average") return float32_scaled_average(pool);
-  if (rules.algorithm == "xnnpack.rndna_average") return rndna_average(pool);
+  if (rules.algorithm == "xnnpack.mantissa_average") return mantissa_average(pool);
   if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
   if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
   throw Error(

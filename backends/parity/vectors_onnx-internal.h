@@ -26,7 +26,8 @@ Tensor execute_nchw(const sim::Op& op, const Tensor& input, const Shape& expecte
 LayerBias onnx_bias(const Tensor* codes, const quant::QParams& input,
                     const quant::QParams& weights);
 
-/// y = a [..., K] by b [K, N]: a Linear whose rows are the leading axes of a.
+/// y = a [..., K] by b [K, N]: a Linear whose rows are the leading axes of a; or by b [..., K, N]
+/// with the same leading axes as a [..., R, K].
 Tensor matmul(const CaseRun& run, const Tensor& a, const quant::QParams& a_qparams, const Tensor& b,
               const quant::QParams& b_qparams, const LayerBias& bias,
               const quant::QParams& y_qparams, const Shape& expected);

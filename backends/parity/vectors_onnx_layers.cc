@@ -2,6 +2,8 @@
 // ONNX's quantized layers: QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger, QGemm. Data
 // NCHW, weights OIHW or [K, N]; transposed here.
 #include <array>
+#include <cstddef>
+#include <cstring>
 
 #include "backends/graph/permute.h"
 #include "backends/lower/requantize-internal.h"
@@ -88,6 +90,39 @@ Tensor with_shape(const Tensor& tensor, const Shape& expected) {
   return tensor.reshaped(expected);
 }
 
+/// Elements [begin, begin + shape.numel()) of a tensor.
+Tensor elements_of(const Tensor& tensor, int64_t begin, const Shape& shape) {
+  Tensor out = Tensor::uninitialized(tensor.dtype(), shape);
+  const auto size = static_cast<int64_t>(size_of(tensor.dtype()));
+  std::memcpy(out.raw(), static_cast<const std::byte*>(tensor.raw()) + begin * size, out.bytes());
+  return out;
+}
+
+/// a [..., R, K] times b [..., K, N] by multiply(a [R, K], b [K, N]) for each of the leading
+/// indices, which both have, or times one b [K, N].
+template <class Multiply>
+Tensor by_matrix(const Tensor& a, const Tensor& b, const Shape& expected,
+                 const Multiply& multiply) {
+  const int rank = b.shape().rank();
+  if (rank == 2) return with_shape(multiply(a, b), expected);
+  bool fits = rank > 2 && a.shape().rank() == rank;
+  for (int i = 0; fits && i < rank - 2; ++i) fits = a.shape()[i] == b.shape()[i];
+  if (!fits || a.numel() == 0 || b.numel() == 0) refuse_shapes(a, b);
+  const Shape lhs{a.shape()[rank - 2], a.shape()[rank - 1]};
+  const Shape rhs{b.shape()[rank - 2], b.shape()[rank - 1]};
+  Tensor out;
+  const int64_t matrices = a.numel() / lhs.numel();
+  for (int64_t i = 0; i < matrices; ++i) {
+    const Tensor product =
+        multiply(elements_of(a, i * lhs.numel(), lhs), elements_of(b, i * rhs.numel(), rhs));
+    if (expected.numel() != matrices * product.numel()) refuse_shapes(a, b);
+    if (i == 0) out = Tensor::uninitialized(product.dtype(), expected);
+    std::memcpy(static_cast<std::byte*>(out.raw()) + static_cast<size_t>(i) * product.bytes(),
+                product.raw(), product.bytes());
+  }
+  return out;
+}
+
 std::vector<Computed> qlinear_conv(const CaseRun& run) {
   const CaseData& data = run.data;
   const Tensor& x = data.any({"in_x"});
@@ -144,7 +179,8 @@ std::vector<Computed> conv_integer(const CaseRun& run) {
   const Tensor accumulators =
       accumulate(run, "conv2d", onnx_window(data, {w.shape()[1], w.shape()[2]}), x,
                  onnx_zero_points(data, {"const_x_zp", "in_x_zero_point"}, code_type(x), -1), w,
-                 onnx_zero_points(data, {"const_w_zp", "in_w_zero_points"}, code_type(w), 0),
+                 onnx_zero_points(data, {"const_w_zp", "in_w_zero_point", "in_w_zero_points"},
+                                  code_type(w), 0),
                  {y[0], y[2], y[3], y[1]});
   return {{"", permuted(accumulators, kNhwcToNchw)}};
 }
@@ -153,16 +189,19 @@ std::vector<Computed> matmul_integer(const CaseRun& run) {
   const CaseData& data = run.data;
   const Tensor& a = data.any({"in_a", "in_A"});
   const Tensor& b = data.any({"const_b", "in_b", "in_B"});
-  const Tensor rows = rows_of(a, b);
-  const int64_t k = b.shape()[0];
-  const int64_t n = b.shape()[1];
-  const Tensor accumulators =
-      accumulate(run, "linear", {}, rows.reshaped({rows.shape()[0], 1, 1, k}),
-                 onnx_zero_points(data, {"const_a_zp", "in_a_zero_point"}, code_type(a), -1),
-                 permuted(b, kSwapped).reshaped({n, 1, 1, k}),
-                 onnx_zero_points(data, {"const_b_zp", "in_b_zero_point"}, code_type(b), 0),
-                 {rows.shape()[0], 1, 1, n});
-  return {{"", with_shape(accumulators, data.golden().shape())}};
+  const quant::QParams a_zero_points =
+      onnx_zero_points(data, {"const_a_zp", "in_a_zero_point"}, code_type(a), -1);
+  const quant::QParams b_zero_points =
+      onnx_zero_points(data, {"const_b_zp", "in_b_zero_point"}, code_type(b), 0);
+  const auto multiply = [&](const Tensor& lhs, const Tensor& rhs) {
+    const Tensor rows = rows_of(lhs, rhs);
+    const int64_t k = rhs.shape()[0];
+    const int64_t n = rhs.shape()[1];
+    return accumulate(run, "linear", {}, rows.reshaped({rows.shape()[0], 1, 1, k}), a_zero_points,
+                      permuted(rhs, kSwapped).reshaped({n, 1, 1, k}), b_zero_points,
+                      {rows.shape()[0], 1, 1, n});
+  };
+  return {{"", by_matrix(a, b, data.golden().shape(), multiply)}};
 }
 
 /// QLinearMatMul, and QGemm with its bias `c`.
@@ -204,10 +243,13 @@ constexpr std::array<AdapterEntry, 5> kOnnxLayers{{
 Tensor matmul(const CaseRun& run, const Tensor& a, const quant::QParams& a_qparams, const Tensor& b,
               const quant::QParams& b_qparams, const LayerBias& bias,
               const quant::QParams& y_qparams, const Shape& expected) {
-  const Tensor rows = rows_of(a, b);
-  const sim::Linear op(lower_linear(run.profile, a_qparams, permuted(b, kSwapped), b_qparams, bias,
-                                    y_qparams, Activation::none));
-  return with_shape(execute(op, {&rows}, {rows.shape()[0], b.shape()[1]}, run.context), expected);
+  const auto multiply = [&](const Tensor& lhs, const Tensor& rhs) {
+    const Tensor rows = rows_of(lhs, rhs);
+    const sim::Linear op(lower_linear(run.profile, a_qparams, permuted(rhs, kSwapped), b_qparams,
+                                      bias, y_qparams, Activation::none));
+    return execute(op, {&rows}, {rows.shape()[0], rhs.shape()[1]}, run.context);
+  };
+  return by_matrix(a, b, expected, multiply);
 }
 
 std::span<const AdapterEntry> onnx_layer_adapters() { return kOnnxLayers; }
