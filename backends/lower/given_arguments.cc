@@ -42,6 +42,14 @@ sim::StepProgram without(const sim::StepProgram& program, const GivenArguments& 
   return rest;
 }
 
+/// Integers that a float32 step takes, half_even.
+std::vector<float> to_reals(const std::vector<int64_t>& values) {
+  std::vector<float> reals(values.size());
+  std::transform(values.begin(), values.end(), reals.begin(),
+                 [](int64_t value) { return static_cast<float>(value); });
+  return reals;
+}
+
 /// Replaces the binder's per-tensor value by one per row.
 void set_rows(sim::Arguments& arguments, const std::string& name,
               const std::vector<int64_t>& values) {
@@ -49,8 +57,7 @@ void set_rows(sim::Arguments& arguments, const std::string& name,
     found->second = values;
   }
   if (const auto found = arguments.reals.find(name); found != arguments.reals.end()) {
-    found->second.clear();
-    for (const int64_t value : values) found->second.push_back(static_cast<float>(value));
+    found->second = to_reals(values);
   }
 }
 
@@ -60,6 +67,20 @@ std::vector<int64_t> minus(const std::vector<int64_t>& a, const std::vector<int6
     difference[i] = a[a.size() == 1 ? 0 : i] - b[b.size() == 1 ? 0 : i];
   }
   return difference;
+}
+
+/// True if the rows' biases are added to the accumulators: integer biases that no step names.
+bool adds_bias(const sim::StepProgram& program, const OpRules& rules, const GivenArguments& given) {
+  const std::vector<std::string> names = argument_names(program);
+  return rules.bias.kind == BiasSpec::Kind::integer && given.integers.contains("bias") &&
+         std::find(names.begin(), names.end(), "bias") == names.end();
+}
+
+bool used_as_real(const sim::StepProgram& program, const std::string& name) {
+  return std::any_of(program.steps.begin(), program.steps.end(), [&](const sim::Step& step) {
+    return sim::takes_real(step.kind) &&
+           (step.a == Operand::arg(name) || step.b == Operand::arg(name));
+  });
 }
 
 void check_names(const sim::StepProgram& program, const GivenArguments& given) {
@@ -104,7 +125,16 @@ void check_clamp(const std::vector<int64_t>& low, const std::vector<int64_t>& hi
 }  // namespace
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
-  const sim::StepProgram program = detail::program_for(rules, given.output);
+  sim::StepProgram program = detail::program_for(rules, given.output);
+  if (adds_bias(program, rules, given)) {
+    const sim::Step add = detail::make_step(sim::StepKind::add, Operand::arg("bias"));
+    const sim::Step width = {.kind = sim::StepKind::resize,
+                             .a = {},
+                             .b = {},
+                             .type = rules.accumulator.type(),
+                             .overflow = rules.accumulator.overflow};
+    program.steps.insert(program.steps.begin(), {add, width});
+  }
   check_names(program, given);
   check_lengths(given);
 
@@ -138,9 +168,12 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   set_rows(arguments, "clamp_max", high);
   set_rows(arguments, "clamp_min_minus_zero_point", minus(low, given.zero_point));
   set_rows(arguments, "clamp_max_minus_zero_point", minus(high, given.zero_point));
-  for (const auto& [name, rows] : given.integers) arguments.integers[name] = rows;
+  for (const auto& [name, rows] : given.integers) {
+    if (used_as_real(program, name)) arguments.reals[name] = to_reals(rows);
+    arguments.integers[name] = rows;
+  }
   for (const auto& [name, rows] : given.reals) arguments.reals[name] = rows;
-  return sim::Requantizer(program, std::move(arguments), given.output);
+  return sim::Requantizer(std::move(program), std::move(arguments), given.output);
 }
 
 }  // namespace facsim::backends

@@ -19,7 +19,8 @@ struct GivenArguments {
   std::vector<float> scale;
   std::vector<int64_t> zero_point{0};
   std::vector<int64_t> clamp_min, clamp_max;  ///< empty: the range of `output`
-  /// Further arguments by the names of the profile's steps; they win over all others.
+  /// Further arguments by the names of the profile's steps; they win over all others. An integer
+  /// `bias` that no step names is added to the accumulator first, within its width.
   std::map<std::string, std::vector<int64_t>> integers;
   std::map<std::string, std::vector<float>> reals;
   sim::IntType output{8, true};

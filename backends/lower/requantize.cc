@@ -42,6 +42,8 @@ class ArgumentBinder {
     if (operand.kind != Operand::Kind::argument) return;
     if (sim::takes_real(kind)) {
       arguments_.reals[operand.argument] = real_argument(operand.argument);
+    } else if (operand.argument == "offset") {
+      add_offset(kind);
     } else if (!arguments_.integers.contains(operand.argument)) {
       add_integer(operand.argument);
     }
@@ -99,6 +101,30 @@ class ArgumentBinder {
     arguments_.integers[name] = {integer_argument(name)};
   }
 
+  /// The output zero point in accumulator units, zero_point / real multiplier: added before the
+  /// scaling (gemmlowp result_offset), or subtracted with the other sign (NVDLA).
+  void add_offset(StepKind kind) {
+    const size_t channels = values_.given != nullptr ? values_.given->multiplier.size()
+                                                     : values_.real_multiplier.size();
+    std::vector<int64_t>& offset = arguments_.integers["offset"];
+    offset.clear();
+    for (size_t c = 0; c < channels; ++c) {
+      const quant::Multiplier m = multiplier_of(c);
+      const double real = values_.given != nullptr
+                              ? std::ldexp(static_cast<double>(m.multiplier), -m.shift)
+                              : values_.real_multiplier[c];
+      const double steps = static_cast<double>(values_.zero_point) / real;
+      if (values_.zero_point != 0 && !(std::abs(steps) < 0x1p53)) {
+        throw Error({ErrorCode::unsupported, fmt::format("channel {}", c),
+                     fmt::format("zero point {} at multiplier {}", values_.zero_point, real),
+                     "an offset that the accumulator holds", ""});
+      }
+      const double rounded =
+          values_.zero_point == 0 ? 0 : sim::round_real(rules_.bias.rounding, steps);
+      offset.push_back(static_cast<int64_t>(kind == StepKind::sub ? -rounded : rounded));
+    }
+  }
+
   int64_t integer_argument(const std::string& name) const {
     if (name == "zero_point") return values_.zero_point;
     if (name == "clamp_min") return values_.clamp.min;
@@ -147,8 +173,9 @@ class ArgumentBinder {
   quant::Multiplier multiplier_of(size_t channel) const {
     if (values_.given != nullptr) {
       const auto& shifts = values_.given->shift;
-      return {values_.given->multiplier[channel],
-              static_cast<int>(shifts[shifts.size() == 1 ? 0 : channel])};
+      return quant::reduce_multiplier({values_.given->multiplier[channel],
+                                       static_cast<int>(shifts[shifts.size() == 1 ? 0 : channel])},
+                                      rules_.multiplier);
     }
     return quant::derive_multiplier(values_.real_multiplier[channel], rules_.multiplier);
   }
@@ -314,7 +341,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
   for (const float weight_scale : scales.weight_scale) {
     values.accumulator_scale.push_back(scales.input_scale * weight_scale);
     values.real_multiplier.push_back(quant::real_multiplier(
-        scales.input_scale, weight_scale, values.output_scale, rules.multiplier.scale_product));
+        scales.input_scale, weight_scale, values.output_scale, rules.multiplier));
   }
   if (!rules.requantize_per_channel && scales.weight_scale.size() > 1) {
     throw Error({ErrorCode::unsupported, "weights", "a scale per channel", "one scale per tensor",

@@ -4,6 +4,7 @@
 #include "backends/profile/profile.h"
 #include "backends/profile/profile_fields-internal.h"
 #include "backends/profile/resolve-internal.h"
+#include "backends/profile/variants-internal.h"
 #include "backends/text/did_you_mean.h"
 
 namespace facsim::backends {
@@ -24,12 +25,31 @@ const Json* value_at(const Json& root, std::string_view pointer) {
   }
 }
 
-/// "/accumulator/bits" for "/ops/conv2d/accumulator/bits"; empty for other pointers.
-std::string profile_wide(std::string_view pointer) {
-  constexpr std::string_view kOps = "/ops/";
-  if (!pointer.starts_with(kOps)) return "";
-  const size_t slash = pointer.find('/', kOps.size());
-  return slash == std::string_view::npos ? "" : std::string(pointer.substr(slash));
+/// What a pointer into /ops inherits from: "/ops/conv2d/accumulator/bits" of an op, then
+/// "/accumulator/bits", for "/ops/conv2d/variants/int16x8/accumulator/bits".
+struct Inherited {
+  std::string op;                     ///< "/ops/conv2d"
+  std::string variant;                ///< "int16x8"; empty: none
+  std::string rule;                   ///< "/accumulator/bits"
+  std::vector<std::string> pointers;  ///< the nearest first
+};
+
+Inherited inherited_from(std::string_view pointer) {
+  constexpr std::string_view kOps = "/ops/", kVariants = "/variants/";
+  Inherited from;
+  if (!pointer.starts_with(kOps)) return from;
+  const size_t end = std::min(pointer.find('/', kOps.size()), pointer.size());
+  from.op = pointer.substr(0, end);
+  std::string_view rest = pointer.substr(end);
+  if (rest.starts_with(kVariants)) {
+    rest.remove_prefix(kVariants.size());
+    from.variant = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(from.variant.size());
+    if (!rest.empty()) from.pointers.push_back(from.op + std::string(rest));
+  }
+  from.rule = rest;
+  if (!rest.empty()) from.pointers.push_back(from.rule);
+  return from;
 }
 
 /// Every pointer of the field tree, for suggestions (ops shown once).
@@ -83,16 +103,29 @@ std::string explain_profile(std::string_view name_or_path, const ProfileSearch& 
 
   std::string at(pointer);
   const Json* value = value_at(resolved.value, at);
+  Json effective;
   std::string text;
   if (value == nullptr) {
-    const std::string wide = profile_wide(pointer);
-    const bool op_exists =
-        wide.empty() || value_at(resolved.value, pointer.substr(0, pointer.size() - wide.size()));
+    const Inherited from = inherited_from(pointer);
+    const bool op_exists = from.pointers.empty() || value_at(resolved.value, from.op) != nullptr;
     if (!op_exists) {
       return fmt::format("{}: the op is absent, so this profile does not support it\n", pointer);
     }
-    value = wide.empty() ? nullptr : value_at(resolved.value, wide);
-    at = wide;
+    for (const std::string& wider : from.pointers) {
+      value = value_at(resolved.value, wider);
+      at = wider;
+      if (value != nullptr) break;
+    }
+    // A type that the variant has from its `when`.
+    const std::string variant = from.op + "/variants/" + from.variant;
+    if (!from.variant.empty() && value_at(resolved.value, variant + "/when") != nullptr) {
+      effective = detail::effective_rules(resolved.value, {from.op.substr(5), from.variant});
+      const Json* own = value_at(effective, from.rule);
+      if (own != nullptr && value != nullptr && *own != *value && !own->is_object()) {
+        value = own;
+        at = variant + "/when";
+      }
+    }
   }
   text += fmt::format("{} = {}\n", pointer.empty() ? "(the profile)" : pointer,
                       value == nullptr ? "absent" : detail::shown(*value));
@@ -102,7 +135,8 @@ std::string explain_profile(std::string_view name_or_path, const ProfileSearch& 
       text += fmt::format("    {:<26} {}\n", key, detail::shown(member));
     }
   }
-  if (at != pointer && value != nullptr) text += fmt::format("  from     {} of the profile\n", at);
+  if (at != pointer && value != nullptr)
+    text += fmt::format("  from     {}{}\n", at, at.starts_with("/ops/") ? "" : " of the profile");
   if (value != nullptr) {
     text += "  set by   " +
             (resolved.origin.contains(at) ? resolved.place(at)

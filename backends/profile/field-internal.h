@@ -21,7 +21,8 @@ struct Word {
   std::string description;
 };
 
-enum class FieldKind { object, list, one_of, integer, number, boolean, word, text, null };
+/// map: an object whose keys the author chooses.
+enum class FieldKind { object, map, list, one_of, integer, number, boolean, word, text, null };
 
 /// One key of a profile: what it holds, what it means, what it is when absent. The tree of fields
 /// (profile_fields) is the only description of the format: reading, the JSON Schema, `explain` and
@@ -39,8 +40,8 @@ struct Field {
   bool positive = false;       ///< number: > 0
   std::string noun;            ///< word: "a rounding mode"
   std::vector<Word> words;     ///< word: the allowed ones; text: empty
-  std::string pattern;         ///< text: ECMAScript regular expression
-  std::vector<Field> members;  ///< object: by key; list: the element; one_of: the alternatives
+  std::string pattern;         ///< text, keys of a map: ECMAScript regular expression
+  std::vector<Field> members;  ///< object: by key; list, map: the element; one_of: alternatives
 
   const Field* member(std::string_view name) const;
 };

@@ -27,6 +27,7 @@ std::vector<std::string> words_of(const Field& field) {
 bool type_matches(const Json& value, FieldKind kind) {
   switch (kind) {
     case FieldKind::object:
+    case FieldKind::map:
       return value.is_object();
     case FieldKind::list:
       return value.is_array();
@@ -76,6 +77,25 @@ void validate_object(const Json& value, const Field& field, std::string_view poi
   }
 }
 
+bool matches(const std::string& found, const std::string& pattern) {
+  // std::regex recurses once per character: bound the text first.
+  return found.size() <= 4096 &&
+         (pattern.empty() || std::regex_match(found, std::regex(pattern, std::regex::ECMAScript)));
+}
+
+void validate_map(const Json& value, const Field& field, std::string_view pointer,
+                  const Placer& placer, std::vector<ErrorInfo>& errors) {
+  for (const auto& [key, member_value] : value.items()) {
+    const std::string member_pointer = json::child(pointer, key);
+    if (!matches(key, field.pattern)) {
+      errors.push_back({ErrorCode::bad_value, placer.key(member_pointer), shown(Json(key)),
+                        "a name that matches " + field.pattern, ""});
+      continue;
+    }
+    validate(member_value, field.members.front(), member_pointer, placer, errors);
+  }
+}
+
 void validate_word(const Json& value, const Field& field, std::string_view pointer,
                    const Placer& placer, std::vector<ErrorInfo>& errors) {
   const std::string& found = value.get_ref<const std::string&>();
@@ -90,12 +110,7 @@ void validate_word(const Json& value, const Field& field, std::string_view point
 
 void validate_text(const Json& value, const Field& field, std::string_view pointer,
                    const Placer& placer, std::vector<ErrorInfo>& errors) {
-  const std::string& found = value.get_ref<const std::string&>();
-  // std::regex recurses once per character: bound the text first.
-  const bool fits = found.size() <= 4096 &&
-                    (field.pattern.empty() ||
-                     std::regex_match(found, std::regex(field.pattern, std::regex::ECMAScript)));
-  if (!fits) {
+  if (!matches(value.get_ref<const std::string&>(), field.pattern)) {
     errors.push_back(
         {ErrorCode::bad_value, placer.value(pointer), shown(value), allowed_values(field), ""});
   }
@@ -121,6 +136,7 @@ std::string shown(const Json& value) {
 std::string allowed_values(const Field& field) {
   switch (field.kind) {
     case FieldKind::object:
+    case FieldKind::map:
       return "an object";
     case FieldKind::list:
       return "a list";
@@ -164,6 +180,9 @@ void validate(const Json& value, const Field& field, std::string_view pointer, c
   switch (field.kind) {
     case FieldKind::object:
       return validate_object(value, field, pointer, placer, errors);
+    case FieldKind::map:
+      if (value.size() > 256) return refuse();
+      return validate_map(value, field, pointer, placer, errors);
     case FieldKind::list:
       if (static_cast<int64_t>(value.size()) > 256) return refuse();
       for (size_t i = 0; i < value.size(); ++i) {
@@ -190,7 +209,11 @@ void validate(const Json& value, const Field& field, std::string_view pointer, c
 }
 
 void fill_defaults(Json& value, const Field& field) {
-  if (field.kind != FieldKind::object || !value.is_object()) return;
+  if (!value.is_object()) return;
+  if (field.kind == FieldKind::map) {
+    for (auto& [key, element] : value.items()) fill_defaults(element, field.members.front());
+  }
+  if (field.kind != FieldKind::object) return;
   for (const Field& member : field.members) {
     if (!value.contains(member.key)) {
       if (member.default_value) {
@@ -219,8 +242,9 @@ const Field* find_field(const Field& root, std::string_view pointer) {
         if (alternative.kind == wanted) field = &alternative;
       }
     }
-    field =
-        field->kind == FieldKind::list && is_index ? &field->members.front() : field->member(token);
+    const bool is_element =
+        field->kind == FieldKind::map || (field->kind == FieldKind::list && is_index);
+    field = is_element ? &field->members.front() : field->member(token);
     if (field == nullptr) return nullptr;
   }
   return field;

@@ -8,6 +8,7 @@
 #include "backends/profile/profile.h"
 #include "backends/profile/profile_fields-internal.h"
 #include "backends/profile/resolve-internal.h"
+#include "backends/profile/variants-internal.h"
 
 namespace facsim::backends {
 
@@ -15,6 +16,7 @@ namespace {
 
 using detail::Json;
 using detail::ResolvedProfile;
+using detail::RulesKey;
 
 /// Signed bits that hold every integer in [-magnitude, magnitude].
 int signed_bits(int64_t magnitude) {
@@ -31,11 +33,11 @@ class Linter {
       : resolved_(resolved), profile_(profile) {}
 
   std::vector<LintFinding> run() {
-    for (const auto& [op, rules] : profile_.ops) {
-      op_ = op;
+    for (const auto& [name, rules] : profile_.ops) {
+      key_ = RulesKey::parse(name);
       rules_ = &rules;
-      json_ = detail::effective_rules(resolved_.value, op);
-      if (multiplies(op)) {
+      json_ = detail::effective_rules(resolved_.value, key_);
+      if (multiplies(key_.op)) {
         accumulator();
         multiplier();
         bias();
@@ -43,8 +45,9 @@ class Linter {
       weights();
       activation();
       unused();
+      overlaps();
     }
-    op_.clear();
+    key_ = {};
     whole_profile();
     std::stable_sort(
         findings_.begin(), findings_.end(),
@@ -55,9 +58,8 @@ class Linter {
  private:
   /// `pointer` relative to the rules; reported once, where it is set.
   void add(const char* rule, const std::string& pointer, bool is_error, std::string message) {
-    const std::string own = "/ops/" + op_ + pointer;
-    const bool is_own = !op_.empty() && resolved_.origin.contains(own);
-    LintFinding finding{rule, is_own ? own : pointer, "", std::move(message), is_error};
+    const std::string at = key_.op.empty() ? pointer : key_.pointer_of(resolved_, pointer);
+    LintFinding finding{rule, at, "", std::move(message), is_error};
     finding.place = resolved_.place(finding.pointer);
     if (seen_.insert(finding.rule + finding.pointer + finding.message).second) {
       findings_.push_back(std::move(finding));
@@ -72,7 +74,7 @@ class Linter {
 
   /// True if this very setting is written in a file (not a default, not inherited by the op).
   bool is_written(const std::string& pointer) const {
-    return resolved_.origin.contains(pointer) || resolved_.origin.contains("/ops/" + op_ + pointer);
+    return resolved_.origin.contains(key_.pointer_of(resolved_, pointer));
   }
 
   int64_t largest_input() const {  // |x - zero_point|
@@ -154,7 +156,7 @@ class Linter {
 
   void weights() {
     const quant::TensorSpec& weight = rules_->weight;
-    if (!multiplies(op_)) return;
+    if (!multiplies(key_.op)) return;
     if (weight.granularity == quant::TensorSpec::Granularity::per_channel &&
         weight.channel_axis != 0) {
       error(
@@ -193,10 +195,10 @@ class Linter {
       error("activation-per-channel", "/tensors/activation/granularity",
             "per_channel: a sum over input channels needs one input scale");
     }
-    if (multiplies(op_)) symmetric("/tensors/activation", spec);
+    if (multiplies(key_.op)) symmetric("/tensors/activation", spec);
     const Json& requantize = json_["requantize"];
     const bool has_steps = requantize.contains("steps") && !requantize["steps"].is_null();
-    if (!has_steps && requantize["domain"] == "shift" && multiplies(op_)) {
+    if (!has_steps && requantize["domain"] == "shift" && multiplies(key_.op)) {
       for (const char* tensor : {"activation", "weight"}) {
         if (json_["tensors"][tensor]["scale"] != "power_of_two") {
           error("shift-needs-power-of-two", fmt::format("/tensors/{}/scale", tensor),
@@ -243,6 +245,36 @@ class Linter {
     }
   }
 
+  /// Two variants that fit some layer equally well.
+  void overlaps() {
+    if (rules_->when.count() == 0) return;
+    const std::string prefix = key_.op + " ";
+    for (const auto& [name, other] : profile_.ops) {
+      if (!name.starts_with(prefix) || name <= key_.name() || other.when.count() == 0) continue;
+      if (!detail::overlap(rules_->when, other.when) || detail::refines(rules_->when, other.when) ||
+          detail::refines(other.when, rules_->when)) {
+        continue;
+      }
+      error("variant-overlap", "/when",
+            fmt::format("\"{}\" and \"{}\" hold for the same layer: {}", key_.variant,
+                        RulesKey::parse(name).variant, example(rules_->when, other.when)));
+    }
+  }
+
+  /// Operand types that meet both conditions.
+  static std::string example(const VariantCondition& a, const VariantCondition& b) {
+    std::string text;
+    const auto add = [&](const char* operand, const std::string& type) {
+      text += (text.empty() ? "" : ", ") + std::string(operand) + " " + type;
+    };
+    if (const auto type = a.activation ? a.activation : b.activation) {
+      add("activation", sim::to_string(*type));
+    }
+    if (const auto type = a.weight ? a.weight : b.weight) add("weight", sim::to_string(*type));
+    if (const auto type = a.bias ? a.bias : b.bias) add("bias", std::string(to_string(*type)));
+    return text;
+  }
+
   void whole_profile() {
     if (profile_.evidence.level == Profile::Evidence::Level::executed &&
         profile_.evidence.sources.empty()) {
@@ -265,7 +297,7 @@ class Linter {
 
   const ResolvedProfile& resolved_;
   const Profile& profile_;
-  std::string op_;
+  RulesKey key_;
   const OpRules* rules_ = nullptr;
   Json json_;
   std::set<std::string> seen_;

@@ -11,6 +11,7 @@
 #include "backends/profile/profile_fields-internal.h"
 #include "backends/profile/program-internal.h"
 #include "backends/profile/resolve-internal.h"
+#include "backends/profile/variants-internal.h"
 #include "sim/core/check.h"
 
 namespace facsim::backends {
@@ -19,6 +20,7 @@ namespace {
 
 using detail::Json;
 using detail::ResolvedProfile;
+using detail::RulesKey;
 
 /// The enumerator at the position of `word` in `words`; the fields were validated, so it is there.
 template <class Enum, size_t N>
@@ -42,21 +44,17 @@ sim::Overflow overflow_of(const Json& word) {
   return *policy;
 }
 
-sim::IntType type_of(const std::string& word) {  // "int4", "uint8"
-  const bool is_signed = word[0] != 'u';
-  return {std::stoi(word.substr(is_signed ? 3 : 4)), is_signed};
-}
-
 quant::TensorSpec read_tensor(const Json& json) {
   using Spec = quant::TensorSpec;
   Spec spec;
   spec.type = {json["bits"].get<int>(), json["signed"].get<bool>()};
   spec.narrow_range = json["narrow_range"].get<bool>();
-  spec.zero_point = enumerator<Spec::ZeroPoint>(json["zero_point"], {"any", "zero"});
+  spec.zero_point = enumerator<Spec::ZeroPoint>(json["zero_point"], {"any", "zero", "middle"});
   spec.granularity =
       enumerator<Spec::Granularity>(json["granularity"], {"per_tensor", "per_channel"});
   spec.channel_axis = json["channel_axis"].get<int>();
-  spec.scale = enumerator<Spec::Scale>(json["scale"], {"any", "power_of_two"});
+  spec.scale =
+      enumerator<Spec::Scale>(json["scale"], {"any", "power_of_two", "nearest_power_of_two"});
   spec.rounding = rounding_of(json["rounding"]);
   spec.formula = enumerator<Spec::Formula>(json["formula"], {"reciprocal", "division"});
   spec.zero_point_add =
@@ -70,7 +68,7 @@ quant::TensorSpec read_tensor(const Json& json) {
 std::vector<sim::IntType> read_types(const Json& tensor) {
   std::vector<sim::IntType> types = {{tensor["bits"].get<int>(), tensor["signed"].get<bool>()}};
   for (const Json& word : tensor["also_accepts"]) {
-    const sim::IntType type = type_of(word.get<std::string>());
+    const sim::IntType type = detail::type_from_word(word.get<std::string>());
     if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
   }
   return types;
@@ -80,9 +78,10 @@ BiasSpec read_bias(const Json& json) {
   BiasSpec spec;
   spec.kind = enumerator<BiasSpec::Kind>(json["kind"], {"integer", "float32", "none"});
   spec.scale =
-      enumerator<BiasSpec::Scale>(json["scale"], {"input_times_weight", "own_power_of_two"});
+      enumerator<BiasSpec::Scale>(json["scale"], {"input_times_weight", "own_power_of_two", "own"});
   spec.bits = json["bits"].get<int>();
   spec.rounding = rounding_of(json["rounding"]);
+  spec.overflow = overflow_of(json["overflow"]);
   return spec;
 }
 
@@ -100,9 +99,13 @@ quant::MultiplierSpec read_multiplier(const Json& json) {
   Spec spec;
   spec.bits = json["bits"].get<int>();
   spec.derivation = enumerator<Spec::Derivation>(
-      json["derivation"], {"frexp_round", "float32_mantissa", "power_of_two", "truncate"});
+      json["derivation"], {"frexp_round", "float32_mantissa", "power_of_two", "truncate",
+                           "search_min_error", "fixed_fraction"});
   spec.scale_product = enumerator<Spec::ScaleProduct>(
       json["scale_product"], {"float64", "float32", "float32_then_float64"});
+  spec.formula = enumerator<Spec::Formula>(json["formula"], {"division", "reciprocal"});
+  if (!json["fraction_bits"].is_null()) spec.fraction_bits = json["fraction_bits"].get<int>();
+  if (!json["reduce_to_bits"].is_null()) spec.reduce_to_bits = json["reduce_to_bits"].get<int>();
   spec.zero_if_shift_below = json["zero_if_shift_below"].get<int>();
   return spec;
 }
@@ -112,12 +115,13 @@ class Findings {
  public:
   explicit Findings(const ResolvedProfile& resolved) : resolved_(resolved) {}
 
-  /// `pointer` is relative to the rules; the place is the op's own setting if it has one.
-  void add(const std::string& op, const std::string& pointer, std::string found,
+  /// `pointer` is relative to the rules; the place is where they are written.
+  void add(const RulesKey& key, const std::string& pointer, std::string found,
            std::string expected) {
-    const std::string own = "/ops/" + op + pointer;
-    const bool is_own = resolved_.origin.contains(own);
-    ErrorInfo info{ErrorCode::bad_value, resolved_.place(is_own ? own : pointer), std::move(found),
+    add_at(key.pointer_of(resolved_, pointer), std::move(found), std::move(expected));
+  }
+  void add_at(const std::string& pointer, std::string found, std::string expected) {
+    ErrorInfo info{ErrorCode::bad_value, resolved_.place(pointer), std::move(found),
                    std::move(expected), ""};
     if (seen_.insert(to_string(info)).second) infos_.push_back(std::move(info));
   }
@@ -129,18 +133,20 @@ class Findings {
   std::vector<ErrorInfo> infos_;
 };
 
-void read_algorithm(const std::string& op, const Json& rules, OpRules& out, Findings& findings) {
+void read_algorithm(const RulesKey& key_of_rules, const Json& rules, OpRules& out,
+                    Findings& findings) {
+  const std::string& op = key_of_rules.op;
   const std::vector<std::string> allowed = detail::algorithms_of(op);
   if (!rules.contains("algorithm")) {
     if (!allowed.empty()) {
-      findings.add(op, "", "ops." + op + " without \"algorithm\"",
+      findings.add(key_of_rules, "", "ops." + op + " without \"algorithm\"",
                    fmt::format("one of {}", fmt::join(allowed, ", ")));
     }
   } else {
     out.algorithm = rules["algorithm"].get<std::string>();
     if (std::find(allowed.begin(), allowed.end(), out.algorithm) == allowed.end()) {
       findings.add(
-          op, "/algorithm", "algorithm \"" + out.algorithm + "\" is not one of " + op,
+          key_of_rules, "/algorithm", "algorithm \"" + out.algorithm + "\" is not one of " + op,
           allowed.empty() ? "no algorithm" : fmt::format("one of {}", fmt::join(allowed, ", ")));
     }
   }
@@ -153,7 +159,7 @@ void read_algorithm(const std::string& op, const Json& rules, OpRules& out, Find
                                            key) != algorithm->params.end());
     if (!used) {
       findings.add(
-          op, "/params/" + key,
+          key_of_rules, "/params/" + key,
           "\"" + key + "\" is not a setting of " + (out.algorithm.empty() ? op : out.algorithm),
           "");
     } else if (value.is_string()) {
@@ -165,31 +171,52 @@ void read_algorithm(const std::string& op, const Json& rules, OpRules& out, Find
   if (algorithm == nullptr) return;
   for (const std::string& key : algorithm->params) {
     if (!rules["params"].contains(key)) {
-      findings.add(op, "/params", "missing \"" + key + "\" for " + out.algorithm, "");
+      findings.add(key_of_rules, "/params", "missing \"" + key + "\" for " + out.algorithm, "");
     }
   }
 }
 
-void check_rules(const std::string& op, const OpRules& rules, Findings& findings) {
+void check_rules(const RulesKey& key, const OpRules& rules, Findings& findings) {
   if (rules.min_shift > rules.max_shift) {
-    findings.add(op, "/domain/min_shift",
+    findings.add(key, "/domain/min_shift",
                  fmt::format("min_shift {} > max_shift {}", rules.min_shift, rules.max_shift), "");
+  }
+  if (rules.multiplier.fraction_bits >= rules.multiplier.bits) {
+    findings.add(key, "/requantize/multiplier/fraction_bits",
+                 fmt::format("{} of a multiplier of {} bits, sign included",
+                             rules.multiplier.fraction_bits, rules.multiplier.bits),
+                 fmt::format("at most {}", rules.multiplier.bits - 1));
+  }
+  if (rules.multiplier.reduce_to_bits >= rules.multiplier.bits) {
+    findings.add(
+        key, "/requantize/multiplier/reduce_to_bits",
+        fmt::format("{} of {} bits", rules.multiplier.reduce_to_bits, rules.multiplier.bits),
+        "fewer than bits, or null");
   }
   if (rules.bias.scale == BiasSpec::Scale::own_power_of_two &&
       rules.weight.granularity == quant::TensorSpec::Granularity::per_channel) {
-    findings.add(op, "/tensors/bias/scale",
+    findings.add(key, "/tensors/bias/scale",
                  "own_power_of_two with weights that are quantized per channel",
                  "per_tensor weights: one bias unit per layer");
   }
   if (!rules.requantize_per_channel &&
       rules.weight.granularity == quant::TensorSpec::Granularity::per_channel) {
-    findings.add(op, "/requantize/granularity",
+    findings.add(key, "/requantize/granularity",
                  "per_tensor with weights that are quantized per channel",
                  "per_channel, or per_tensor weights");
   }
 }
 
-OpRules read_rules(const std::string& op, const Json& rules, Findings& findings) {
+std::vector<sim::IntType> read_output_types(const Json& output, const OpRules& rules) {
+  if (output["bits"].is_null() && output["signed"].is_null()) return rules.activation_types;
+  sim::IntType type = rules.activation.type;
+  if (!output["bits"].is_null()) type.bits = output["bits"].get<int>();
+  if (!output["signed"].is_null()) type.is_signed = output["signed"].get<bool>();
+  if (!type.is_signed) type.bits = std::min(type.bits, 63);
+  return {type};
+}
+
+OpRules read_rules(const RulesKey& key, const Json& rules, Findings& findings) {
   OpRules out;
   out.activation = read_tensor(rules["tensors"]["activation"]);
   out.activation_types = read_types(rules["tensors"]["activation"]);
@@ -197,6 +224,10 @@ OpRules read_rules(const std::string& op, const Json& rules, Findings& findings)
   out.weight_types = read_types(rules["tensors"]["weight"]);
   out.bias = read_bias(rules["tensors"]["bias"]);
   out.accumulator = read_accumulator(rules["accumulator"]);
+  out.output_types = read_output_types(rules["output"], out);
+  out.output_narrow_range = rules["output"]["narrow_range"].is_null()
+                                ? out.activation.narrow_range
+                                : rules["output"]["narrow_range"].get<bool>();
   out.padding =
       enumerator<OpRules::PaddingValue>(rules["padding"]["value"], {"input_zero_point", "zero"});
   out.multiplier = read_multiplier(rules["requantize"]["multiplier"]);
@@ -205,15 +236,63 @@ OpRules read_rules(const std::string& op, const Json& rules, Findings& findings)
   out.max_shift = rules["domain"]["max_shift"].get<int>();
   out.activation_bound_rounding = rounding_of(rules["activation_bound_rounding"]);
   detail::OutputProgram program = detail::read_program(
-      rules, out.activation.type,
+      rules, out.output_types.front(),
       [&](const std::string& pointer, const std::string& found, const std::string& expected) {
-        findings.add(op, pointer, found, expected);
+        findings.add(key, pointer, found, expected);
       });
   out.requantize = std::move(program.program);
   out.output_steps = std::move(program.output_steps);
-  read_algorithm(op, rules, out, findings);
-  check_rules(op, out, findings);
+  read_algorithm(key, rules, out, findings);
+  check_rules(key, out, findings);
   return out;
+}
+
+/// A variant's `when` needs a condition, and types that its rules take: nobody reaches it
+/// otherwise.
+void check_condition(const Json& json, const RulesKey& key, const OpRules& rules,
+                     Findings& findings) {
+  const std::string place = key.places().front();
+  if (key.variant.empty() || !json.contains(Json::json_pointer(place + "/when"))) return;
+  if (rules.when.count() == 0) {
+    findings.add_at(place + "/when", "no condition", "activation, weight or bias; or no \"when\"");
+  }
+  const auto check = [&](const char* tensor, const std::optional<sim::IntType>& type,
+                         const std::vector<sim::IntType>& types) {
+    if (!type || std::find(types.begin(), types.end(), *type) != types.end()) return;
+    findings.add_at(place + "/when/" + tensor,
+                    fmt::format("{} in a variant whose /tensors/{} is {}", sim::to_string(*type),
+                                tensor, sim::to_string(types.front())),
+                    "a type its rules take: nothing reaches it");
+  };
+  check("activation", rules.when.activation, rules.activation_types);
+  check("weight", rules.when.weight, rules.weight_types);
+  if (!rules.when.bias) return;
+  const bool is_real = *rules.when.bias == DType::float32;
+  const bool fits = is_real ? rules.bias.kind == BiasSpec::Kind::float32
+                            : rules.bias.kind == BiasSpec::Kind::integer &&
+                                  sim::IntType{rules.bias.bits, true}.storage() == *rules.when.bias;
+  if (!fits) {
+    findings.add_at(place + "/when/bias",
+                    fmt::format("{} in a variant with other biases", to_string(*rules.when.bias)),
+                    "a bias its /tensors/bias takes: nothing reaches it");
+  }
+}
+
+void read_aliases(const Json& json, Profile& profile, Findings& findings) {
+  for (const auto& [op, rules] : json["ops"].items()) {
+    if (!rules.contains("aliases")) continue;
+    for (size_t i = 0; i < rules["aliases"].size(); ++i) {
+      const std::string alias = rules["aliases"][i].get<std::string>();
+      const std::string pointer = fmt::format("/ops/{}/aliases/{}", op, i);
+      const auto& words = detail::profile_ops();
+      if (std::find(words.begin(), words.end(), alias) != words.end()) {
+        findings.add_at(pointer, "\"" + alias + "\" is an op", "a phrase that is no op");
+      } else if (const auto [it, added] = profile.aliases.emplace(alias, op); !added) {
+        findings.add_at(pointer, "\"" + alias + "\" is an alias of " + it->second + " already",
+                        "one op for a phrase");
+      }
+    }
+  }
 }
 
 Profile read_profile(const ResolvedProfile& resolved) {
@@ -236,9 +315,13 @@ Profile read_profile(const ResolvedProfile& resolved) {
   profile.file = resolved.file;
 
   Findings findings(resolved);
-  for (const auto& [op, own_rules] : json["ops"].items()) {
-    profile.ops[op] = read_rules(op, detail::effective_rules(json, op), findings);
+  for (const RulesKey& key : detail::rules_keys(json)) {
+    OpRules rules = read_rules(key, detail::effective_rules(json, key), findings);
+    rules.when = detail::read_condition(json, key);
+    check_condition(json, key, rules, findings);
+    profile.ops[key.name()] = std::move(rules);
   }
+  read_aliases(json, profile, findings);
   std::vector<ErrorInfo> errors = findings.take();
   if (profile.bit_exact && profile.tolerance_lsb != 0) {
     errors.push_back({ErrorCode::bad_value, resolved.place("/tolerance_lsb"),
@@ -250,29 +333,6 @@ Profile read_profile(const ResolvedProfile& resolved) {
 }
 
 }  // namespace
-
-namespace detail {
-
-Json effective_rules(const Json& resolved, const std::string& op) {
-  Json rules = Json::object();
-  for (const std::string& key : rule_keys()) rules[key] = resolved[key];
-  rules.merge_patch(resolved["ops"][op]);
-  // merge_patch drops nulls that are values (intermediate_bits).
-  for (const std::string& key : rule_keys())
-    fill_defaults(rules[key], *profile_fields().member(key));
-  return rules;
-}
-
-}  // namespace detail
-
-const OpRules& Profile::rules(std::string_view op) const {
-  const auto it = ops.find(op);
-  if (it == ops.end()) {
-    throw Error({ErrorCode::unsupported, "profile " + name,
-                 "op " + std::string(op) + " has no rules", "an entry in /ops of the profile", ""});
-  }
-  return it->second;
-}
 
 Profile load_profile(std::string_view name_or_path, const ProfileSearch& search,
                      const std::vector<ProfileOverride>& overrides) {

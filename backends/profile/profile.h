@@ -18,14 +18,27 @@ namespace facsim::backends {
 /// profile /tensors/bias.
 struct BiasSpec {
   enum class Kind { integer, float32, none };
-  /// Real units of one bias step: s_in * s_w[c] (so it adds to the accumulator), or a power of two
-  /// of its own, chosen to fit.
-  enum class Scale { input_times_weight, own_power_of_two };
+  /// Real units of one bias step: s_in * s_w[c] (so it adds to the accumulator), a power of two of
+  /// its own, chosen to fit, or any scale of its own (rounded into s_in * s_w[c] when loaded).
+  enum class Scale { input_times_weight, own_power_of_two, own };
   Kind kind = Kind::integer;
   Scale scale = Scale::input_times_weight;
   int bits = 32;
   sim::Rounding rounding = sim::Rounding::half_away_from_zero;
+  sim::Overflow overflow = sim::Overflow::saturate;  ///< of a code outside `bits`
+  /// A float32 bias that is rounded to accumulator units when the layer is loaded.
+  bool float_as_integer = false;
   friend bool operator==(const BiasSpec&, const BiasSpec&) = default;
+};
+
+/// When the rules of a variant hold (/ops/<op>/variants/<name>/when): each condition that is there
+/// must be met. Without any, a variant is chosen by its name alone.
+struct VariantCondition {
+  std::optional<sim::IntType> activation, weight;
+  std::optional<DType> bias;  ///< how the bias is stored
+
+  int count() const { return activation.has_value() + weight.has_value() + bias.has_value(); }
+  friend bool operator==(const VariantCondition&, const VariantCondition&) = default;
 };
 
 /// Numeric rules of one op (the profile's defaults with /ops/<op> merged over them).
@@ -33,9 +46,27 @@ struct OpRules {
   quant::TensorSpec activation;
   quant::TensorSpec weight;
   BiasSpec bias;
+  /// What a code means: scale * (q - zero_point), a power 2^(q / 16), or how many thresholds the
+  /// value passed. Layers of the last two exist in named algorithms only.
+  enum class Scheme { affine, log2_16, threshold };
+  Scheme activation_scheme = Scheme::affine, weight_scheme = Scheme::affine;
   sim::Accumulator accumulator;
-  enum class PaddingValue { input_zero_point, zero };
+  enum class PaddingValue { input_zero_point, zero, explicit_code };
   PaddingValue padding = PaddingValue::input_zero_point;
+  int64_t padding_code = 0;             ///< explicit_code
+  bool padding_counts_in_sums = false;  ///< average pools: padded taps add to sum and divisor
+  /// The code of taps outside the image.
+  int64_t padding_value(int64_t input_zero_point) const;
+  /// Which arithmetic /requantize names; threshold, lut and float64 exist in named algorithms only.
+  enum class Domain { fixed_point, float32, float64, shift, threshold, lut, steps };
+  Domain domain = Domain::fixed_point;
+  /// Where a fused activation acts: on output codes, on the accumulator, or on the float32 value.
+  enum class ActivationOrder {
+    clamp_after_requant,
+    integer_before_requant,
+    float_before_requant,
+  };
+  ActivationOrder activation_order = ActivationOrder::clamp_after_requant;
   sim::StepProgram requantize;         ///< after lowering the flat sugar; from acc to output codes
   std::vector<size_t> output_steps;    ///< its resize steps that follow the output's type
   quant::MultiplierSpec multiplier;    ///< how multiplier and shift are derived from scales
@@ -49,6 +80,10 @@ struct OpRules {
   sim::Rounding algorithm_rounding = sim::Rounding::half_away_from_zero;  ///< params rounding
   /// Code types the op takes: the profile's own first, then what it also accepts.
   std::vector<sim::IntType> activation_types, weight_types;
+  /// Code types the op gives: /output bits and signed, or the activation types.
+  std::vector<sim::IntType> output_types;
+  bool output_narrow_range = false;  ///< outputs do not use their lowest code
+  VariantCondition when;             ///< of a variant
 };
 
 /// A platform's numeric contract, resolved (extends merged), checked and lowered. Immutable.
@@ -63,10 +98,29 @@ struct Profile {
   bool bit_exact = true;  ///< determinism: bit_exact | tolerance
   int tolerance_lsb = 0;
 
-  /// Ops: conv2d, depthwise_conv2d, linear, add, max_pool2d, avg_pool2d, global_avg_pool, quantize,
-  /// dequantize, requantize, relu, lut. Every op is present, absent means unsupported.
+  /// Rules by op word, and of variants by "op variant". An absent op is unsupported.
   std::map<std::string, OpRules, std::less<>> ops;
+  /// Other names of ops in this platform's own words ("gemm"), which phrases may use.
+  std::map<std::string, std::string, std::less<>> aliases;
+
   const OpRules& rules(std::string_view op) const;  ///< Error unsupported (op, profile)
+  /// Rules for operands of these types: of the variant with the most conditions among those whose
+  /// `when` is met, else the op's own. A condition on an operand that is not given is not met.
+  /// Error unsupported (op), bad_value (two variants that fit equally well).
+  const OpRules& rules_for(std::string_view op, sim::IntType activation,
+                           std::optional<DType> bias = std::nullopt,
+                           std::optional<sim::IntType> weight = std::nullopt) const;
+
+  /// What a phrase such as "conv2d int16x8" or "linear uint8" names.
+  struct Choice {
+    std::string name;      ///< key of `ops`
+    sim::IntType output;   ///< the output's type
+    const OpRules* rules;  ///< in `ops`
+  };
+  /// A phrase is an op word or an alias, then nothing, the name of a variant, or a type word that
+  /// chooses a variant by `when` and the output's type: int8, uint8, int16, int16x8 (activation x
+  /// weight bits), …; what follows a comma is prose. Error unsupported with the nearest name.
+  Choice choose(std::string_view phrase) const;
 
   struct Training {
     std::string activation_observer = "ema_min_max";
@@ -114,9 +168,9 @@ std::vector<LintFinding> lint_profile(std::string_view name_or_path, const Profi
                                       const std::vector<ProfileOverride>& overrides = {});
 
 /// Effective value at a pointer, the file and line that set it and those it overrides, what it
-/// means, what is allowed, an example with numbers: text for people. A pointer into /ops/<op> that
-/// the op does not set shows the profile's own value. Error bad_value for a pointer that means
-/// nothing.
+/// means, what is allowed, an example with numbers: text for people. A pointer into /ops/<op> or a
+/// variant that does not set it shows the value it takes from the op or the profile. Error
+/// bad_value for a pointer that means nothing.
 std::string explain_profile(std::string_view name_or_path, const ProfileSearch& search,
                             std::string_view pointer,
                             const std::vector<ProfileOverride>& overrides = {});

@@ -229,7 +229,7 @@ bool is_real_only(std::string_view name) {
   return name == "scale" || name == "accumulator_scale" || name == "output_scale" || name == "bias";
 }
 bool is_integer_only(std::string_view name) {
-  return name == "multiplier" || name == "shift" || name == "left_shift";
+  return name == "multiplier" || name == "shift" || name == "left_shift" || name == "offset";
 }
 
 class StepReader {

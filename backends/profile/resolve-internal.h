@@ -49,10 +49,6 @@ std::filesystem::path find_profile(std::string_view name_or_path, const ProfileS
 std::filesystem::path find_base(std::string_view extends, const std::filesystem::path& file,
                                 const ProfileSearch& search, std::string_view place);
 
-/// The rules of one op: the profile's with /ops/<op> merged over them (null deletes). The op must
-/// be in resolved["ops"].
-Json effective_rules(const Json& resolved, const std::string& op);
-
 /// 16 hex digits: xxhash64 of the resolved rules, keys sorted, without names and prose ($schema,
 /// name, title, evidence): two profiles with the same rules have the same fingerprint.
 std::string fingerprint(const Json& resolved);

@@ -60,6 +60,14 @@ Ordered object_schema(const Field& field) {
   return schema;
 }
 
+Ordered map_schema(const Field& field) {
+  return {
+      {"type", "object"},
+      {"maxProperties", 256},
+      {"propertyNames", {{"pattern", "^" + field.pattern + "$"}}},
+      {"additionalProperties", nullable(schema_of(field.members.front()), field.members.front())}};
+}
+
 Ordered word_schema(const Field& field) {
   Ordered schema = {{"type", "string"}, {"enum", Ordered::array()}};
   Ordered descriptions = Ordered::array();
@@ -76,6 +84,9 @@ Ordered schema_of(const Field& field) {
   switch (field.kind) {
     case FieldKind::object:
       schema = object_schema(field);
+      break;
+    case FieldKind::map:
+      schema = map_schema(field);
       break;
     case FieldKind::list:
       schema = {{"type", "array"}, {"items", schema_of(field.members.front())}, {"maxItems", 256}};
@@ -120,6 +131,18 @@ Ordered schema_of(const Field& field) {
   return schema;
 }
 
+/// Rules that ops and variants hold alike, written once: moved to /definitions/op_<key>.
+void share_rules(Ordered& op, Ordered& definitions) {
+  Ordered& variant = op["properties"]["variants"]["additionalProperties"]["properties"];
+  for (auto& [key, schema] : op["properties"].items()) {
+    if (!variant.contains(key) || variant[key] != schema) continue;
+    const std::string name = "op_" + key;
+    definitions[name] = std::move(schema);
+    schema = {{"$ref", "#/definitions/" + name}};
+    variant[key] = schema;
+  }
+}
+
 }  // namespace
 
 std::string profile_schema_json() {
@@ -133,8 +156,9 @@ std::string profile_schema_json() {
   const Field& rounding = *root.member("activation_bound_rounding");
   const Field& overflow = *root.member("output")->member("overflow");
   schema["definitions"] = {{"rounding_mode", word_schema(rounding)},
-                           {"overflow_policy", word_schema(overflow)},
-                           {"op", std::move(op)}};
+                           {"overflow_policy", word_schema(overflow)}};
+  share_rules(op, schema["definitions"]);
+  schema["definitions"]["op"] = std::move(op);
   return schema.dump(2) + "\n";
 }
 

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/sim/ops/tflite_oracle.h"
@@ -93,6 +94,79 @@ TEST_CASE("facsim requantize: --scale, one value for all rows, another output ty
   REQUIRE(result.exit_code == 0);
   CHECK(values_of(rows.out()) == std::vector<int64_t>{8, 10, 10, 12, 12, 255});
   CHECK(nlohmann::json::parse(result.out).at("rows") == 6);
+}
+
+TEST_CASE("facsim requantize: phrases choose variants and types; biases and offsets by --arg") {
+  const Rows rows;
+  std::ofstream(rows.folder / "chip.json") << R"({
+    "schema_version": 1, "name": "chip", "extends": "tflite-single-rounding",
+    "ops": {
+      "linear": {
+        "aliases": ["gemm"],
+        "tensors": {"activation": {"also_accepts": ["uint8"]}},
+        "variants": {
+          "legacy uint8": {
+            "tensors": {"activation": {"signed": false}},
+            "requantize": {"steps": [
+              {"op": "add", "arg": "offset"}, {"op": "mul", "arg": "multiplier"},
+              {"op": "shr", "arg": "shift", "rounding": "half_away_from_zero"},
+              {"op": "resize", "bits": "output"}]}},
+          "wide": {"output": {"bits": 32}},
+          "real bias": {
+            "tensors": {"bias": {"kind": "float32"}},
+            "requantize": {"domain": "float32", "rounding": "half_even",
+                           "float": {"bias_add": "before_scale"}}}}}}})";
+  const std::string profile = (rows.folder / "chip.json").string();
+  const std::string acc = rows.write("acc.npy", std::vector<int32_t>{-700, 0, 700});
+  const std::string one = rows.write("one.npy", std::vector<int32_t>{700});
+  const std::string offset = rows.write("offset.npy", std::vector<int16_t>{100, 10, -4});
+  const std::string m = rows.write("m.npy", std::vector<int32_t>{1});
+  const std::string shift = rows.write("shift.npy", std::vector<int32_t>{1});
+  const std::string half = rows.write("half.npy", std::vector<float>{0.5f});
+  struct Case {
+    const char* op;
+    std::vector<std::string> arguments;
+    DType dtype;
+    std::vector<int64_t> expected;
+  };
+  const std::vector<std::string> integers = {"--multiplier", m, "--shift", shift};
+  const std::vector<std::string> real = {"--scale", half};
+  const auto with = [](std::vector<std::string> a, std::initializer_list<std::string> b) {
+    a.insert(a.end(), b);
+    return a;
+  };
+  const Case cases[] = {
+      {"gemm", with(integers, {"--acc", acc}), DType::int8, {-128, 0, 127}},
+      {"linear uint8", with(integers, {"--acc", acc}), DType::uint8, {0, 0, 255}},
+      {"gemm uint8, no offset", with(integers, {"--acc", acc}), DType::uint8, {0, 0, 255}},
+      {"gemm legacy uint8",
+       with(integers, {"--acc", acc, "--arg", "offset=" + offset}),
+       DType::uint8,
+       {0, 5, 255}},
+      {"gemm wide", with(integers, {"--acc", acc}), DType::int32, {-350, 0, 350}},
+      {"gemm", with(integers, {"--acc", acc, "--out-type", "int32"}), DType::int32, {-350, 0, 350}},
+      // An integer bias is added to the accumulator; one accumulator holds for all biases.
+      {"gemm wide",
+       with(integers, {"--acc", one, "--arg", "bias=" + offset}),
+       DType::int32,
+       {400, 355, 348}},
+      // (700 + bias) * 0.5, the bias in units of the accumulator.
+      {"gemm real bias",
+       with(real, {"--acc", one, "--arg", "bias=" + offset, "--out-type", "int16"}),
+       DType::int16,
+       {400, 355, 348}},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.op);
+    std::vector<std::string> arguments = {"requantize", "--profile", profile,   "--op",
+                                          c.op,         "-o",        rows.out()};
+    arguments.insert(arguments.end(), c.arguments.begin(), c.arguments.end());
+    const CommandResult result = run_command(arguments);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(backends::read_npy(rows.out()).dtype() == c.dtype);
+    CHECK(values_of(rows.out()) == c.expected);
+  }
 }
 
 TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <limits>
+#include <map>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -18,15 +18,30 @@ namespace facsim::cli {
 
 namespace {
 
-/// A file of `rows` values, or of one that holds for all rows.
-Tensor read_rows(const std::string& file, int64_t rows) {
-  Tensor values = backends::read_npy(file);
-  if (values.numel() != 1 && values.numel() != rows) {
-    throw Error({ErrorCode::shape_mismatch, file, fmt::format("{} values", values.numel()),
-                 fmt::format("{} as in --acc, or 1", rows), ""});
+/// The command's files, each read once. Rows are the values of the longest.
+class RowFiles {
+ public:
+  void read(const std::string& file) {
+    if (file.empty() || files_.contains(file)) return;
+    const auto it = files_.emplace(file, backends::read_npy(file)).first;
+    rows_ = std::max(rows_, it->second.numel());
   }
-  return values;
-}
+  int64_t rows() const { return rows_; }
+  /// A value per row, or one that holds for all rows.
+  const Tensor& at(const std::string& file) const {
+    const Tensor& values = files_.at(file);
+    const int64_t count = values.numel();
+    if (count != 1 && count != rows_ && (count != 0 || rows_ > 1)) {
+      throw Error({ErrorCode::shape_mismatch, file, fmt::format("{} values", count),
+                   fmt::format("{} as in the longest file, or 1", rows_), ""});
+    }
+    return values;
+  }
+
+ private:
+  std::map<std::string, Tensor> files_;
+  int64_t rows_ = 0;
+};
 
 std::vector<int64_t> integers(const Tensor& values, const std::string& file) {
   if (values.dtype() == DType::float32) {
@@ -47,16 +62,14 @@ std::vector<float> reals(const Tensor& values, const std::string& file) {
 }
 
 /// Runs the prepared requantizer over all rows.
-sim::Events requantize(const sim::Requantizer& requantizer, const Tensor& acc, Tensor& output,
-                       sim::Isa isa) {
-  const int64_t rows = acc.numel();
-  std::vector<int64_t> values(static_cast<size_t>(rows));
-  for (int64_t i = 0; i < rows; ++i) values[static_cast<size_t>(i)] = acc.int_at(i);
+sim::Events requantize(const sim::Requantizer& requantizer, const std::vector<int64_t>& acc,
+                       Tensor& output, sim::Isa isa) {
+  const auto rows = static_cast<int64_t>(acc.size());
   if (rows == 0) return {};
-  const auto [lowest, highest] = std::minmax_element(values.begin(), values.end());
+  const auto [lowest, highest] = std::minmax_element(acc.begin(), acc.end());
   const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
   // A row is a channel: each has its own arguments.
-  return kernel.run(values.data(), rows, 1, 0, rows, output.raw(), rows, isa, true);
+  return kernel.run(acc.data(), rows, 1, 0, rows, output.raw(), rows, isa, true);
 }
 
 class RequantizeCommand final : public Command {
@@ -79,11 +92,17 @@ class RequantizeCommand final : public Command {
     app.add_option("--clamp-max", clamp_max_, "highest output codes .npy");
     app.add_option("--arg", arguments_, "NAME=FILE.npy, a further argument of the profile's steps")
         ->allow_extra_args(false);
-    app.add_option("--op", op_, "whose rules: conv2d (default), linear, …");
-    app.add_option("--out-type", out_type_, "int8 (default: the profile's activation type), …");
+    app.add_option(
+        "--op", op_,
+        "whose rules: an op or an alias of the profile, then a variant or a type: conv2d "
+        "(default), \"conv2d int16x8\", \"linear uint8\", gemm, …");
+    app.add_option("--out-type", out_type_,
+                   "int8, int32, … (default: the type in --op, or the profile's own)");
     app.add_option("-o,--output", output_, "result .npy, one value per row")->required();
     app.footer(
-        "Each file has one value per row of --acc, or one value for all rows.\n\n"
+        "Each file has one value per row, or one value for all rows. An integer --arg bias that "
+        "the "
+        "profile's\nsteps do not name is added to the accumulator.\n\n"
         "Examples:\n"
         "  facsim requantize --profile tflite-micro --acc acc.npy --multiplier m.npy --shift s.npy "
         "\\\n    --shift-sign left --zero-point zp.npy -o out.npy\n"
@@ -95,20 +114,25 @@ class RequantizeCommand final : public Command {
       throw UsageError("requantize needs --multiplier and --shift, or --scale");
     }
     const backends::Profile profile = globals.load_profile();
-    const backends::OpRules& rules = profile.rules(op_);
-    const Tensor acc = backends::read_npy(acc_);
-    if (acc.dtype() == DType::float32) {
+    const backends::Profile::Choice choice = profile.choose(op_);
+    const backends::OpRules& rules = *choice.rules;
+    const RowFiles files = read_files();
+    const Tensor& given_acc = files.at(acc_);
+    if (given_acc.dtype() == DType::float32) {
       throw Error({ErrorCode::bad_value, acc_, "dtype float32", "integer accumulators", ""});
     }
-    const backends::GivenArguments given = read_arguments(rules, acc.numel());
+    std::vector<int64_t> acc = integers(given_acc, acc_);
+    const bool repeats = given_acc.numel() == 1 && files.rows() > 1;
+    if (repeats) acc.assign(static_cast<size_t>(files.rows()), acc.front());
+    const backends::GivenArguments given = read_arguments(choice, files);
     const sim::Requantizer requantizer = backends::make_requantizer(rules, given);
-    Tensor output(given.output.storage(), acc.shape());
+    Tensor output(given.output.storage(), repeats ? Shape{files.rows()} : given_acc.shape());
     const sim::Events events = requantize(requantizer, acc, output, globals.isa);
     backends::write_npy(output_, output);
     if (globals.format == OutputFormat::json) {
       print_json({{"profile", profile.name},
-                  {"op", op_},
-                  {"rows", acc.numel()},
+                  {"op", choice.name},
+                  {"rows", files.rows()},
                   {"output", output_},
                   {"events",
                    {{"saturated", events.saturated},
@@ -116,16 +140,17 @@ class RequantizeCommand final : public Command {
                     {"accumulator_overflow", events.accumulator_overflow}}}});
     } else {
       note(fmt::format("{} rows under {}: {} saturated, {} wrapped; written to {}",
-                       with_commas(acc.numel()), profile.name, with_commas(events.saturated),
+                       with_commas(files.rows()), profile.name, with_commas(events.saturated),
                        with_commas(events.wrapped), printable(output_)));
     }
     return ExitCode::equal;
   }
 
  private:
-  backends::GivenArguments read_arguments(const backends::OpRules& rules, int64_t rows) const {
+  backends::GivenArguments read_arguments(const backends::Profile::Choice& choice,
+                                          const RowFiles& files) const {
     backends::GivenArguments given;
-    given.output = rules.activation.type;
+    given.output = choice.output;
     if (!out_type_.empty()) {
       const auto type = sim::int_type_from_string(out_type_);
       if (!type) {
@@ -134,28 +159,21 @@ class RequantizeCommand final : public Command {
       }
       given.output = *type;
     }
-    const auto read = [&](const std::string& file) {
-      return integers(read_rows(file, rows), file);
-    };
+    const auto read = [&](const std::string& file) { return integers(files.at(file), file); };
     if (!multiplier_.empty()) {
       given.multiplier = read(multiplier_);
       given.shift = read(shift_);
       if (shift_sign_ == "left") {
-        for (int64_t& shift : given.shift) shift = right_shift(rules, shift);
+        for (int64_t& shift : given.shift) shift = right_shift(*choice.rules, shift);
       }
     } else {
-      given.scale = reals(read_rows(scale_, rows), scale_);
+      given.scale = reals(files.at(scale_), scale_);
     }
     if (!zero_point_.empty()) given.zero_point = read(zero_point_);
     if (!clamp_min_.empty()) given.clamp_min = read(clamp_min_);
     if (!clamp_max_.empty()) given.clamp_max = read(clamp_max_);
-    for (const std::string& argument : arguments_) {
-      const size_t equals = argument.find('=');
-      if (equals == std::string::npos || equals == 0) {
-        throw UsageError(fmt::format("--arg \"{}\": expected NAME=FILE.npy", printable(argument)));
-      }
-      const std::string name = argument.substr(0, equals), file = argument.substr(equals + 1);
-      const Tensor values = read_rows(file, rows);
+    for (const auto& [name, file] : named_files()) {
+      const Tensor& values = files.at(file);
       if (values.dtype() == DType::float32) {
         given.reals[name] = reals(values, file);
       } else {
@@ -163,6 +181,29 @@ class RequantizeCommand final : public Command {
       }
     }
     return given;
+  }
+
+  RowFiles read_files() const {
+    RowFiles files;
+    for (const std::string* file :
+         {&acc_, &multiplier_, &shift_, &scale_, &zero_point_, &clamp_min_, &clamp_max_}) {
+      files.read(*file);
+    }
+    for (const auto& [name, file] : named_files()) files.read(file);
+    return files;
+  }
+
+  /// The NAME=FILE of --arg.
+  std::vector<std::pair<std::string, std::string>> named_files() const {
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const std::string& argument : arguments_) {
+      const size_t equals = argument.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        throw UsageError(fmt::format("--arg \"{}\": expected NAME=FILE.npy", printable(argument)));
+      }
+      files.emplace_back(argument.substr(0, equals), argument.substr(equals + 1));
+    }
+    return files;
   }
 
   /// The multiplier is a fraction of bits - 1 bits, which the exponent shifts to the left.
