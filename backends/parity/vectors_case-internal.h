@@ -76,6 +76,8 @@ struct AdapterEntry {
 };
 std::span<const AdapterEntry> tflite_layer_adapters();
 std::span<const AdapterEntry> tflite_elementwise_adapters();
+std::span<const AdapterEntry> tflite_activation_adapters();
+std::span<const AdapterEntry> tflite_recurrent_adapters();
 std::span<const AdapterEntry> onnx_layer_adapters();
 std::span<const AdapterEntry> onnx_elementwise_adapters();
 std::span<const AdapterEntry> onnx_qdq_adapters();

@@ -51,6 +51,43 @@ const std::vector<Algorithm>& algorithms() {
        "taps dequantized and summed in float32 in window order, / taps, / output_scale, + zero "
        "point, "
        "rounded (ONNX Runtime QLinearAveragePool)"},
+      {"tflite.gemmlowp_q4",
+       {"sigmoid", "tanh"},
+       {},
+       "8-bit codes as Q4.27 by the op's requantize, gemmlowp's fixed-point logistic or tanh, "
+       "rounded half_away_from_zero to 8 or 7 fraction bits (TFLite integer_ops/logistic.h, tanh.h)"},
+      {"tflite.sigmoid_table",
+       {"sigmoid", "tanh"},
+       {},
+       "int16 codes in steps of 1 / 12288 by a 15-bit multiplier, a table of 256 sigmoids "
+       "interpolated by 9 or 8 bits (TFLite integer_ops/logistic.h, tanh.h; CMSIS-NN "
+       "arm_nn_activation_s16)"},
+      {"tflite.hard_swish_s16",
+       {"hard_swish"},
+       {},
+       "x * relu6(x + 3) / 6 in 16-bit fixed point with saturating shifts (TFLite hard_swish.h)"},
+      {"requantized_slopes",
+       {"leaky_relu", "prelu"},
+       {},
+       "q - zero_point through the op's requantize: by input_scale / output_scale from 0 on, below "
+       "by that times alpha (prelu: times the scale of alpha, after multiplying with its code) "
+       "(TFLite leaky_relu.h, prelu.h)"},
+      {"tflite.softmax_int8",
+       {"softmax"},
+       {"multiplier_limit_bits"},
+       "differences to the largest code as Q5.26 by the op's requantize, gemmlowp's exp, sums in "
+       "Q12.19, Newton's reciprocal; multipliers are capped at 2^multiplier_limit_bits (31) "
+       "(TFLite softmax.h, CMSIS-NN arm_softmax_s8)"},
+      {"tflite.softmax_int16",
+       {"softmax"},
+       {},
+       "differences as -65535..0 for -10..0 by the op's requantize, interpolated tables of 513 for "
+       "exp and 1 / (1 + x) (TFLite softmax.h SoftmaxInt16, CMSIS-NN arm_softmax_s16)"},
+      {"cmsis.lstm",
+       {"lstm"},
+       {},
+       "int16 gates and cell, sigmoid and tanh by the 256-entry table; int16 inputs sum in 64 bits "
+       "and narrow as arm_nn_requantize_s64 (CMSIS-NN arm_lstm_unidirectional_s8, _s16)"},
       {"vitis.reciprocal_average",
        {"avg_pool2d", "global_avg_pool"},
        {},

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/leaky_relu.h"
+
+#include "backends/lower/activations.h"
+#include "backends/lower/node-internal.h"
+#include "backends/lower/unary_real.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+
+/// requantized_slopes: the rules' program with s_in / s_out for v >= 0 and with s_in * alpha /
+/// s_out for v < 0, in the precision of the rules' scale_product (TFLite: float32).
+std::shared_ptr<const sim::Op> lower_leaky_relu(const Profile& profile, const quant::QParams& input,
+                                                const quant::QParams& output, float alpha) {
+  const OpRules& rules = profile.rules_for("leaky_relu", input.type);
+  detail::require_activation("input", input, rules);
+  detail::require_activation("output", output, rules);
+  if (is_unary_real(rules)) return lower_unary_real(rules, "leaky_relu", input, output, alpha);
+  if (rules.algorithm != "requantized_slopes") {
+    throw Error({ErrorCode::unsupported, "leaky_relu", "algorithm \"" + rules.algorithm + "\"",
+                 "requantized_slopes", ""});
+  }
+  const auto program = [&](float slope) {
+    return detail::output_program(
+        rules,
+        quant::real_multiplier(input.scale.front(), slope, output.scale.front(), rules.multiplier),
+        output);
+  };
+  return std::make_shared<sim::LeakyRelu>(
+      sim::LeakyReluParams{input.type, input.zero_point.front(), program(1.0f), program(alpha)});
+}
+
+}  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+std::shared_ptr<const sim::Op> lower_node_leaky_relu(const NodeView& node) {
+  return lower_leaky_relu(node.profile(), node.qparams(0), node.output(), node.attributes().alpha);
+}
+
+}  // namespace facsim::backends::detail

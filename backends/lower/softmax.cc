@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ops/softmax.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "backends/lower/activations.h"
+#include "backends/lower/node-internal.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+
+namespace {
+
+struct SoftmaxOperands {
+  const OpRules& rules;
+  const quant::QParams& input;
+  const quant::QParams& output;
+  float beta;
+
+  [[noreturn]] void refuse(std::string found, std::string expected) const {
+    throw Error({ErrorCode::unsupported, "softmax", std::move(found), std::move(expected),
+                 "algorithm \"" + rules.algorithm + "\""});
+  }
+  /// TFLite allows a thousandth for int16 outputs.
+  void require_output(int bits, int64_t zero_point) const {
+    const float ratio = std::ldexp(output.scale.front(), bits);
+    if (output.zero_point.front() == zero_point && std::abs(ratio - 1.0f) <= 0.001f) return;
+    refuse(fmt::format("output scale {}, zero point {}", output.scale.front(),
+                       output.zero_point.front()),
+           fmt::format("2^-{} and {}", bits, zero_point));
+  }
+};
+
+/// TFLite Micro softmax_common.cc, 8-bit inputs: differences as Q5.26. Above the largest multiplier
+/// every code but the largest counts nothing.
+std::shared_ptr<const sim::Op> softmax_exp(const SoftmaxOperands& operands) {
+  operands.require_output(operands.output.type.bits, operands.output.type.min());
+  const auto& params_of = operands.rules.algorithm_params;
+  const auto limit = params_of.find("multiplier_limit_bits");
+  const double largest =
+      std::ldexp(1.0, limit == params_of.end() ? 31 : static_cast<int>(limit->second)) - 1.0;
+  const double real = std::min(std::ldexp(static_cast<double>(operands.beta) *
+                                              static_cast<double>(operands.input.scale.front()),
+                                          31 - 5),
+                               largest);
+  if (!(real > 1.0)) {
+    operands.refuse(
+        fmt::format("beta {}, input scale {}", operands.beta, operands.input.scale.front()),
+        "a product above 2^-26");
+  }
+  const quant::Multiplier derived = quant::derive_multiplier(real, operands.rules.multiplier);
+  sim::SoftmaxParams params;
+  params.input_type = operands.input.type;
+  params.output_type = operands.output.type;
+  params.difference_min = -detail::input_radius(5, 31 - derived.shift);
+  params.scale = detail::scale_program(operands.rules, real);
+  return std::make_shared<sim::Softmax>(std::move(params));
+}
+
+/// The same, int16: -10..0 as -65535..0.
+std::shared_ptr<const sim::Op> softmax_lut(const SoftmaxOperands& operands) {
+  operands.require_output(15, 0);
+  const double real = static_cast<double>(operands.input.scale.front()) *
+                      static_cast<double>(operands.beta) / (10.0 / 65535.0);
+  if (!(real >= 0)) operands.refuse(fmt::format("beta {}", operands.beta), "at least 0");
+  sim::SoftmaxParams params;
+  params.algorithm = sim::SoftmaxParams::Algorithm::lut513;
+  params.input_type = operands.input.type;
+  params.output_type = operands.output.type;
+  params.scale = detail::scale_program(operands.rules, real);
+  return std::make_shared<sim::Softmax>(std::move(params));
+}
+
+}  // namespace
+
+std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant::QParams& input,
+                                             const quant::QParams& output, float beta) {
+  const OpRules& rules = profile.rules_for("softmax", input.type);
+  detail::require_activation("input", input, rules);
+  quant::check(output, "output");
+  const SoftmaxOperands operands{rules, input, output, beta};
+  if (output.per_channel()) operands.refuse("an output scale per channel", "one per tensor");
+  if (rules.algorithm == "tflite.softmax_int8") return softmax_exp(operands);
+  if (rules.algorithm == "tflite.softmax_int16") return softmax_lut(operands);
+  throw Error({ErrorCode::unsupported, "softmax", "algorithm \"" + rules.algorithm + "\"", "", ""});
+}
+
+}  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+std::shared_ptr<const sim::Op> lower_node_softmax(const NodeView& node) {
+  return lower_softmax(node.profile(), node.qparams(0), node.output(), node.attributes().beta);
+}
+
+}  // namespace facsim::backends::detail
