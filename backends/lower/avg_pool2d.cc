@@ -224,7 +224,7 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
                                                 const quant::QParams& input,
                                                 const quant::QParams& output, Activation activation,
                                                 int64_t ih, int64_t iw) {
-  const OpRules& rules = profile.rules(global ? "global_avg_pool" : "avg_pool2d");
+  const OpRules& rules = profile.rules_for(global ? "global_avg_pool" : "avg_pool2d", input.type);
   if (!global && rules.algorithm == "xnnpack.mantissa_average" &&
       window_covers_image(window, ih, iw)) {
     return lower_avg_pool2d(profile, window, /*global=*/true, count_include_pad, input, output,

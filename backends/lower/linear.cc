@@ -18,6 +18,19 @@ struct Common {
   sim::Requantizer requantize;
 };
 
+/// The rules of a layer: of the variant that its types choose, or of the variant `per_tensor` where
+/// the platform has one and the weights have one scale.
+const OpRules& layer_rules(const Profile& profile, const char* op, const quant::QParams& input,
+                           const quant::QParams& weights, const LayerBias& bias) {
+  if (weights.scale.size() == 1) {
+    const auto per_tensor = profile.ops.find(std::string(op) + " per_tensor");
+    if (per_tensor != profile.ops.end()) return per_tensor->second;
+  }
+  std::optional<DType> bias_dtype;
+  if (!bias.codes.empty()) bias_dtype = bias.codes.dtype();
+  return profile.rules_for(op, input.type, bias_dtype, weights.type);
+}
+
 void require_weights(const OpRules& rules, const Tensor& weights, const quant::QParams& qparams) {
   quant::check(qparams, "weights");
   detail::require_type("weights", qparams.type, rules.weight_types);
@@ -106,7 +119,8 @@ sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& wind
                  "(out_channels, height, width, in_channels / groups)", ""});
   }
   const bool depthwise = groups > 1 && weights.shape()[3] == 1;
-  const OpRules& rules = profile.rules(depthwise ? "depthwise_conv2d" : "conv2d");
+  const OpRules& rules =
+      layer_rules(profile, depthwise ? "depthwise_conv2d" : "conv2d", input, weight_qparams, bias);
   Common common = lower_common(rules, input, weights, weight_qparams, bias, output, activation);
   sim::Conv2dParams params;
   params.window = window;
@@ -132,7 +146,7 @@ sim::LinearParams lower_linear(const Profile& profile, const quant::QParams& inp
     throw Error({ErrorCode::shape_mismatch, "weights", to_string(weights.shape()),
                  "(out_features, in_features)", ""});
   }
-  const OpRules& rules = profile.rules("linear");
+  const OpRules& rules = layer_rules(profile, "linear", input, weight_qparams, bias);
   Common common = lower_common(rules, input, weights, weight_qparams, bias, output, activation);
   sim::LinearParams params;
   params.input_type = input.type;

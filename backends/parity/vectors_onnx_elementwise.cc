@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "backends/lower/unary_real.h"
+#include "backends/lower/activations.h"
 #include "backends/parity/vectors_onnx-internal.h"
 #include "sim/core/error.h"
 
@@ -42,22 +42,27 @@ std::vector<Computed> pool(const CaseRun& run, bool global) {
   return {{"", execute_nchw(*op, x, data.golden().shape(), run.context)}};
 }
 
-/// QLinearLeakyRelu and QLinearSigmoid.
-std::vector<Computed> qlinear_unary(const CaseRun& run, std::string_view op, float alpha) {
-  const CaseData& data = run.data;
+struct OnnxUnary {
+  const Tensor& x;
+  quant::QParams input, output;
+};
+
+OnnxUnary onnx_unary(const CaseData& data) {
   const Tensor& x = data.any({"in_x"});
-  const auto lowered = lower_unary_real(
-      run.profile.rules(op), op,
-      onnx_qparams(data, {"const_x_scale"}, {"const_x_zp"}, code_type(x), -1),
-      onnx_qparams(data, {"const_y_scale"}, {"const_y_zp"}, code_type(data.golden()), -1), alpha);
-  return {{"", execute(*lowered, {&x}, data.golden().shape(), run.context)}};
+  return {x, onnx_qparams(data, {"const_x_scale"}, {"const_x_zp"}, code_type(x), -1),
+          onnx_qparams(data, {"const_y_scale"}, {"const_y_zp"}, code_type(data.golden()), -1)};
 }
 
 std::vector<Computed> qlinear_leaky_relu(const CaseRun& run) {
-  return qlinear_unary(run, "leaky_relu", run.data.real("alpha"));
+  const OnnxUnary unary = onnx_unary(run.data);
+  const auto op = lower_leaky_relu(run.profile, unary.input, unary.output, run.data.real("alpha"));
+  return {{"", execute(*op, {&unary.x}, run.data.golden().shape(), run.context)}};
 }
+
 std::vector<Computed> qlinear_sigmoid(const CaseRun& run) {
-  return qlinear_unary(run, "sigmoid", 0);
+  const OnnxUnary unary = onnx_unary(run.data);
+  const auto op = lower_sigmoid(run.profile, "sigmoid", unary.input, unary.output);
+  return {{"", execute(*op, {&unary.x}, run.data.golden().shape(), run.context)}};
 }
 
 std::vector<Computed> qlinear_average_pool(const CaseRun& run) { return pool(run, false); }

@@ -19,7 +19,8 @@ const std::vector<Algorithm>& algorithms() {
        "integer multipliers of the ratios input_scale / output_scale at one common shift, one "
        "half_up "
        "shift of the sum (XNNPACK qs8-vadd, multiplier_bits 21)"},
-      {"ort.qlinear_add_fma",
+      {"qnnpack.add_rational22",
+       {"ort.qlinear_add_fma",
        {"add"},
        {},
        "float32 fused multiply-add over the raw codes with a folded constant (ONNX Runtime "
@@ -88,7 +89,11 @@ const std::vector<Algorithm>& algorithms() {
        {},
        "int16 gates and cell, sigmoid and tanh by the 256-entry table; int16 inputs sum in 64 bits "
        "and narrow as arm_nn_requantize_s64 (CMSIS-NN arm_lstm_unidirectional_s8, _s16)"},
-      {"vitis.reciprocal_average",
+      {"xnnpack.mantissa_average",
+       {"ort.lookup_table",
+       {"xnnpack.lookup_table",
+       {"xnnpack.lrelu_q8",
+       {"vitis.reciprocal_average",
        {"avg_pool2d", "global_avg_pool"},
        {},
        "the sum times a reciprocal with a power-of-two denominator (3x3: 7/64, 5x5: 10/256, ...), "

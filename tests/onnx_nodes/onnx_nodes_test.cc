@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// ONNX's own backend node tests of the quantized operators (Debian: libonnx-testdata), run under
+// the profile onnx-reference: each folder becomes a case of a vector suite, which check_vectors
+// runs.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "backends/io/npy.h"
+#include "backends/parity/vectors.h"
+#include "tests/backends/temporary_folder.h"
+#include "tests/onnx_nodes/onnx_file.h"
+
+namespace facsim::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// FACSIM_ONNX_NODES_DIR, or where Debian's package puts the tests.
+fs::path nodes_folder() {
+  const char* folder = std::getenv("FACSIM_ONNX_NODES_DIR");
+  return folder != nullptr ? folder : "/usr/share/libonnx-testdata/data/node";
+}
+
+#define REQUIRE_ONNX_NODES()                                                         \
+  if (!fs::is_directory(nodes_folder())) {                                           \
+    std::cout << "SKIPPED: no folder " << nodes_folder() << " (libonnx-testdata)\n"; \
+    return;                                                                          \
+  }
+
+/// The operators that quantize or take codes, with the names of their inputs in the specification.
+const std::map<std::string, std::vector<std::string>>& quantized_operators() {
+  static const std::map<std::string, std::vector<std::string>> operators = {
+      {"QuantizeLinear", {"x", "y_scale", "y_zero_point"}},
+      {"DequantizeLinear", {"x", "x_scale", "x_zero_point"}},
+      {"DynamicQuantizeLinear", {"x"}},
+      {"QLinearConv",
+       {"x", "x_scale", "x_zero_point", "w", "w_scale", "w_zero_point", "y_scale", "y_zero_point",
+        "B"}},
+      {"QLinearMatMul",
+       {"a", "a_scale", "a_zero_point", "b", "b_scale", "b_zero_point", "y_scale", "y_zero_point"}},
+      {"ConvInteger", {"x", "w", "x_zero_point", "w_zero_point"}},
+      {"MatMulInteger", {"a", "b", "a_zero_point", "b_zero_point"}},
+  };
+  return operators;
+}
+
+bool names_quantization(const std::string& op) {
+  return op.starts_with("QLinear") || op.ends_with("Integer") ||
+         op.find("QuantizeLinear") != std::string::npos ||
+         op.find("quantizeLinear") != std::string::npos;
+}
+
+/// The node a test is about. The "_expanded" tests hold the body of a function as a graph of float
+/// operators; what they expect is what the function itself gives.
+OnnxTestNode tested_node(const std::string& name, const OnnxTestModel& model) {
+  if (name.starts_with("test_dynamicquantizelinear") && name.ends_with("_expanded")) {
+    OnnxTestNode node;
+    node.op = "DynamicQuantizeLinear";
+    node.inputs = model.inputs;
+    node.outputs = model.outputs;
+    return node;
+  }
+  for (const OnnxTestNode& node : model.nodes) {
+    if (names_quantization(node.op)) return node;
+  }
+  return {};
+}
+
+/// Why a test cannot be a case: an element type that is no integer and not float32.
+class NotInteger : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// One data set of a test as a case of the suite; its arrays are added to `arrays`.
+Json make_case(const std::string& case_name, const fs::path& data_set, const OnnxTestModel& model,
+               const OnnxTestNode& node, backends::NamedTensors& arrays) {
+  Json described = {
+      {"name", case_name},  {"part", "onnxnode"}, {"family", "onnx_node"},      {"op", node.op},
+      {"npz", "nodes.npz"}, {"golden", "golden"}, {"profile", "onnx-reference"}};
+  Json& attributes = described["attrs"] = Json::object();
+  for (const auto& [name, values] : node.integers) {
+    // Lists stay lists; the others are single integers.
+    const bool is_list =
+        name == "pads" || name == "strides" || name == "dilations" || name == "kernel_shape";
+    attributes[name] = is_list ? Json(values) : Json(values.front());
+  }
+  const auto add = [&](const std::string& role, const fs::path& file) {
+    const OnnxTensor tensor = read_onnx_tensor(file);
+    if (tensor.values.empty()) throw NotInteger(tensor.type);
+    const std::string key = case_name + "/" + role;
+    described["arrays"][role] = {{"key", key},
+                                 {"dtype", to_string(tensor.values.dtype())},
+                                 {"shape", tensor.values.shape().extents()}};
+    if (role.starts_with("in_")) attributes["logical_dtypes"][role.substr(3)] = tensor.type;
+    arrays.emplace_back(key, tensor.values);
+  };
+  const std::vector<std::string>& formal = quantized_operators().at(node.op);
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const auto at = std::find(model.inputs.begin(), model.inputs.end(), node.inputs[i]);
+    if (node.inputs[i].empty()) continue;
+    REQUIRE(at != model.inputs.end());
+    REQUIRE(i < formal.size());
+    add("in_" + formal[i],
+        data_set / ("input_" + std::to_string(at - model.inputs.begin()) + ".pb"));
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    add(i == 0 ? "golden" : "golden_" + std::to_string(i),
+        data_set / ("output_" + std::to_string(i) + ".pb"));
+  }
+  return described;
+}
+
+/// Everything the folder has about quantized operators.
+struct NodeSuite {
+  Json manifest = {{"format", "facsim-vectors-1"}, {"cases", Json::array()}};
+  backends::NamedTensors arrays;
+  std::set<std::string> tests;
+  std::map<std::string, std::string> left_out;  ///< test -> cause
+};
+
+NodeSuite read_node_suite() {
+  NodeSuite suite;
+  for (const fs::directory_entry& entry : fs::directory_iterator(nodes_folder())) {
+    const std::string name = entry.path().filename().string();
+    if (!fs::exists(entry.path() / "model.onnx")) continue;
+    const OnnxTestModel model = read_onnx_model(entry.path() / "model.onnx");
+    const OnnxTestNode node = tested_node(name, model);
+    if (node.op.empty()) continue;
+    suite.tests.insert(name);
+    if (!quantized_operators().contains(node.op)) {
+      suite.left_out[name] = "operator " + node.op;
+      continue;
+    }
+    for (int set = 0; fs::exists(entry.path() / ("test_data_set_" + std::to_string(set))); ++set) {
+      const std::string data_set = "test_data_set_" + std::to_string(set);
+      try {
+        backends::NamedTensors arrays;
+        suite.manifest["cases"].push_back(make_case(name + "_" + std::to_string(set),
+                                                    entry.path() / data_set, model, node, arrays));
+        suite.arrays.insert(suite.arrays.end(), arrays.begin(), arrays.end());
+      } catch (const NotInteger& type) {
+        suite.left_out[name] = std::string("element type ") + type.what();
+      }
+    }
+  }
+  return suite;
+}
+
+/// Tests that no integer simulator can run, by the cause that the reader must find. Of Debian's
+/// libonnx-testdata 1.12.0 there is none; later releases have these.
+const std::map<std::string, std::string>& known_exceptions() {
+  static const std::map<std::string, std::string> exceptions = {
+      {"test_dequantizelinear_e4m3fn", "element type float8e4m3fn"},
+      {"test_dequantizelinear_e4m3fn_float16", "element type float8e4m3fn"},
+      {"test_dequantizelinear_e4m3fn_zero_point", "element type float8e4m3fn"},
+      {"test_dequantizelinear_e5m2", "element type float8e5m2"},
+      {"test_dequantizelinear_float4e2m1", "element type float4e2m1"},
+      {"test_quantizelinear_e4m3fn", "element type float8e4m3fn"},
+      {"test_quantizelinear_e5m2", "element type float8e5m2"},
+      {"test_quantizelinear_float4e2m1", "element type float4e2m1"},
+      {"test_qlinearmatmul_2D_int8_float16", "element type float16"},
+      {"test_qlinearmatmul_2D_uint8_float16", "element type float16"},
+      {"test_qlinearmatmul_3D_int8_float16", "element type float16"},
+      {"test_qlinearmatmul_3D_uint8_float16", "element type float16"},
+  };
+  return exceptions;
+}
+
+TEST_CASE("onnx nodes: every quantized node test passes under onnx-reference") {
+  REQUIRE_ONNX_NODES();
+  const NodeSuite suite = read_node_suite();
+  for (const auto& [name, cause] : suite.left_out) {
+    CAPTURE(name);
+    CAPTURE(cause);
+    REQUIRE(known_exceptions().contains(name));
+    CHECK(known_exceptions().at(name) == cause);
+  }
+  const backends::TemporaryFolder folder;
+  folder.write("manifest.json", suite.manifest.dump());
+  backends::write_npz(folder / "nodes.npz", suite.arrays);
+  backends::VectorOptions options;
+  options.search = {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}};
+  const backends::VectorReport report = backends::check_vectors(folder / "", options);
+  std::map<std::string, int> passed;
+  for (const backends::VectorResult& result : report.cases) {
+    CAPTURE(result.name);
+    CAPTURE(result.op);
+    CAPTURE(result.message);
+    CHECK(result.status == backends::VectorResult::Status::passed);
+    CHECK(result.mismatches == 0);
+    CHECK(result.compared > 0);
+    ++passed[result.op];
+  }
+  for (const auto& [op, count] : passed) MESSAGE(op, ": ", count, " data sets");
+  MESSAGE(suite.tests.size(), " tests of quantized operators, ", report.cases.size(),
+          " data sets run, ", suite.left_out.size(), " tests left out");
+  // No operator went missing unnoticed.
+  for (const auto& [op, inputs] : quantized_operators()) CHECK_MESSAGE(passed[op] > 0, op);
+}
+
+TEST_CASE("onnx nodes: the tests of Debian's package are all there") {
+  REQUIRE_ONNX_NODES();
+  if (std::getenv("FACSIM_ONNX_NODES_DIR") != nullptr) return;  // another collection
+  const NodeSuite suite = read_node_suite();
+  for (const char* name :
+       {"test_basic_convinteger", "test_convinteger_with_padding",
+        "test_convinteger_without_padding", "test_dequantizelinear", "test_dequantizelinear_axis",
+        "test_dynamicquantizelinear", "test_dynamicquantizelinear_expanded",
+        "test_dynamicquantizelinear_max_adjusted",
+        "test_dynamicquantizelinear_max_adjusted_expanded",
+        "test_dynamicquantizelinear_min_adjusted",
+        "test_dynamicquantizelinear_min_adjusted_expanded", "test_matmulinteger",
+        "test_qlinearconv", "test_quantizelinear", "test_quantizelinear_axis"}) {
+    CAPTURE(name);
+    CHECK(suite.tests.contains(name));
+  }
+}
+
+TEST_CASE("onnx nodes: damaged files are refused by name") {
+  const backends::TemporaryFolder folder;
+  const auto refused = [&](const std::string& bytes) {
+    folder.write("x.pb", bytes);
+    CHECK_THROWS_WITH_AS(read_onnx_tensor(folder / "x.pb"), doctest::Contains("x.pb"),
+                         std::runtime_error);
+  };
+  refused("\x0a\x7f");                          // a field past the end
+  refused("\xff");                              // half a number
+  refused("\x08\x04\x10\x02\x4a\x01\x01");      // 4 elements of uint8, 1 byte
+  refused("\x08\xff\xff\xff\xff\x0f\x10\x02");  // 2^32 elements
+  folder.write("int4.pb", std::string("\x08\x03\x10\x16\x4a\x02\x9f\x07", 8));
+  const OnnxTensor tensor = read_onnx_tensor(folder / "int4.pb");
+  CHECK(tensor.type == "int4");
+  CHECK(tensor.values.int_at(0) == -1);
+  CHECK(tensor.values.int_at(1) == -7);
+  CHECK(tensor.values.int_at(2) == 7);
+}
+
+}  // namespace
+}  // namespace facsim::test
