@@ -20,7 +20,11 @@ const std::vector<Algorithm>& algorithms() {
        "half_up "
        "shift of the sum (XNNPACK qs8-vadd, multiplier_bits 21)"},
       {"qnnpack.add_rational22",
-       {"ort.qlinear_add_fma",
+       {"add"},
+       {"multiplier_bits"},
+       "as xnnpack.add_rational21 with multiplier_bits 22, the sum rounded half_away_from_zero "
+       "(PyTorch QNNPACK q8vadd)"},
+      {"ort.qlinear_add_fma",
        {"add"},
        {},
        "float32 fused multiply-add over the raw codes with a folded constant (ONNX Runtime "
@@ -90,10 +94,30 @@ const std::vector<Algorithm>& algorithms() {
        "int16 gates and cell, sigmoid and tanh by the 256-entry table; int16 inputs sum in 64 bits "
        "and narrow as arm_nn_requantize_s64 (CMSIS-NN arm_lstm_unidirectional_s8, _s16)"},
       {"xnnpack.mantissa_average",
-       {"ort.lookup_table",
-       {"xnnpack.lookup_table",
-       {"xnnpack.lrelu_q8",
-       {"vitis.reciprocal_average",
+       {"avg_pool2d", "global_avg_pool"},
+       {"rounding"},
+       "sum of q - zero_point (padded taps are 0) times the 24-bit mantissa of float32 input_scale / "
+       "(output_scale * window size), one right shift rounded by params rounding; a window over the "
+       "whole unpadded image follows global_avg_pool (XNNPACK qu8 avgpool: half_away_from_zero, ARM "
+       "gavgpool: half_up)"},
+      {"ort.lookup_table",
+       {"leaky_relu", "sigmoid"},
+       {},
+       "a table of every code: dequantized, the function in float32 (sigmoid: a rational function "
+       "with fused multiply-adds), quantized as the op's activations (ONNX Runtime contrib "
+       "qlinear_lookup_table, mlas logistic on x86 with FMA)"},
+      {"xnnpack.lookup_table",
+       {"leaky_relu", "sigmoid", "tanh"},
+       {},
+       "a table of every code: dequantized, the function in float32 (by exp and tanh), times the "
+       "reciprocal output scale, rounded (XNNPACK lut-elementwise-nc; leaky_relu: versions of 2022 "
+       "and before)"},
+      {"xnnpack.lrelu_q8",
+       {"leaky_relu"},
+       {},
+       "multipliers half_even(256 * input_scale / output_scale), times alpha for negative values, "
+       "one half_up shift by 8 (XNNPACK qs8-vlrelu and qu8-vlrelu, since mid 2022)"},
+      {"vitis.reciprocal_average",
        {"avg_pool2d", "global_avg_pool"},
        {},
        "the sum times a reciprocal with a power-of-two denominator (3x3: 7/64, 5x5: 10/256, ...), "
