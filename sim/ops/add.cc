@@ -29,15 +29,21 @@ Unit to_common(const Requantizer& program, int64_t code, int64_t channel, Events
   }
 }
 
-int64_t sum(int64_t a, int64_t b) {
+int64_t sum(int64_t a, int64_t b, AddParams::Kind kind) {
   int64_t result = 0;
-  if (__builtin_add_overflow(a, b, &result)) {
-    throw Error({ErrorCode::bad_value, "add", fmt::format("{} + {}", a, b), "a sum inside 64 bits",
+  const bool left = kind == AddParams::Kind::add ? __builtin_add_overflow(a, b, &result)
+                                                 : __builtin_sub_overflow(a, b, &result);
+  if (left) {
+    const bool adds = kind == AddParams::Kind::add;
+    throw Error({ErrorCode::bad_value, adds ? "add" : "sub",
+                 fmt::format("{} {} {}", a, adds ? '+' : '-', b), "a sum inside 64 bits",
                  "use a smaller left shift"});
   }
   return result;
 }
-float sum(float a, float b) { return a + b; }
+float sum(float a, float b, AddParams::Kind kind) {
+  return kind == AddParams::Kind::add ? a + b : a - b;
+}
 
 int64_t from_common(const Requantizer& program, int64_t value, int64_t channel, Events& events) {
   return program.apply(value, channel, events);
@@ -50,7 +56,8 @@ int64_t channel_of(const Requantizer& program, int64_t flat_index, const Shape& 
   return program.channels() == 1 ? 0 : flat_index % shape[shape.rank() - 1];
 }
 
-Tensor make_table(const Requantizer& program, IntType type) {
+/// `negated`: a - b is a + (-b), exactly, in float32 as well.
+Tensor make_table(const Requantizer& program, IntType type, bool negated) {
   if (type.bits > 8 || program.channels() != 1) return {};
   Tensor table(program.output_is_real() ? DType::float32 : DType::int64, Shape{kCodes});
   Events ignored;
@@ -58,9 +65,12 @@ Tensor make_table(const Requantizer& program, IntType type) {
     for (int64_t bits = 0; bits < kCodes; ++bits) {
       const int64_t code = type.is_signed ? static_cast<int8_t>(bits) : bits;
       if (program.output_is_real()) {
-        table.data<float>()[bits] = to_common<float>(program, code, 0, ignored);
+        const float value = to_common<float>(program, code, 0, ignored);
+        table.data<float>()[bits] = negated ? -value : value;
       } else {
-        table.data<int64_t>()[bits] = to_common<int64_t>(program, code, 0, ignored);
+        const int64_t value = to_common<int64_t>(program, code, 0, ignored);
+        if (value == INT64_MIN) return {};
+        table.data<int64_t>()[bits] = negated ? -value : value;
       }
     }
   } catch (const Error&) {
@@ -73,12 +83,14 @@ struct AddInputs {
   const Tensor& lhs;
   const Tensor& rhs;
   detail::BroadcastIndex lhs_index, rhs_index;
+  detail::BroadcastRuns runs;
 
   AddInputs(std::span<const Tensor* const> inputs, const Shape& output)
       : lhs(*inputs[0]),
         rhs(*inputs[1]),
         lhs_index(lhs.shape(), output),
-        rhs_index(rhs.shape(), output) {}
+        rhs_index(rhs.shape(), output),
+        runs(lhs.shape(), rhs.shape(), output) {}
 };
 
 template <class Unit>
@@ -93,7 +105,7 @@ Events add_norm(const AddParams& params, const AddInputs& in, Tensor& output,
                                          channel_of(params.lhs, i, shape), events);
           const Unit b = to_common<Unit>(params.rhs, in.rhs.int_at(in.rhs_index(i)),
                                          channel_of(params.rhs, i, shape), events);
-          output.set_int(i, from_common(params.output, sum(a, b),
+          output.set_int(i, from_common(params.output, sum(a, b, params.kind),
                                         channel_of(params.output, i, shape), events));
         }
         return events;
@@ -106,13 +118,14 @@ void sum_block(const AddInputs& in, const Unit* a, const Unit* b, int64_t begin,
                Total* total) {
   const auto* x = static_cast<const uint8_t*>(in.lhs.raw());
   const auto* y = static_cast<const uint8_t*>(in.rhs.raw());
-  if (in.lhs_index.is_identity() && in.rhs_index.is_identity()) {
-    for (int64_t i = begin; i < end; ++i) *total++ = static_cast<Total>(a[x[i]] + b[y[i]]);
-    return;
-  }
-  for (int64_t i = begin; i < end; ++i) {
-    *total++ = static_cast<Total>(a[x[in.lhs_index(i)]] + b[y[in.rhs_index(i)]]);
-  }
+  in.runs.for_each(
+      begin, end,
+      [&](int64_t first, int64_t l, int64_t l_stride, int64_t r, int64_t r_stride, int64_t count) {
+        Total* to = total + (first - begin);
+        for (int64_t i = 0; i < count; ++i) {
+          to[i] = static_cast<Total>(a[x[l + i * l_stride]] + b[y[r + i * r_stride]]);
+        }
+      });
 }
 
 /// Float32 sums: the tables and the norm of the output program.
@@ -175,22 +188,107 @@ Add::Add(AddParams params) : params_(std::move(params)) {
   if (params_.output.output_is_real()) {
     refuse("output", "a program to float32", "a program to codes");
   }
-  lhs_table_ = make_table(params_.lhs, params_.lhs_type);
-  rhs_table_ = make_table(params_.rhs, params_.rhs_type);
+  const bool subtracts = params_.kind == AddParams::Kind::sub;
+  lhs_table_ = make_table(params_.lhs, params_.lhs_type, false);
+  rhs_table_ = make_table(params_.rhs, params_.rhs_type, subtracts);
   prepare_sums();
 }
 
+std::optional<Add::Operand> Add::make_operand(const Requantizer& program, IntType type) {
+  if (type.bits > 16 || program.channels() != 1 || program.output_is_real()) return std::nullopt;
+  std::vector<int32_t> codes(size_t{1} << type.bits);
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = static_cast<int32_t>(type.min() + static_cast<int64_t>(i));
+  }
+  const auto count = static_cast<int64_t>(codes.size());
+  Operand operand{{}, program.output_type().storage(), 0, 0};
+  Tensor results = Tensor::uninitialized(operand.dtype, Shape{count});
+  try {
+    operand.kernel = RequantizeKernel(program, type.min(), type.max());
+    operand.kernel.run(codes.data(), count, 1, 0, count, results.raw(), count, Isa::best, false);
+  } catch (const Error&) {
+    return std::nullopt;  // the norm reports the element, if the code occurs at all
+  }
+  detail::with_integer(operand.dtype, [&]<class T>() {
+    const auto values = results.values<T>();
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    operand.min = static_cast<int64_t>(*low);
+    operand.max = static_cast<int64_t>(*high);
+  });
+  return operand;
+}
+
 void Add::prepare_sums() {
-  if (sums_reals() || lhs_table_.empty() || rhs_table_.empty()) return;
-  const Range lhs = range_of(lhs_table_), rhs = range_of(rhs_table_);
+  const bool tables = !lhs_table_.empty() && !rhs_table_.empty();
+  if (sums_reals()) return;
+  Range lhs{}, rhs{};
+  if (tables) {
+    lhs = range_of(lhs_table_);
+    rhs = range_of(rhs_table_);
+  } else {
+    lhs_operand_ = make_operand(params_.lhs, params_.lhs_type);
+    rhs_operand_ = make_operand(params_.rhs, params_.rhs_type);
+    if (!lhs_operand_ || !rhs_operand_ || rhs_operand_->min == INT64_MIN) return;
+    lhs = {lhs_operand_->min, lhs_operand_->max};
+    rhs = {rhs_operand_->min, rhs_operand_->max};
+    if (params_.kind == AddParams::Kind::sub) rhs = {-rhs.max, -rhs.min};
+  }
   int64_t lowest = 0, highest = 0;
   if (params_.output.channels() != 1 || __builtin_add_overflow(lhs.min, rhs.min, &lowest) ||
       __builtin_add_overflow(lhs.max, rhs.max, &highest)) {
     lhs_table_ = {};
+    lhs_operand_.reset();
     return;
   }
   sums_fit_int32_ = lowest >= INT32_MIN && highest <= INT32_MAX;
   kernel_ = RequantizeKernel(params_.output, lowest, highest);
+}
+
+template <class Total>
+Events Add::add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
+                           const RunContext& context) const {
+  const detail::BroadcastRuns runs(lhs.shape(), rhs.shape(), output.shape());
+  auto* out = static_cast<std::byte*>(output.raw());
+  const auto element = static_cast<int64_t>(size_of(output.dtype()));
+  return detail::for_blocks(
+      context.pool, output.numel(), kSumBlock, [&](int64_t begin, int64_t end) {
+        const int64_t n = end - begin;
+        std::array<int32_t, kSumBlock> codes;
+        alignas(8) std::array<std::byte, 8 * kSumBlock> common;  // holds results of any width
+        std::array<Total, kSumBlock> totals;
+        Events events;
+        const auto add_operand = [&](const Tensor& tensor, const Operand& operand, int side) {
+          detail::with_integer(tensor.dtype(), [&]<class Code>() {
+            const Code* x = tensor.data<Code>();
+            runs.for_each(begin, end,
+                          [&](int64_t first, int64_t l, int64_t l_stride, int64_t r,
+                              int64_t r_stride, int64_t count) {
+                            const Code* from = x + (side == 0 ? l : r);
+                            const int64_t stride = side == 0 ? l_stride : r_stride;
+                            int32_t* to = codes.data() + (first - begin);
+                            for (int64_t i = 0; i < count; ++i)
+                              to[i] = static_cast<int32_t>(from[i * stride]);
+                          });
+          });
+          events += operand.kernel.run(codes.data(), n, 1, 0, n, common.data(), n, context.isa,
+                                       context.count_events);
+          detail::with_integer(operand.dtype, [&]<class T>() {
+            const T* values = reinterpret_cast<const T*>(common.data());
+            if (side == 0) {
+              for (int64_t i = 0; i < n; ++i) totals[i] = static_cast<Total>(values[i]);
+            } else if (params_.kind == AddParams::Kind::add) {
+              for (int64_t i = 0; i < n; ++i) totals[i] += static_cast<Total>(values[i]);
+            } else {
+              for (int64_t i = 0; i < n; ++i) totals[i] -= static_cast<Total>(values[i]);
+            }
+          });
+        };
+        add_operand(lhs, *lhs_operand_, 0);
+        add_operand(rhs, *rhs_operand_, 1);
+        events += kernel_.run(totals.data(), n, 1, 0, n, out + begin * element, n, context.isa,
+                              context.count_events);
+        return events;
+      });
 }
 
 Shape Add::output_shape(std::span<const Shape> inputs) const {
@@ -199,7 +297,7 @@ Shape Add::output_shape(std::span<const Shape> inputs) const {
   for (const Requantizer* program : {&params_.lhs, &params_.rhs, &params_.output}) {
     const int64_t channels = program->channels();
     if (channels != 1 && (out.rank() == 0 || out[out.rank() - 1] != channels)) {
-      throw Error({ErrorCode::shape_mismatch, "add", "output shape " + to_string(out),
+      throw Error({ErrorCode::shape_mismatch, std::string(kind()), "output shape " + to_string(out),
                    fmt::format("{} channels on the last axis", channels), ""});
     }
   }
@@ -217,7 +315,10 @@ Events Add::run(std::span<const Tensor* const> inputs, Tensor& output,
   const bool use_tables = !lhs_table_.empty() && !rhs_table_.empty() &&
                           context.isa != Isa::scalar && !context.count_events;
   Events events;
-  if (!use_tables) {
+  if (!use_tables && lhs_operand_ && rhs_operand_ && context.isa != Isa::scalar) {
+    events = sums_fit_int32_ ? add_by_kernels<int32_t>(in.lhs, in.rhs, output, context)
+                             : add_by_kernels<int64_t>(in.lhs, in.rhs, output, context);
+  } else if (!use_tables) {
     events = sums_reals() ? add_norm<float>(params_, in, output, context)
                           : add_norm<int64_t>(params_, in, output, context);
   } else if (sums_reals()) {
@@ -251,16 +352,17 @@ Explanation Add::explain(std::span<const Tensor* const> inputs, int64_t flat_ind
   append("lhs", params_.lhs.trace(a, lhs_channel));
   append("rhs", params_.rhs.trace(b, rhs_channel));
   Events ignored;
+  const char* total_step = params_.kind == AddParams::Kind::add ? "lhs + rhs" : "lhs - rhs";
   if (sums_reals()) {
     const float total = sum(params_.lhs.apply_to_real(a, lhs_channel, ignored),
-                            params_.rhs.apply_to_real(b, rhs_channel, ignored));
-    explanation.steps.push_back(detail::real_step("lhs + rhs", total));
+                            params_.rhs.apply_to_real(b, rhs_channel, ignored), params_.kind);
+    explanation.steps.push_back(detail::real_step(total_step, total));
     append("output", params_.output.trace_real(total, channel));
     explanation.result = params_.output.apply_real(total, channel, ignored);
   } else {
-    const int64_t total =
-        sum(params_.lhs.apply(a, lhs_channel, ignored), params_.rhs.apply(b, rhs_channel, ignored));
-    explanation.steps.push_back(detail::integer_step("lhs + rhs", total));
+    const int64_t total = sum(params_.lhs.apply(a, lhs_channel, ignored),
+                              params_.rhs.apply(b, rhs_channel, ignored), params_.kind);
+    explanation.steps.push_back(detail::integer_step(total_step, total));
     append("output", params_.output.trace(total, channel));
     explanation.result = params_.output.apply(total, channel, ignored);
   }

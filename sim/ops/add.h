@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "sim/kernels/requantize.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim {
 
-/// out = output(lhs(a) + rhs(b)): two programs bring the codes to a common unit (integers of any
-/// width, or float32), the sum is exact in integers or one float32 addition, a third program brings
-/// it to the output.
+/// out = output(lhs(a) + rhs(b)), or output(lhs(a) - rhs(b)) for `sub`: two programs bring the
+/// codes to a common unit (integers of any width, or float32), the sum is exact in integers or one
+/// float32 addition, a third program brings it to the output.
 struct AddParams {
+  enum class Kind { add, sub };
   IntType lhs_type = kInt8, rhs_type = kInt8;
   Requantizer lhs, rhs, output;
+  Kind kind = Kind::add;
 };
 
 /// Elementwise addition of two tensors of equal shape, or of [N, …] and a shape that numpy
@@ -19,7 +23,9 @@ struct AddParams {
 class Add final : public Op {
  public:
   explicit Add(AddParams params);
-  std::string_view kind() const override { return "add"; }
+  std::string_view kind() const override {
+    return params_.kind == AddParams::Kind::add ? "add" : "sub";
+  }
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override;
   std::optional<DType> input_dtype(int index) const override {
@@ -28,16 +34,29 @@ class Add final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const AddParams& params() const { return params_; }
 
  private:
   bool sums_reals() const { return params_.lhs.output_is_real(); }
   void prepare_sums();
 
   AddParams params_;
-  /// The lhs and rhs programs' own results by the bits of an 8-bit code: [256] int64 or float32.
-  /// Empty for wider inputs, per-channel programs, and where a program refuses a code.
+  /// The lhs and rhs programs' own results by the bits of an 8-bit code, those of `sub`'s rhs
+  /// negated: [256] int64 or float32. Empty for wider inputs, per-channel programs, and where a
+  /// program refuses a code.
   Tensor lhs_table_, rhs_table_;
-  RequantizeKernel kernel_;  ///< of the output program, over the tables' sums
+  /// The lhs and rhs programs over all codes of up to 16 bits, where tables would be large.
+  struct Operand {
+    RequantizeKernel kernel;
+    DType dtype;
+    int64_t min, max;  ///< of the results
+  };
+  static std::optional<Operand> make_operand(const Requantizer& program, IntType type);
+  template <class Total>
+  Events add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
+                        const RunContext& context) const;
+  std::optional<Operand> lhs_operand_, rhs_operand_;
+  RequantizeKernel kernel_;  ///< of the output program, over the sums
   bool sums_fit_int32_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "sim/core/shape.h"
 
@@ -35,6 +36,39 @@ class BroadcastIndex {
   int rank_ = 0;
   bool identity_ = false;
   std::array<int64_t, kMaxRank> extents_{}, strides_{};
+};
+
+/// The flat order of an output as runs in which each operand stands still or moves on by one
+/// element: what an elementwise loop can vectorize.
+class BroadcastRuns {
+ public:
+  BroadcastRuns(const Shape& lhs, const Shape& rhs, const Shape& output);
+
+  /// Calls body(first, lhs, lhs_stride, rhs, rhs_stride, count) for runs that cover output elements
+  /// [begin, end) in order: element first + i is lhs + i * lhs_stride with rhs + i * rhs_stride,
+  /// strides 0 or 1.
+  template <class Body>
+  void for_each(int64_t begin, int64_t end, const Body& body) const {
+    const Axis& inner = axes_.back();
+    for (int64_t first = begin; first < end;) {
+      const int64_t column = first % inner.extent;
+      int64_t row = first / inner.extent, lhs = column * inner.lhs, rhs = column * inner.rhs;
+      for (size_t axis = axes_.size() - 1; axis-- > 0; row /= axes_[axis].extent) {
+        lhs += row % axes_[axis].extent * axes_[axis].lhs;
+        rhs += row % axes_[axis].extent * axes_[axis].rhs;
+      }
+      const int64_t rest = inner.extent - column;
+      const int64_t count = rest < end - first ? rest : end - first;
+      body(first, lhs, inner.lhs, rhs, inner.rhs, count);
+      first += count;
+    }
+  }
+
+ private:
+  struct Axis {
+    int64_t extent, lhs, rhs;
+  };
+  std::vector<Axis> axes_;
 };
 
 }  // namespace facsim::sim::detail

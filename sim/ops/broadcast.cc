@@ -43,4 +43,30 @@ BroadcastIndex::BroadcastIndex(const Shape& operand, const Shape& output)
   }
 }
 
+BroadcastRuns::BroadcastRuns(const Shape& lhs, const Shape& rhs, const Shape& output) {
+  FACSIM_CHECK(lhs.rank() <= output.rank() && rhs.rank() <= output.rank());
+  int64_t lhs_stride = 1, rhs_stride = 1;
+  const auto own_extent = [&](const Shape& shape, int axis) {
+    const int own = axis - (output.rank() - shape.rank());
+    return own < 0 ? 1 : shape[own];
+  };
+  std::vector<Axis> inner_first;
+  for (int axis = output.rank() - 1; axis >= 0; --axis) {
+    if (output[axis] == 1) continue;
+    const int64_t l = own_extent(lhs, axis), r = own_extent(rhs, axis);
+    const Axis next{output[axis], l == 1 ? 0 : lhs_stride, r == 1 ? 0 : rhs_stride};
+    lhs_stride *= l;
+    rhs_stride *= r;
+    Axis* last = inner_first.empty() ? nullptr : &inner_first.back();
+    if (last != nullptr && next.lhs == last->lhs * last->extent &&
+        next.rhs == last->rhs * last->extent) {
+      last->extent *= next.extent;
+    } else {
+      inner_first.push_back(next);
+    }
+  }
+  if (inner_first.empty()) inner_first.push_back({1, 0, 0});
+  axes_.assign(inner_first.rbegin(), inner_first.rend());
+}
+
 }  // namespace facsim::sim::detail

@@ -97,4 +97,7 @@ inline TracedStep real_step(std::string step, float value) {
   return {std::move(step), true, 0, value};
 }
 
+/// What explains an element that is copied from element `source` of `input`.
+Explanation copied_element(const Tensor& input, int64_t source);
+
 }  // namespace facsim::sim::detail

@@ -55,6 +55,18 @@ std::vector<Shape> shapes_of(std::span<const Tensor* const> inputs) {
   return shapes;
 }
 
+Explanation copied_element(const Tensor& input, int64_t source) {
+  Explanation explanation;
+  const std::string step = fmt::format("element {} of the input", source);
+  if (input.dtype() == DType::float32) {
+    explanation.steps = {real_step(step, input.data<float>()[source])};
+  } else {
+    explanation.result = input.int_at(source);
+    explanation.steps = {integer_step(step, explanation.result)};
+  }
+  return explanation;
+}
+
 void check_output(const Op& op, std::span<const Tensor* const> inputs, const Tensor& output) {
   FACSIM_CHECK(output.shape() == op.output_shape(shapes_of(inputs)));
   FACSIM_CHECK(output.dtype() == op.output_dtype());

@@ -91,6 +91,52 @@ TEST_CASE("add: broadcasts as numpy does, from either side") {
   CHECK(ints(run_everywhere(op, {&b, &a})) == expected);
 }
 
+TEST_CASE("add: sub takes the difference, for every width, kernel and broadcast") {
+  for (const IntType type : {kInt8, kInt16, kInt32}) {
+    AddParams params = tflite_params();
+    params.kind = AddParams::Kind::sub;
+    params.lhs_type = params.rhs_type = type;
+    if (type.bits > 8) params.lhs = params.rhs = identity(kInt32);
+    const Add op(params);
+    CHECK(op.kind() == "sub");
+    const Tensor a = random_codes(type, {3, 50, 60}, 1);
+    for (const Shape& shape : {Shape{3, 50, 60}, Shape{60}, Shape{50, 1}, Shape{1}}) {
+      Tensor b = random_codes(type, shape, 2);
+      for (int64_t i = 0; i < b.numel(); ++i) b.set_int(i, b.int_at(i) / 2);
+      const Tensor y = run(op, {&a, &b}, {Isa::scalar, nullptr, false});
+      for (const Isa isa : available_isas()) {
+        CHECK(same_bits(y, run(op, {&a, &b}, {isa, nullptr, false})));
+      }
+    }
+  }
+  AddParams params;
+  params.kind = AddParams::Kind::sub;
+  params.lhs_type = params.rhs_type = kInt16;
+  params.lhs = params.rhs = params.output = identity(kInt32);
+  const Tensor a = tensor<int16_t>({2, 2}, {1, -32768, 32767, 5});
+  const Tensor b = tensor<int16_t>({2}, {7, 32767});
+  const Add op(params);
+  CHECK(ints(run_everywhere(op, {&a, &b})) == std::vector<int64_t>{-6, -65535, 32760, -32762});
+  CHECK(ints(run_everywhere(op, {&b, &a})) == std::vector<int64_t>{6, 65535, -32760, 32762});
+}
+
+TEST_CASE("add: 16-bit codes run through kernels and count the same events") {
+  AddParams params = tflite_params();
+  params.lhs_type = params.rhs_type = kInt16;
+  StepProgram narrow;
+  narrow.steps = {{.kind = StepKind::resize,
+                   .a = {},
+                   .b = {},
+                   .type = {12, true},
+                   .overflow = Overflow::saturate},
+                  {.kind = StepKind::shl, .a = Operand::constant(18), .b = {}}};
+  params.lhs = params.rhs = Requantizer(narrow, {}, kInt32);
+  const Tensor a = random_codes(kInt16, {2, 9, 40}, 3), b = random_codes(kInt16, {9, 1}, 4);
+  Events events;
+  run_everywhere(Add(params), {&a, &b}, &events);
+  CHECK(events.saturated > 0);
+}
+
 TEST_CASE("add: float32 programs sum with one float32 addition") {
   AddParams params;
   StepProgram to_real, from_real;
