@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "backends/lower/node-internal.h"
+#include "backends/lower/platform_average-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/avg_pool2d_dequantized.h"
@@ -251,6 +252,10 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
   if (rules.algorithm == "xnnpack.mantissa_average") return mantissa_average(pool);
   if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
   if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
+  if (auto op = detail::lower_platform_average({rules, window, global, count_include_pad, input,
+                                                output, pool.clamp, ih, iw})) {
+    return op;
+  }
   throw Error(
       {ErrorCode::unsupported, "average pool", "algorithm \"" + rules.algorithm + "\"", "", ""});
 }

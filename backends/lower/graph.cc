@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "backends/graph/int_ops.h"
-#include "backends/lower/node-internal.h"
+#include "backends/lower/platform-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/constant_inputs.h"
 
@@ -33,11 +33,13 @@ std::shared_ptr<const sim::Op> bind_constants(const IntGraph& graph, const IntNo
 std::shared_ptr<const sim::Op> lower_node(const IntGraph& graph, const IntNode& node,
                                           const Profile& profile) {
   try {
-    const detail::Lowering lowering = detail::find_lowering(node.op);
+    const detail::NodeView view(graph, node, profile);
+    detail::Lowering lowering = detail::find_algorithm_lowering(view);
+    if (lowering == nullptr) lowering = detail::find_lowering(node.op);
     if (lowering == nullptr) {
       throw Error({ErrorCode::unsupported, "", "op \"" + node.op + "\"", "", ""});
     }
-    return bind_constants(graph, node, lowering(detail::NodeView(graph, node, profile)));
+    return bind_constants(graph, node, lowering(view));
   } catch (const Error& e) {
     std::vector<ErrorInfo> infos = e.infos();
     for (ErrorInfo& info : infos) {

@@ -17,6 +17,10 @@ struct Algorithm {
 };
 
 const std::vector<Algorithm>& algorithms();
+/// Those of accelerators, part of algorithms().
+const std::vector<Algorithm>& platform_algorithms();
+/// True if an op has arithmetic of its own, which an algorithm only replaces.
+bool algorithm_is_optional(std::string_view op);
 /// Null if there is no algorithm of that name.
 const Algorithm* find_algorithm(std::string_view name);
 /// The algorithms an op may name; empty for ops that have none.

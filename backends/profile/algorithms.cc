@@ -6,7 +6,7 @@
 namespace facsim::backends::detail {
 
 const std::vector<Algorithm>& algorithms() {
-  static const std::vector<Algorithm> list = {
+  static const std::vector<Algorithm> shared = {
       {"scaled_add",
        {"add"},
        {"left_shift"},
@@ -124,6 +124,11 @@ const std::vector<Algorithm>& algorithms() {
        "one "
        "half_up shift (Vitis AI nndct_shared)"},
   };
+  static const std::vector<Algorithm> list = [] {
+    std::vector<Algorithm> all = shared;
+    all.insert(all.end(), platform_algorithms().begin(), platform_algorithms().end());
+    return all;
+  }();
   return list;
 }
 

@@ -33,7 +33,7 @@ const std::vector<Algorithm>& platform_algorithms() {
        "the sum shifted right, floor, by the bits that (2^input_bits - 1) * taps has more than the "
        "output type (qonnx QuantAvgPool2d)"},
       {"ethos_u.add",
-       {"add"},
+       {"add", "sub"},
        {"left_shift"},
        "only the operand of the smaller scale is multiplied, by that scale over twice the larger "
        "times 2^left_shift; the other is shifted left by left_shift - 1, the sum scaled by the "
@@ -69,9 +69,14 @@ const std::vector<Algorithm>& platform_algorithms() {
       {"ethos_u.table",
        {"sigmoid", "tanh"},
        {},
-       "8 bits: each code's entry is round_half_away(zero_point + f(x) / output_scale); 16 bits: "
+       "8 bits: each code's entry is round_half_away(zero_point + f(x) / output_scale) in float64, "
+       "sigmoid cut to 0 and 1 from |x| = 8 on (Vela convert_to_lut8)"},
+      {"ethos_u.table_int16",
+       {"lut"},
+       {},
+       "513 entries over int16 codes, 7-bit interpolation rounded half_up to int16 (Vela lut.py, "
        "512 "
-       "entries of base and slope, 7-bit interpolation (Vela convert_to_lut8, lut.py)"},
+       "entries of base and slope)"},
       {"ethos_u.leaky_relu_table",
        {"leaky_relu"},
        {},
@@ -82,12 +87,6 @@ const std::vector<Algorithm>& platform_algorithms() {
        {},
        "513 entries over int16 codes, 7-bit interpolation to int32: base * 128 + fraction * slope "
        "(TOSA TABLE)"},
-      {"k210.piecewise_linear",
-       {"leaky_relu"},
-       {},
-       "segments ((v - start) * mul) >> shift + add with the KPU's own rounding of the shift "
-       "(nncase "
-       "k210 kernels)"},
       {"finn.multi_threshold",
        {"requantize"},
        {},

@@ -138,7 +138,7 @@ void read_algorithm(const RulesKey& key_of_rules, const Json& rules, OpRules& ou
   const std::string& op = key_of_rules.op;
   const std::vector<std::string> allowed = detail::algorithms_of(op);
   if (!rules.contains("algorithm")) {
-    if (!allowed.empty()) {
+    if (!allowed.empty() && !detail::algorithm_is_optional(op)) {
       findings.add(key_of_rules, "", "ops." + op + " without \"algorithm\"",
                    fmt::format("one of {}", fmt::join(allowed, ", ")));
     }

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "backends/io/npy.h"
+#include "backends/lower/lower.h"
 #include "quant/npu_scale.h"
 #include "sim/core/error.h"
 #include "sim/requantize/fixed_point.h"
@@ -236,6 +237,35 @@ TEST_CASE("platform tables: oneDNN inner products whose bias is the whole sum") 
                  return apply_once(program, a, type, 0);
                });
   }
+}
+
+TEST_CASE("platform tables: oneDNN's average pools multiply by a reciprocal") {
+  const auto t = PlatformTable::open("onednn_avgpool_s8");
+  if (!t) return;
+  const Profile profile =
+      load_profile("tflite-reference", ProfileSearch::standard(),
+                   {{"/ops/avg_pool2d/params", "null"},
+                    {"/ops/avg_pool2d/algorithm", "onednn.reciprocal_average"}});
+  const quant::QParams unit;
+  const auto sum = t->integers("sum"), count = t->integers("count");
+  check_rows(
+      "out", t->integers("out"),
+      [&](size_t row) {
+        sim::Window2d window;
+        window.kernel = {1, count[row]};
+        const auto pool = lower_avg_pool2d(profile, window, false, false, unit, unit,
+                                           Activation::none, 1, count[row]);
+        Tensor image(DType::int8, {1, 1, count[row], 1});
+        for (int64_t left = count[row], rest = sum[row]; left > 0; --left) {
+          image.set_int(left - 1, rest / left);
+          rest -= rest / left;
+        }
+        Tensor output(DType::int8, {1, 1, 1, 1});
+        const Tensor* const inputs[] = {&image};
+        pool->run(inputs, output, {.isa = sim::Isa::scalar});
+        return output.int_at(0);
+      },
+      100);
 }
 
 TEST_CASE("platform tables: NVDLA's converter and its X stage") {

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// The named algorithms of accelerators, from a profile and one node to numbers.
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cmath>
+
+#include "backends/lower/lower.h"
+#include "sim/core/error.h"
+#include "sim/graph/executor.h"
+
+namespace facsim::backends {
+namespace {
+
+constexpr float kUnit = 1;
+
+quant::QParams codes_of(sim::IntType type, float scale, int64_t zero_point = 0) {
+  quant::QParams q;
+  q.type = type;
+  q.quant_min = type.min();
+  q.quant_max = type.max();
+  q.scale = {scale};
+  q.zero_point = {zero_point};
+  return q;
+}
+
+IntTensor tensor_of(std::string name, const quant::QParams& q, const Shape& shape) {
+  IntTensor t;
+  t.name = std::move(name);
+  t.dtype = q.type.storage();
+  t.shape = shape;
+  t.qparams = q;
+  return t;
+}
+
+/// One node under tflite-reference with this JSON for its op:
+///   "ops": {"<op>": {"algorithm": "<algorithm>", "params": {...}}}
+struct OneNode {
+  std::string op, algorithm;
+  std::string params = "";
+  std::vector<quant::QParams> inputs = {};
+  quant::QParams output = {};
+  NodeAttributes attributes = {};
+
+  Profile profile() const {
+    return load_profile(
+        "tflite-reference", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}},
+        {{"/tensors/activation/also_accepts", R"(["uint8", "int16", "int32", "uint4"])"},
+         {"/ops/" + op, R"({"algorithm": ")" + algorithm + "\"" +
+                            (params.empty() ? "" : R"(, "params": )" + params) + "}"}});
+  }
+  std::shared_ptr<const sim::Op> lowered(int64_t count) const {
+    IntGraph graph;
+    IntNode node;
+    node.name = "n";
+    node.op = op;
+    node.attributes = attributes;
+    for (const quant::QParams& q : inputs) {
+      node.inputs.push_back(static_cast<int>(graph.tensors.size()));
+      graph.tensors.push_back(tensor_of("in" + std::to_string(node.inputs.back()), q, {1, count}));
+    }
+    node.output = static_cast<int>(graph.tensors.size());
+    graph.tensors.push_back(tensor_of("out", output, {1, count}));
+    return lower_node(graph, node, profile());
+  }
+  /// Results for codes of input 0 (and of input 1), equal on the norm and the fast path.
+  std::vector<int64_t> run(const std::vector<int64_t>& a,
+                           const std::vector<int64_t>& b = {}) const {
+    const auto count = static_cast<int64_t>(a.size());
+    const auto sim_op = lowered(count);
+    std::vector<Tensor> tensors;
+    for (const auto* codes : {&a, &b}) {
+      if (tensors.size() == inputs.size()) break;
+      Tensor t(inputs[tensors.size()].type.storage(), {1, count});
+      for (int64_t i = 0; i < count; ++i) t.set_int(i, (*codes)[static_cast<size_t>(i)]);
+      tensors.push_back(std::move(t));
+    }
+    std::vector<const Tensor*> pointers;
+    for (const Tensor& t : tensors) pointers.push_back(&t);
+    std::vector<std::vector<int64_t>> results;
+    for (const sim::Isa isa : {sim::Isa::scalar, sim::Isa::best}) {
+      Tensor out(sim_op->output_dtype(), {1, count});
+      sim_op->run(pointers, out, {.isa = isa});
+      results.emplace_back();
+      for (int64_t i = 0; i < count; ++i) results.back().push_back(out.int_at(i));
+    }
+    CHECK(results[0] == results[1]);
+    return results[0];
+  }
+  std::string error() const {
+    try {
+      lowered(1);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+};
+
+using Codes = std::vector<int64_t>;
+
+void check_error(const OneNode& node, const char* part) {
+  const std::string text = node.error();
+  CAPTURE(text);
+  CHECK(text.find(part) != std::string::npos);
+}
+
+TEST_CASE("platform lower: Vitis AI's activations on power-of-two scales") {
+  const auto q4 = codes_of(sim::kInt8, 0.0625F), q7 = codes_of(sim::kInt8, 0.0078125F);
+  NodeAttributes ignored_alpha;
+  ignored_alpha.alpha = 0.3F;
+  CHECK(OneNode{"leaky_relu", "vitis.leaky_relu", "", {q4}, q4, ignored_alpha}.run(
+            {100, -100, -128}) == Codes{100, -10, -13});
+  CHECK(OneNode{"sigmoid", "vitis.table", "", {q4}, q7}.run({0, 127, -128}) == Codes{64, 127, 0});
+  CHECK(OneNode{"tanh", "vitis.table", "", {q4}, q7}.run({0, 64, -65}) == Codes{0, 127, -128});
+  CHECK(OneNode{"hard_swish", "vitis.hard_swish", "", {q4}, q4}.run({16, -48, 48}) ==
+        Codes{11, 0, 48});
+  check_error({"sigmoid", "vitis.table", "", {codes_of(sim::kInt8, 0.1F)}, q7}, "power of two");
+  check_error({"sigmoid", "vitis.table", "", {codes_of(sim::kInt8, 0.5F, 3)}, q7}, "zero point");
+}
+
+TEST_CASE("platform lower: Ethos-U's 8-bit tables round the zero point along") {
+  const OneNode sigmoid{"sigmoid",
+                        "ethos_u.table",
+                        "",
+                        {codes_of(sim::kInt8, 0.125F)},
+                        codes_of(sim::kInt8, 1.0F / 256, -128)};
+  // sigmoid(-1) * 256 - 128 = -59.15; from 8 on exactly 1, which saturates.
+  CHECK(sigmoid.run({-8, 0, 64, 127, -64}) == Codes{-59, 0, 127, 127, -128});
+  // tanh(x) / s + zp = 0.5 * 2 + ... : a tie of tanh cannot occur, so only saturation is seen.
+  const OneNode tanh{"tanh",
+                     "ethos_u.table",
+                     "",
+                     {codes_of(sim::kUint8, 0.03125F, 128)},
+                     codes_of(sim::kUint8, 1.0F / 128, 128)};
+  CHECK(tanh.run({128, 255, 0}) == Codes{128, 255, 0});
+  check_error({"tanh", "ethos_u.table", "", {codes_of({4, false}, 0.1F)}, codes_of(sim::kInt8, 1)},
+              "8 bits");
+}
+
+TEST_CASE("platform lower: Ethos-U's leaky_relu is TFLite's double rounding") {
+  NodeAttributes quarter;
+  quarter.alpha = 0.25F;
+  const OneNode node{"leaky_relu",
+                     "ethos_u.leaky_relu_table",
+                     "",
+                     {codes_of(sim::kInt8, 0.5F, 10)},
+                     codes_of(sim::kInt8, 1.0F, -5),
+                     quarter};
+  // v = code - 10: 1 * 0.5 -> half_up at 31 bits ... 0.5 rounds away: 1; -4 * 0.125 = -0.5 -> -1.
+  CHECK(node.run({10, 11, 13, 6, 2}) == Codes{-5, -4, -3, -6, -6});
+}
+
+TEST_CASE("platform lower: Ethos-U adds with only the finer operand multiplied") {
+  const OneNode add{"add",
+                    "ethos_u.add",
+                    R"({"left_shift": 20})",
+                    {codes_of(sim::kInt8, 0.5F), codes_of(sim::kInt8, 1.0F)},
+                    codes_of(sim::kInt8, 1.0F)};
+  // 0.5 a + b: ties half away by the double rounding of the sum.
+  CHECK(add.run({2, 1, -1, 100}, {3, 0, 0, 100}) == Codes{4, 1, -1, 127});
+  OneNode sub = add;
+  sub.op = "sub";
+  CHECK(sub.run({2, 100}, {3, -100}) == Codes{-2, 127});
+  // Against exact arithmetic of odd scales: within half a code and a rounding.
+  const OneNode odd{"add",
+                    "ethos_u.add",
+                    R"({"left_shift": 20})",
+                    {codes_of(sim::kInt8, 0.013F, 3), codes_of(sim::kInt8, 0.021F, -7)},
+                    codes_of(sim::kInt8, 0.03F, 11)};
+  for (int64_t a = -128; a < 128; a += 5) {
+    for (int64_t b = -128; b < 128; b += 7) {
+      const double real = 0.013F * static_cast<double>(a - 3) + 0.021F * static_cast<double>(b + 7);
+      const double exact = std::clamp(real / 0.03F + 11, -128.0, 127.0);
+      CHECK(std::abs(static_cast<double>(odd.run({a}, {b})[0]) - exact) < 0.5 + 1e-4);
+    }
+  }
+}
+
+TEST_CASE("platform lower: tables of 513 entries over int16 codes") {
+  NodeAttributes ramp;
+  for (int64_t i = 0; i < 513; ++i) ramp.table.push_back(i * 2 - 512);
+  const auto q16 = codes_of(sim::kInt16, kUnit), q32 = codes_of(sim::kInt32, kUnit);
+  const OneNode tosa{"lut", "tosa.table_int16", "", {q16}, q32, ramp};
+  CHECK(tosa.run({0, 32, INT16_MIN}) == Codes{0, 64, -512 * 128});
+  const OneNode ethos{"lut", "ethos_u.table_int16", "", {q16}, q16, ramp};
+  CHECK(ethos.run({31, 32, -32, -33}) == Codes{0, 1, 0, -1});
+  check_error({"lut", "tosa.table_int16", "", {q16}, q16, ramp}, "int16 to int32");
+  NodeAttributes wrong = ramp;
+  wrong.table.pop_back();
+  check_error({"lut", "tosa.table_int16", "", {q16}, q32, wrong}, "512 entries");
+  wrong.table.push_back(40000);
+  check_error({"lut", "tosa.table_int16", "", {q16}, q32, wrong}, "40000");
+}
+
+TEST_CASE("platform lower: NVDLA's PReLU scales negative values only, then the converter") {
+  NodeAttributes half;
+  half.alpha = 0.5F;
+  const auto unit = codes_of(sim::kInt8, kUnit), twice = codes_of(sim::kInt8, 2.0F);
+  const OneNode same{"leaky_relu", "nvdla.sdp_prelu", "", {unit}, unit, half};
+  CHECK(same.run({100, -3, -128}) == Codes{100, -2, -64});  // -1.5 away from zero
+  // Two roundings: -3 -> -2 -> -1; once it would be -0.75 -> -1; -1 -> -1 -> -1, once -0.25 -> 0.
+  const OneNode halved{"leaky_relu", "nvdla.sdp_prelu", "", {unit}, twice, half};
+  CHECK(halved.run({5, -3, -1}) == Codes{3, -1, -1});
+}
+
+TEST_CASE("platform lower: NVDLA adds operands whose scales are a power of two apart") {
+  const auto fine = codes_of(sim::kInt8, 0.25F), coarse = codes_of(sim::kInt8, 1.0F);
+  const OneNode add{"add", "nvdla.sdp_add", "null", {fine, coarse}, coarse};
+  CHECK(add.run({2, -2, 127, 6}, {0, 0, 127, 1}) == Codes{1, -1, 127, 3});
+  check_error({"add", "nvdla.sdp_add", "null", {fine, codes_of(sim::kInt8, 0.3F)}, coarse},
+              "power of two");
+}
+
+TEST_CASE("platform lower: FINN's thresholds requantize half up in exact arithmetic") {
+  const OneNode node{"requantize",
+                     "finn.multi_threshold",
+                     "",
+                     {codes_of(sim::kInt8, 0.5F)},
+                     codes_of({4, false}, 1.0F)};
+  // 0.5 x: ties up, cut at 0 and 15.
+  CHECK(node.run({0, 1, 2, 3, -1, -5, 29, 30, 127}) == Codes{0, 1, 1, 2, 0, 0, 15, 15, 15});
+  const OneNode shifted{"requantize",
+                        "finn.multi_threshold",
+                        "",
+                        {codes_of(sim::kInt8, 0.5F, 4)},
+                        codes_of(sim::kInt8, 1.0F, -3)};
+  CHECK(shifted.run({4, 5, 3, 1}) == Codes{-3, -2, -3, -4});
+}
+
+TEST_CASE("platform lower: NNIE's logarithmic codes") {
+  const auto codes = codes_of(sim::kUint8, 1.0F);
+  const OneNode node{"dequantize", "nnie.log2_16", "", {codes}, codes};
+  const auto op = node.lowered(3);
+  Tensor x(DType::uint8, {1, 3});
+  x.set_int(0, 127);
+  x.set_int(1, 0x80);
+  x.set_int(2, 0x80 | 111);
+  Tensor y(DType::float32, {1, 3});
+  const Tensor* const inputs[] = {&x};
+  op->run(inputs, y, {});
+  CHECK(y.data<float>()[0] == 1.0F);
+  CHECK(y.data<float>()[1] == 0.0F);
+  CHECK(y.data<float>()[2] == -0.5F);
+  check_error({"dequantize", "nnie.log2_16", "", {codes_of(sim::kInt8, 1.0F)}, codes}, "uint8");
+}
+
+TEST_CASE("platform lower: an op whose own arithmetic needs no algorithm keeps it") {
+  const OneNode node{"requantize", "finn.multi_threshold"};
+  const Profile plain =
+      load_profile("tflite-reference", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  CHECK(plain.rules("requantize").algorithm.empty());
+  CHECK(node.profile().rules("requantize").algorithm == "finn.multi_threshold");
+}
+
+}  // namespace
+}  // namespace facsim::backends
