@@ -23,6 +23,12 @@ bool centred_weights_fit(const Conv2dRange& range, int64_t min, int64_t max) {
   return range.centred_weight_min() >= min && range.centred_weight_max() <= max;
 }
 
+/// True if inputs and weights as the multipliers see them are 16-bit values.
+bool operands_fit(const Conv2dParams& p, const Conv2dRange& range) {
+  return fits(p.input_type, p.input_zero_point - input_operand_offset(p), INT16_MIN, INT16_MAX) &&
+         centred_weights_fit(range, INT16_MIN, INT16_MAX);
+}
+
 /// The ordered kernel adds in 32-bit lanes a product (at most 2^30) or the bias to an accumulator
 /// of at most 31 bits. In groups of few output channels most of its lanes would idle.
 bool ordered_fits(const Conv2dParams& p) {
@@ -37,6 +43,36 @@ bool ordered_fits(const Conv2dParams& p) {
     if (p.bias.int_at(c) < -kMaxBias || p.bias.int_at(c) > kMaxBias) return false;
   }
   return true;
+}
+
+/// The blocks kernel saturates the sums of pairs of products and adds them modulo 2^32. Pairs are
+/// those of the packed runs, so no pair may cross from one run to the next; weights whose codes are
+/// multiplied must have no zero point, so that what centring would change is one number per
+/// channel. Where events are counted, no sum of saturated pairs may leave the accumulator.
+bool blocks_fit(const Conv2dParams& p, const Conv2dRange& range, EventCounting counting) {
+  const Accumulator& accumulator = p.accumulator;
+  const auto& block = accumulator.block;
+  const bool form =
+      block && !accumulator.term && block->taps == 2 && block->spill_every == 0 &&
+      block->bits <= 31 &&
+      (block->overflow == Overflow::saturate || block->overflow == Overflow::saturate_symmetric) &&
+      accumulator.overflow == Overflow::wrap && accumulator.bits == 32;
+  if (!form || p.weights.shape()[0] / p.groups < 8) return false;
+  const int64_t position_taps = p.weights.shape()[3];
+  const int64_t taps = p.weights.numel() / p.weights.shape()[0];
+  if (position_taps % 2 != 0 && taps != position_taps) return false;
+  for (const int64_t zero : p.weight_zero_point) {
+    if (zero != 0 && accumulator.operands != Accumulator::Operands::centred) return false;
+  }
+  if (counting == EventCounting::off) return true;
+  const int64_t largest = (taps / 2 + 1) * (int64_t{1} << (block->bits - 1));
+  int64_t most = 0;
+  for (int64_t c = 0; c < p.weights.shape()[0]; ++c) {
+    const int64_t bias = p.bias.empty() ? 0 : p.bias.int_at(c);
+    const int64_t missing = input_operand_offset(p) * range.channel(c).weight_sum;
+    most = std::max(most, std::abs(bias) + std::abs(missing));
+  }
+  return largest + most <= INT32_MAX;
 }
 
 /// Brings accumulators that were summed modulo 2^32 into a narrower wrapping width.
@@ -59,6 +95,8 @@ TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
       return conv2d_depthwise_tile(index);
     case Conv2dKernelKind::ordered:
       return conv2d_ordered_tile(index);
+    case Conv2dKernelKind::blocks:
+      return conv2d_blocks_tile(index);
   }
   return nullptr;
 }
@@ -83,6 +121,7 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
   const bool modular = accumulator.overflow == Overflow::wrap && accumulator.bits <= 32 &&
                        range.plain() && counting == EventCounting::off;
   if (!exact && !modular) {
+    if (operands_fit(p, range) && blocks_fit(p, range, counting)) return Conv2dKernelKind::blocks;
     if (pairs_fit && ordered_fits(p)) return Conv2dKernelKind::ordered;
     return std::nullopt;
   }
@@ -148,6 +187,12 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       job.init = weights.init.data() + b * kTileChannels;
       job.channels = channels.channels;
       job.accumulator = params.accumulator;
+      if (params.accumulator.block) {
+        const Accumulator::Block& group = *params.accumulator.block;
+        const Accumulator width{.bits = group.bits, .overflow = group.overflow};
+        job.block_min = width.min();
+        job.block_max = width.max();
+      }
       job.bias_last = weights.bias_last.data() + b * kTileChannels;
       job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
       target = kernel(job);

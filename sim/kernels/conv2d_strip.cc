@@ -86,11 +86,20 @@ std::vector<int64_t> PaddedInput::run_offsets(const Conv2dWeights& weights) cons
   return offsets;
 }
 
+namespace {
+
+/// The code that the kernel reads as 0.
+int64_t code_of_zero(const Conv2dParams& params, Conv2dKernelKind kind) {
+  if (kind == Conv2dKernelKind::quads) return -unsigned_offset(params.input_type);
+  if (kind != Conv2dKernelKind::blocks) return params.input_zero_point;
+  return params.input_zero_point - input_operand_offset(params);
+}
+
+}  // namespace
+
 template <class Code, class Element>
 void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* out) const {
-  const bool quads = kind_ == Conv2dKernelKind::quads;
-  const int32_t zero =
-      static_cast<int32_t>(quads ? -unsigned_offset(params_.input_type) : params_.input_zero_point);
+  const auto zero = static_cast<int32_t>(code_of_zero(params_, kind_));
   const Element padding = static_cast<Element>(params_.padding_value - zero);
   const auto copy = [&](const Code* from, int64_t count, Element* to) {
     if (repeat_ == 1) {

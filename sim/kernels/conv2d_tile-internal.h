@@ -36,7 +36,11 @@ struct TileJob {
   const int32_t* init = nullptr;     ///< [32]
   int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
 
-  // Only conv2d_ordered_tile: limits and policy, and where to count elements that left the width.
+  // Only conv2d_blocks_tile: what a pair of products saturates to.
+  int64_t block_min = 0, block_max = 0;
+
+  // Only conv2d_ordered_tile (the count also conv2d_blocks_tile): limits and policy, and where to
+  // count elements that left the width.
   Accumulator accumulator;
   const int32_t* bias_last = nullptr;  ///< [32], added after the taps
   int64_t* overflow_count = nullptr;   ///< null: not counted
@@ -59,5 +63,8 @@ TileKernel conv2d_depthwise_tile(size_t dispatch_index);
 /// One product per step as above, x s16 broadcast, each addition brought into the accumulator's
 /// width at once, in the order of runs and steps. At most 31 bits, no policy `error`.
 TileKernel conv2d_ordered_tile(size_t dispatch_index);
+
+/// dot = two 16-bit products as pairs, their sum saturated to block_min..block_max.
+TileKernel conv2d_blocks_tile(size_t dispatch_index);
 
 }  // namespace facsim::sim

@@ -16,8 +16,9 @@ enum class Conv2dKernelKind {
   pairs,      ///< s16 input and weights, centred, two products per step
   depthwise,  ///< s16 centred, one product per step, input vectors over channels
   ordered,    ///< s16 centred, one product per step, in order
+  blocks,     ///< s16 as the multipliers see them, two products per step, their sum saturated
 };
-inline constexpr size_t kConv2dKernelKinds = 4;
+inline constexpr size_t kConv2dKernelKinds = 5;
 std::string_view to_string(Conv2dKernelKind kind);
 
 /// 32 output channels of one group (fewer in the last block of a group).

@@ -20,6 +20,7 @@ int64_t elements_per_step(Conv2dKernelKind kind) {
     case Conv2dKernelKind::quads:
       return 4;
     case Conv2dKernelKind::pairs:
+    case Conv2dKernelKind::blocks:
       return 2;
     case Conv2dKernelKind::depthwise:
     case Conv2dKernelKind::ordered:
@@ -93,6 +94,7 @@ void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t count, int32
       }
       return;
     case Conv2dKernelKind::pairs:
+    case Conv2dKernelKind::blocks:
       pack_elements<int16_t, 2>(codes, count, zero_point, lane);
       return;
     case Conv2dKernelKind::depthwise:
@@ -103,10 +105,13 @@ void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t count, int32
 }
 
 /// The layer's sum in the kernel's operands. Quads: x + offset is what the kernel multiplies, so
-/// the sum of (x - zx) * w is the kernel's minus (zx + offset) * sum of w. The others read centred
-/// values.
+/// the sum of (x - zx) * w is the kernel's minus (zx + offset) * sum of w. Blocks: the same with
+/// the offset of the accumulator's operands. The others read centred values.
 int32_t correction(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernelKind kind,
                    int64_t channel) {
+  if (kind == Conv2dKernelKind::blocks) {
+    return static_cast<int32_t>(-input_operand_offset(p) * range.channel(channel).weight_sum);
+  }
   if (kind != Conv2dKernelKind::quads) return 0;
   const int64_t zero = p.input_zero_point + unsigned_offset(p.input_type);
   return static_cast<int32_t>(-zero * range.channel(channel).weight_sum);
@@ -124,6 +129,8 @@ std::string_view to_string(Conv2dKernelKind kind) {
       return "depthwise";
     case Conv2dKernelKind::ordered:
       return "ordered";
+    case Conv2dKernelKind::blocks:
+      return "blocks";
   }
   return "";
 }

@@ -218,6 +218,60 @@ TEST_CASE("accumulator: structured layers are the same on every isa, with and wi
   }
 }
 
+TEST_CASE("accumulator: saturated pairs have a kernel of their own, equal to the norm") {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    Conv2dCase c;
+    c.seed = seed;
+    c.input_type = seed % 2 == 0 ? kInt8 : kUint8;
+    c.input_zero_point = c.padding_value = seed % 2 == 0 ? 17 : 3;
+    if (seed % 5 == 0) c.padding_value = c.input_type.max();
+    c.input_fill = seed % 3 == 0 ? Fill::extremes : Fill::random;
+    c.weight_fill = seed % 3 == 1 ? Fill::extremes : Fill::random;
+    c.group_ic = seed % 7 == 0 ? 5 : 2 + 2 * static_cast<int64_t>(seed % 4);
+    c.group_oc = 9 + static_cast<int64_t>(seed % 30);
+    c.groups = seed % 6 == 0 ? 2 : 1;
+    if (seed % 7 == 0) c.kh = c.kw = 1, c.padding = {0, 0, 0, 0};
+    if (seed % 4 == 0) c.stride = {2, 1}, c.dilation = {1, 2};
+    c.has_bias = seed % 4 != 1;
+    c.accumulator =
+        with_block({.taps = 2,
+                    .bits = seed % 3 == 2 ? 15 : 16,
+                    .overflow = seed % 8 == 0 ? Overflow::saturate_symmetric : Overflow::saturate,
+                    .span = seed % 2 == 0 ? Block::Span::layer : Block::Span::position});
+    c.accumulator.operands = static_cast<Operands>(seed % 3);
+    if (c.accumulator.operands == Operands::centred) c.weight_zero_point = -9;
+    const Conv2dInstance made = make_instance(c);
+    const Conv2dRange range(made.params);
+    if (!range.plain()) {
+      for (const EventCounting counting : {EventCounting::off, EventCounting::on}) {
+        const auto kind =
+            choose_conv2d_kernel(made.params, range, available_isas().back(), counting);
+        CHECK(kind == Conv2dKernelKind::blocks);
+      }
+    }
+    expect_kernels_equal_norm(c);
+  }
+}
+
+TEST_CASE("accumulator: pairs that the packed runs would not keep go to the norm") {
+  Conv2dCase c;
+  c.input_type = kUint8;
+  c.input_fill = c.weight_fill = Fill::highest;
+  c.group_ic = 3;
+  c.group_oc = 16;
+  c.accumulator = with_block({.taps = 2});
+  const auto kind = [&] {
+    const Conv2dInstance made = make_instance(c);
+    return choose_conv2d_kernel(made.params, Conv2dRange(made.params), available_isas().back(),
+                                EventCounting::off);
+  };
+  CHECK(kind() == std::nullopt);
+  c.group_ic = 4;
+  CHECK(kind() == Conv2dKernelKind::blocks);
+  c.accumulator.block->spill_every = 4;
+  CHECK(kind() == std::nullopt);
+}
+
 TEST_CASE("accumulator: a group that starts anew at each kernel position") {
   // Two positions of one channel: with span layer they are one pair, with span position two.
   Conv2dParams p;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sim/kernels/conv2d_blocks.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "sim/kernels/conv2d_tile-internal.h"
+#include "sim/kernels/multiply_pairs-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace facsim::sim {
+namespace HWY_NAMESPACE {
+
+struct BlockBounds {
+  Vec32 min, max;
+};
+
+/// One vector of accumulators that take pairs of products, each saturated first.
+template <bool CountEvents>
+struct BlockSum {
+  Vec32 acc;
+  Vec32 changed;  // bits that saturation ever changed
+
+  HWY_INLINE void start(Lanes32 d, Vec32 init) {
+    acc = init;
+    changed = hn::Zero(d);
+  }
+  HWY_INLINE void add(Lanes32 d, Vec32 x, Vec32 w, const BlockBounds& b) {
+    const auto pair = multiply_pairs(d, x, w, hn::Zero(d));
+    const auto block = hn::Min(hn::Max(pair, b.min), b.max);
+    acc = hn::Add(acc, block);
+    if constexpr (CountEvents) changed = hn::Or(changed, hn::Xor(block, pair));
+  }
+};
+
+/// Four pixels by two vectors of channels, as in the pairs kernel.
+template <bool CountEvents>
+HWY_INLINE void blocks_group(const TileJob& job, const PixelGroup& group, int64_t channel) {
+  const Lanes32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const BlockBounds bounds{hn::Set(d, static_cast<int32_t>(job.block_min)),
+                           hn::Set(d, static_cast<int32_t>(job.block_max))};
+  const int32_t* weights = reinterpret_cast<const int32_t*>(job.weights) + channel;
+  BlockSum<CountEvents> s00, s01, s10, s11, s20, s21, s30, s31;
+  const auto init0 = hn::LoadU(d, job.init + channel);
+  const auto init1 = hn::LoadU(d, job.init + channel + lanes);
+  s00.start(d, init0), s01.start(d, init1), s10.start(d, init0), s11.start(d, init1);
+  s20.start(d, init0), s21.start(d, init1), s30.start(d, init0), s31.start(d, init1);
+  const int64_t stride = job.pixel_stride;
+  for (int64_t r = 0; r < job.runs; ++r) {
+    const uint8_t* x = group.x + job.run_offset[r];
+    for (int64_t s = 0; s < job.steps; ++s, x += 4, weights += kTileChannels) {
+      const auto w0 = hn::LoadU(d, weights);
+      const auto w1 = hn::LoadU(d, weights + lanes);
+      const auto x0 = broadcast_pair(d, x);
+      s00.add(d, x0, w0, bounds), s01.add(d, x0, w1, bounds);
+      const auto x1 = broadcast_pair(d, x + stride);
+      s10.add(d, x1, w0, bounds), s11.add(d, x1, w1, bounds);
+      const auto x2 = broadcast_pair(d, x + 2 * stride);
+      s20.add(d, x2, w0, bounds), s21.add(d, x2, w1, bounds);
+      const auto x3 = broadcast_pair(d, x + 3 * stride);
+      s30.add(d, x3, w0, bounds), s31.add(d, x3, w1, bounds);
+    }
+  }
+  const auto finish = [&](int64_t pixel, const BlockSum<CountEvents>& sum, int64_t first) HWY_ATTR {
+    if (pixel >= group.count) return;
+    hn::StoreU(sum.acc, d, group.acc + pixel * job.acc_stride + first);
+    if constexpr (CountEvents) {
+      int32_t changed[16];
+      hn::StoreU(sum.changed, d, changed);
+      for (int64_t i = 0; i < lanes && first + i < job.channels; ++i) {
+        *job.overflow_count += changed[i] != 0 ? 1 : 0;
+      }
+    }
+  };
+  finish(0, s00, channel), finish(0, s01, channel + lanes);
+  finish(1, s10, channel), finish(1, s11, channel + lanes);
+  finish(2, s20, channel), finish(2, s21, channel + lanes);
+  finish(3, s30, channel), finish(3, s31, channel + lanes);
+}
+
+template <bool CountEvents>
+void blocks_groups(const TileJob& job) {
+  const int64_t step = 2 * static_cast<int64_t>(hn::Lanes(Lanes32()));
+  for (int64_t channel = 0; channel < job.channels; channel += step) {
+    for (int64_t g = 0; g < job.group_count; ++g) {
+      blocks_group<CountEvents>(job, job.groups[g], channel);
+    }
+  }
+}
+
+int64_t blocks_tile(const TileJob& job) {
+  if (job.overflow_count != nullptr) {
+    blocks_groups<true>(job);
+  } else {
+    blocks_groups<false>(job);
+  }
+  return HWY_TARGET;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace facsim::sim
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace facsim::sim {
+HWY_EXPORT(blocks_tile);
+TileKernel conv2d_blocks_tile(size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(blocks_tile)[dispatch_index];
+}
+}  // namespace facsim::sim
+#endif
