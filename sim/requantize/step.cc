@@ -84,7 +84,8 @@ std::string to_string(const Operand& operand) {
 std::string to_string(const Step& step) {
   std::string line(to_string(step.kind));
   for (const Operand* operand : {&step.a, &step.b}) {
-    if (operand->kind != Operand::Kind::none) line.append(" ").append(to_string(*operand));
+    const std::string text = to_string(*operand);
+    if (!text.empty()) line.append(" ").append(text);
   }
   if (step.kind == StepKind::shr || step.kind == StepKind::div || step.kind == StepKind::round) {
     line += fmt::format(" {}", to_string(step.rounding));

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <stdexcept>
 #include <string>
 
 namespace facsim::sim {
@@ -22,6 +23,25 @@ TEST_CASE("rounding: other words are no mode") {
     CAPTURE(word);
     CHECK_FALSE(rounding_from_string(word).has_value());
   }
+}
+
+TEST_CASE("rounding: what no mode or shift is") {
+  const auto none = static_cast<Rounding>(all_roundings().size());
+  CHECK(to_string(none) == "?");
+  CHECK_THROWS_AS(round_real(none, 1.5), std::logic_error);
+  CHECK_THROWS_AS(round_shift(Rounding::floor, 1, -1), std::logic_error);
+  CHECK_THROWS_AS(round_shift(Rounding::floor, 1, 127), std::logic_error);
+  CHECK_THROWS_AS(round_divide(Rounding::floor, 1, 0), std::logic_error);
+  CHECK_THROWS_AS(round_divide(Rounding::floor, 1, -1), std::logic_error);
+}
+
+TEST_CASE("rounding: shifts and divisors at both ends") {
+  constexpr int128 kLargest = static_cast<int128>(~uint128{0} >> 1);
+  CHECK(round_shift(Rounding::floor, kLargest, 0) == kLargest);
+  CHECK(round_shift(Rounding::ceil, kLargest, 126) == 2);
+  CHECK(round_shift(Rounding::floor, -kLargest - 1, 126) == -2);
+  CHECK(round_divide(Rounding::ceil, -7, 1) == -7);
+  CHECK(round_divide(Rounding::half_up, kLargest, kLargest) == 1);
 }
 
 }  // namespace

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// All 2^32 accumulators of sampled layers: the fused kernels of the widest target against formulas
+// in plain int64 or float32.
+//
+// FACSIM_EXHAUSTIVE_SEED names the sample (a commit's hash in CI, so that every commit draws other
+// layers); FACSIM_EXHAUSTIVE_SECONDS is how long new layers are started. The first layer of each
+// form always runs.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "sim/kernels/requantize.h"
+#include "sim/requantize/programs.h"
+#include "tests/oracle/requantize.h"
+
+namespace facsim::sim {
+namespace {
+
+constexpr int64_t kAll = int64_t{1} << 32;
+constexpr int64_t kBlock = int64_t{1} << 14;
+constexpr const char* kDefaultSeed = "facsim";
+
+std::string environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == 0 ? otherwise : value;
+}
+
+std::mt19937_64 seeded_random() {
+  const std::string seed = environment("FACSIM_EXHAUSTIVE_SEED", kDefaultSeed);
+  std::seed_seq sequence(seed.begin(), seed.end());
+  return std::mt19937_64(sequence);
+}
+
+struct Layer {
+  int64_t multiplier;
+  int shift;  ///< double: beyond the implicit 31; single: the whole right shift
+  float scale;
+  int64_t zero_point;
+};
+
+Layer draw_layer(std::mt19937_64& random) {
+  const auto draw = [&](int64_t min, int64_t max) {
+    return min + static_cast<int64_t>(random() % static_cast<uint64_t>(max - min + 1));
+  };
+  Layer layer{};
+  layer.multiplier = draw(int64_t{1} << 30, INT32_MAX);
+  layer.shift = static_cast<int>(draw(1, 20));
+  layer.scale = static_cast<float>(layer.multiplier) * std::ldexp(1.0F, -31 - layer.shift);
+  layer.zero_point = draw(-128, 127);
+  return layer;
+}
+
+Requantizer requantizer(StepProgram program, const Layer& layer, int64_t shift) {
+  Arguments a;
+  a.integers = {{"left_shift", {0}},        {"multiplier", {layer.multiplier}},
+                {"shift", {shift}},         {"zero_point", {layer.zero_point}},
+                {"clamp_min", {INT16_MIN}}, {"clamp_max", {INT16_MAX}}};
+  a.reals = {{"scale", {layer.scale}},
+             {"clamp_min_minus_zero_point", {static_cast<float>(INT16_MIN - layer.zero_point)}},
+             {"clamp_max_minus_zero_point", {static_cast<float>(INT16_MAX - layer.zero_point)}}};
+  return Requantizer(std::move(program), a, kInt16);
+}
+
+struct Sweep {
+  std::string form;
+  int64_t different = 0;
+  int64_t first = 0;
+};
+
+/// `formula(acc)` for every int32, against the kernel, on all cores.
+template <class Formula>
+Sweep sweep(const Requantizer& norm, Formula formula) {
+  const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
+  std::atomic<int64_t> next = 0, different = 0, first = 0;
+  const auto work = [&] {
+    std::vector<int32_t> acc(kBlock);
+    std::vector<int16_t> got(kBlock), expected(kBlock);
+    for (int64_t at = next.fetch_add(kBlock); at < kAll; at = next.fetch_add(kBlock)) {
+      for (int64_t i = 0; i < kBlock; ++i) {
+        acc[static_cast<size_t>(i)] = static_cast<int32_t>(INT32_MIN + at + i);
+      }
+      kernel.run(acc.data(), kBlock, 1, 0, kBlock, got.data(), kBlock, Isa::best, false);
+      for (size_t i = 0; i < kBlock; ++i) expected[i] = static_cast<int16_t>(formula(acc[i]));
+      if (got == expected) continue;
+      for (size_t i = 0; i < kBlock; ++i) {
+        if (got[i] == expected[i]) continue;
+        if (different++ == 0) first = acc[i];
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 1; i < std::thread::hardware_concurrency(); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return {std::string(kernel.form()), different, first};
+}
+
+oracle::OutputStage output_of(const Layer& layer) {
+  return {layer.zero_point, INT16_MIN, INT16_MAX};
+}
+
+Sweep sweep_double(const Layer& layer) {
+  const auto multiplier = static_cast<int32_t>(layer.multiplier);
+  const oracle::OutputStage output = output_of(layer);
+  return sweep(requantizer(programs::fixed_point_double(kInt16), layer, layer.shift),
+               [=, shift = layer.shift](int32_t acc) {
+                 return output(oracle::tflite_double(acc, multiplier, 0, shift));
+               });
+}
+
+Sweep sweep_single(const Layer& layer) {
+  const oracle::OutputStage output = output_of(layer);
+  return sweep(requantizer(programs::fixed_point_single(kInt16), layer, layer.shift + 31),
+               [=, multiplier = layer.multiplier, shift = layer.shift + 31](int32_t acc) {
+                 return output(oracle::tflite_single(acc, multiplier, shift));
+               });
+}
+
+Sweep sweep_float(const Layer& layer) {
+  const oracle::OutputStage output = output_of(layer);
+  return sweep(requantizer(programs::float_zero_point_after(kInt16, Rounding::half_even,
+                                                            programs::FloatBias::none,
+                                                            programs::FloatScale::multiply),
+                           layer, 0),
+               [=, scale = layer.scale](int32_t acc) {
+                 return oracle::float_zero_point_after(acc, scale, output);
+               });
+}
+
+TEST_CASE("exhaustive: all 2^32 accumulators of sampled layers, fused kernels against formulas") {
+  using Clock = std::chrono::steady_clock;
+  const double limit = std::stod(environment("FACSIM_EXHAUSTIVE_SECONDS", "20"));
+  std::mt19937_64 random = seeded_random();
+  const Clock::time_point start = Clock::now();
+  struct Form {
+    const char* name;
+    Sweep (*run)(const Layer&);
+  };
+  const Form forms[] = {{"fixed_double", sweep_double},
+                        {"fixed_single", sweep_single},
+                        {"float_half_even", sweep_float}};
+  int layers = 0;
+  do {
+    for (const Form& form : forms) {
+      const Layer layer = draw_layer(random);
+      INFO(std::string(form.name));
+      CAPTURE(layer.multiplier);
+      CAPTURE(layer.shift);
+      CAPTURE(layer.zero_point);
+      const Sweep result = form.run(layer);
+      CAPTURE(result.first);
+      CHECK(result.different == 0);
+      CHECK(result.form == form.name);
+      ++layers;
+    }
+  } while (std::chrono::duration<double>(Clock::now() - start).count() < limit);
+  std::printf("%d layers of 2^32 accumulators, seed \"%s\", %.0f s\n", layers,
+              environment("FACSIM_EXHAUSTIVE_SEED", kDefaultSeed).c_str(),
+              std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+TEST_CASE("exhaustive: a sweep notices another rounding") {
+  const Layer layer{int64_t{1} << 30, 1, 0.25F, 0};
+  const Sweep result = sweep(
+      requantizer(programs::fixed_point_single(kInt16), layer, 32),
+      [](int32_t acc) { return std::clamp(acc / 4, int32_t{INT16_MIN}, int32_t{INT16_MAX}); });
+  CHECK(result.different > 0);
+}
+
+}  // namespace
+}  // namespace facsim::sim
