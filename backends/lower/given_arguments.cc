@@ -8,6 +8,7 @@
 
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
+#include "sim/requantize/range.h"
 
 namespace facsim::backends {
 
@@ -122,6 +123,44 @@ void check_clamp(const std::vector<int64_t>& low, const std::vector<int64_t>& hi
   }
 }
 
+/// The largest shift of a 6-bit register, which no step has: 62 does the same to every value below
+/// 2^61, whose nearest, lower and higher integers are those of its half.
+constexpr int64_t kLastRegisterShift = 63;
+
+/// Cuts register shifts to 62, where the whole shift is one written step; true if there was one.
+bool cut_shifts(const OpRules& rules, const sim::StepProgram& program,
+                std::vector<int64_t>& shifts) {
+  const bool has_constant =
+      std::any_of(program.steps.begin(), program.steps.end(), [](const sim::Step& step) {
+        const bool is_shift = step.kind == sim::StepKind::shl || step.kind == sim::StepKind::shr;
+        return is_shift && step.a.kind == Operand::Kind::integer;
+      });
+  if (rules.domain != OpRules::Domain::steps || has_constant) return false;
+  bool is_cut = false;
+  for (int64_t& shift : shifts) {
+    is_cut |= shift == kLastRegisterShift;
+    if (shift == kLastRegisterShift) shift = kLastRegisterShift - 1;
+  }
+  return is_cut;
+}
+
+/// Error unsupported unless the values before each shift that rows give stay below 2^61.
+void require_small_before_shift(const sim::Requantizer& requantizer) {
+  const std::vector<sim::Step>& steps = requantizer.program().steps;
+  const auto ranges =
+      sim::infer_ranges(requantizer.bound_steps(), requantizer.channels(),
+                        sim::ValueRange::integers(INT64_MIN, INT64_MAX));
+  for (size_t i = 1; i < steps.size(); ++i) {
+    if (steps[i].kind != sim::StepKind::shr || steps[i].a != Operand::arg("shift")) continue;
+    const sim::ValueRange& before = ranges[i - 1];
+    constexpr sim::int128 kLimit = sim::int128{1} << 61;
+    if (before.bounded && before.min > -kLimit && before.max < kLimit) continue;
+    throw Error({ErrorCode::unsupported, "shift", fmt::format("{}", kLastRegisterShift),
+                 fmt::format("at most {}", kLastRegisterShift - 1),
+                 "the values that are shifted can reach 2^61"});
+  }
+}
+
 }  // namespace
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
@@ -141,6 +180,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   GivenMultiplier multiplier;
   multiplier.multiplier = given.multiplier;
   multiplier.shift = given.shift;
+  const bool is_cut = cut_shifts(rules, program, multiplier.shift);
   multiplier.scale = given.scale;
   multiplier.output = given.output;
   if (multiplier.multiplier.size() == 1) {
@@ -173,7 +213,9 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
     arguments.integers[name] = rows;
   }
   for (const auto& [name, rows] : given.reals) arguments.reals[name] = rows;
-  return sim::Requantizer(std::move(program), std::move(arguments), given.output);
+  sim::Requantizer requantizer(std::move(program), std::move(arguments), given.output);
+  if (is_cut) require_small_before_shift(requantizer);
+  return requantizer;
 }
 
 }  // namespace facsim::backends

@@ -292,10 +292,13 @@ void check_given(const OpRules& rules, const GivenMultiplier& given) {
     }
   }
   const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
+  // Derived multipliers are positive; a converter whose steps are written out has a sign (NVDLA).
+  const int64_t lowest = rules.domain == OpRules::Domain::steps ? -largest - 1 : 0;
   for (size_t c = 0; c < given.multiplier.size(); ++c) {
-    if (given.multiplier[c] < 0 || given.multiplier[c] > largest) {
+    if (given.multiplier[c] < lowest || given.multiplier[c] > largest) {
       throw Error({ErrorCode::bad_value, fmt::format("multiplier, channel {}", c),
-                   std::to_string(given.multiplier[c]), fmt::format("0..{}", largest), ""});
+                   std::to_string(given.multiplier[c]), fmt::format("{}..{}", lowest, largest),
+                   ""});
     }
     const int64_t shift = given.shift[given.shift.size() == 1 ? 0 : c];
     if (shift < -62 || shift > 124) {
