@@ -97,6 +97,7 @@ Softmax::Softmax(SoftmaxParams params) : params_(std::move(params)) {
   for (size_t i = 0; i < exponentials_.size(); ++i) {
     exponentials_[i] = exponential(-static_cast<int64_t>(i));
   }
+  for (const int32_t e : exponentials_) terms_.push_back(term(e));
 }
 
 int32_t Softmax::exponential(int64_t difference) const {
@@ -117,6 +118,12 @@ int32_t Softmax::exponential(int64_t difference) const {
   return gemmlowp::exp_of_negative<5>(static_cast<int32_t>(scaled));
 }
 
+int32_t Softmax::term(int32_t exponential) const {
+  return params_.algorithm == SoftmaxParams::Algorithm::lut513
+             ? exponential
+             : gemmlowp::rescale<0, kSumIntegerBits>(exponential);
+}
+
 template <class In>
 Softmax::Row Softmax::reduce(const In* x, int64_t depth, bool by_norm) const {
   Row row;
@@ -124,10 +131,10 @@ Softmax::Row Softmax::reduce(const In* x, int64_t depth, bool by_norm) const {
   for (int64_t i = 1; i < depth; ++i) max = std::max(max, x[i]);
   row.max = max;
   const bool by_lut = params_.algorithm == SoftmaxParams::Algorithm::lut513;
-  for (int64_t i = 0; i < depth; ++i) {
-    const int32_t e =
-        by_norm ? exponential(x[i] - row.max) : exponentials_[static_cast<size_t>(row.max - x[i])];
-    row.sum += by_lut ? e : gemmlowp::rescale<0, kSumIntegerBits>(e);
+  if (by_norm) {
+    for (int64_t i = 0; i < depth; ++i) row.sum += term(exponential(x[i] - row.max));
+  } else {
+    for (int64_t i = 0; i < depth; ++i) row.sum += terms_[static_cast<size_t>(row.max - x[i])];
   }
   const bool to_8_bits = params_.output_type.bits == 8;
   if (row.sum >= (int64_t{1} << (to_8_bits ? 28 : 31))) {
@@ -160,7 +167,6 @@ int32_t Softmax::output_of(int32_t exponential, const Row& row) const {
     const int64_t rounded = (product + (int64_t{1} << (row.shift - 1))) >> row.shift;
     return static_cast<int32_t>(std::clamp<int64_t>(rounded, 0, highest));
   }
-  // Neither factor is negative: half_up and half_away_from_zero are both floor(v + half).
   const int32_t share = fixed_point::rounding_divide_by_pot(
       gemmlowp::multiply(row.reciprocal, exponential), row.shift);
   return std::clamp(share + lowest, lowest, highest);
@@ -185,8 +191,19 @@ void Softmax::run_row(const In* x, int64_t depth, bool by_norm, Out* y) const {
     }
     return;
   }
+  if (params_.algorithm == SoftmaxParams::Algorithm::lut513) {
+    for (int64_t i = 0; i < depth; ++i) {
+      y[i] = static_cast<Out>(output_of(exponentials_[static_cast<size_t>(row.max - x[i])], row));
+    }
+    return;
+  }
+  // As output_of: no factor is negative, so both roundings are floor(v + half).
+  const int64_t lowest = params_.output_type.min(), highest = params_.output_type.max();
+  const int64_t half = (int64_t{1} << row.shift) >> 1;
   for (int64_t i = 0; i < depth; ++i) {
-    y[i] = static_cast<Out>(output_of(exponentials_[static_cast<size_t>(row.max - x[i])], row));
+    const int64_t e = exponentials_[static_cast<size_t>(row.max - x[i])];
+    const int64_t product = (e * row.reciprocal + (int64_t{1} << 30)) >> 31;
+    y[i] = static_cast<Out>(std::min(((product + half) >> row.shift) + lowest, highest));
   }
 }
 

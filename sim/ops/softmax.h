@@ -62,6 +62,8 @@ class Softmax final : public Op {
   template <class In>
   Row reduce(const In* x, int64_t depth, bool by_norm) const;
   int32_t exponential(int64_t difference) const;
+  /// What an exponential adds to the sum.
+  int32_t term(int32_t exponential) const;
   int32_t output_of(int32_t exponential, const Row& row) const;
   template <class In, class Out>
   void run_row(const In* x, int64_t depth, bool by_norm, Out* y) const;
@@ -69,6 +71,7 @@ class Softmax final : public Op {
   SoftmaxParams params_;
   /// exponential(-i) for every difference of the input type: the norm's own results.
   std::vector<int32_t> exponentials_;
+  std::vector<int32_t> terms_;  ///< term(exponentials_[i])
 };
 
 }  // namespace facsim::sim
