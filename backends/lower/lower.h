@@ -22,6 +22,9 @@ struct LinearScales {
   Activation activation = Activation::none;
 };
 
+/// How many steps of s_in * s_w one step of the accumulator is: 2^shift of its term, else 1.
+double products_per_accumulator_step(const sim::Accumulator& accumulator);
+
 /// Bias of a layer in the profile's own form.
 struct LayerBias {
   Tensor codes;            ///< what is stored in the file: int32, int8, … or float32; empty: none

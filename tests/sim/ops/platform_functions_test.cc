@@ -39,6 +39,11 @@ TEST_CASE("vitis_activation: table entries and ends") {
   CHECK(vitis_sigmoid_entry(1025) == 16448);
   CHECK(vitis_tanh_entry(1024) == 0);
   CHECK(vitis_tanh_entry(1025) == 128);
+  CHECK(vitis_tanh_entry(1033) == 1152);
+  CHECK(vitis_tanh_entry(1034) == 1279);
+  CHECK(vitis_tanh_entry(1040) == 2045);
+  CHECK(vitis_tanh_entry(2044) == 32745);
+  CHECK(vitis_tanh_entry(2045) == 32746);
   CHECK(vitis_tanh_entry(0) == -32746);
   // x = code / 16, output in 1 / 128.
   const VitisActivation sigmoid{VitisActivation::Function::sigmoid, 4, 7, kInt8};
