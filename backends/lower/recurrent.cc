@@ -12,6 +12,11 @@ namespace {
 
 /// CMSIS-NN's 64-bit accumulator and its requantization.
 sim::Requantizer lstm_sum_of_64_bits(const GivenMultiplier& given) {
+  if (given.multiplier.size() != 1) {
+    throw Error({ErrorCode::bad_value, "lstm",
+                 std::to_string(given.multiplier.size()) + " multipliers", "one for each product",
+                 ""});
+  }
   quant::MultiplierSpec spec;
   spec.reduce_to_bits = 16;
   const quant::Multiplier reduced = quant::reduce_multiplier(

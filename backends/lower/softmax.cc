@@ -9,6 +9,7 @@
 #include "backends/lower/activations.h"
 #include "backends/lower/node-internal.h"
 #include "sim/core/error.h"
+#include "sim/ops/softmax_real.h"
 
 namespace facsim::backends {
 
@@ -35,17 +36,13 @@ struct SoftmaxOperands {
 };
 
 /// TFLite Micro softmax_common.cc, 8-bit inputs: differences as Q5.26. Above the largest multiplier
-/// every code but the largest counts nothing.
+/// every code but the largest counts nothing (also in single-rounding builds, which stop at 2^30).
 std::shared_ptr<const sim::Op> softmax_exp(const SoftmaxOperands& operands) {
   operands.require_output(operands.output.type.bits, operands.output.type.min());
-  const auto& params_of = operands.rules.algorithm_params;
-  const auto limit = params_of.find("multiplier_limit_bits");
-  const double largest =
-      std::ldexp(1.0, limit == params_of.end() ? 31 : static_cast<int>(limit->second)) - 1.0;
   const double real = std::min(std::ldexp(static_cast<double>(operands.beta) *
                                               static_cast<double>(operands.input.scale.front()),
                                           31 - 5),
-                               largest);
+                               0x1p31 - 1.0);
   if (!(real > 1.0)) {
     operands.refuse(
         fmt::format("beta {}, input scale {}", operands.beta, operands.input.scale.front()),
@@ -74,6 +71,18 @@ std::shared_ptr<const sim::Op> softmax_lut(const SoftmaxOperands& operands) {
   return std::make_shared<sim::Softmax>(std::move(params));
 }
 
+/// TFLite activations.cc SoftmaxPrepare with the optimized kernels: -input_scale * beta in float32.
+std::shared_ptr<const sim::Op> softmax_float_table(const SoftmaxOperands& operands) {
+  operands.require_output(operands.output.type.bits, operands.output.type.min());
+  sim::SoftmaxRealParams params;
+  params.input_type = operands.input.type;
+  params.output_type = operands.output.type;
+  params.scale_times_beta = operands.input.scale.front() * operands.beta;
+  params.output_scale = operands.output.scale.front();
+  params.output_zero_point = operands.output.zero_point.front();
+  return std::make_shared<sim::SoftmaxReal>(params);
+}
+
 }  // namespace
 
 std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant::QParams& input,
@@ -85,6 +94,7 @@ std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant
   if (output.per_channel()) operands.refuse("an output scale per channel", "one per tensor");
   if (rules.algorithm == "tflite.softmax_int8") return softmax_exp(operands);
   if (rules.algorithm == "tflite.softmax_int16") return softmax_lut(operands);
+  if (rules.algorithm == "tflite.softmax_float_table") return softmax_float_table(operands);
   throw Error({ErrorCode::unsupported, "softmax", "algorithm \"" + rules.algorithm + "\"", "", ""});
 }
 

@@ -79,10 +79,15 @@ const std::vector<Algorithm>& algorithms() {
        "(TFLite leaky_relu.h, prelu.h)"},
       {"tflite.softmax_int8",
        {"softmax"},
-       {"multiplier_limit_bits"},
+       {},
        "differences to the largest code as Q5.26 by the op's requantize, gemmlowp's exp, sums in "
-       "Q12.19, Newton's reciprocal; multipliers are capped at 2^multiplier_limit_bits (31) "
-       "(TFLite softmax.h, CMSIS-NN arm_softmax_s8)"},
+       "Q12.19, Newton's reciprocal (TFLite softmax.h, CMSIS-NN arm_softmax_s8)"},
+      {"tflite.softmax_float_table",
+       {"softmax"},
+       {},
+       "a float32 table of exp(-input_scale * beta * difference), a float32 sum in the order of the "
+       "row and its reciprocal, rounded half_away_from_zero (TFLite optimized_ops.h Softmax, not on "
+       "aarch64)"},
       {"tflite.softmax_int16",
        {"softmax"},
        {},
