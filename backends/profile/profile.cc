@@ -79,6 +79,7 @@ BiasSpec read_bias(const Json& json) {
   spec.kind = enumerator<BiasSpec::Kind>(json["kind"], {"integer", "float32", "none"});
   spec.scale =
       enumerator<BiasSpec::Scale>(json["scale"], {"input_times_weight", "own_power_of_two", "own"});
+  spec.formula = enumerator<BiasSpec::Formula>(json["formula"], {"division", "reciprocal"});
   spec.bits = json["bits"].get<int>();
   spec.rounding = rounding_of(json["rounding"]);
   spec.overflow = overflow_of(json["overflow"]);

@@ -21,8 +21,12 @@ struct BiasSpec {
   /// Real units of one bias step: s_in * s_w[c] (so it adds to the accumulator), a power of two of
   /// its own, chosen to fit, or any scale of its own (rounded into s_in * s_w[c] when loaded).
   enum class Scale { input_times_weight, own_power_of_two, own };
+  /// How a real bias becomes steps of its unit: bias / unit in float64, or in float32 bias *
+  /// f32(1 / f32(unit)) (PyTorch).
+  enum class Formula { division, reciprocal };
   Kind kind = Kind::integer;
   Scale scale = Scale::input_times_weight;
+  Formula formula = Formula::division;
   int bits = 32;
   sim::Rounding rounding = sim::Rounding::half_away_from_zero;
   sim::Overflow overflow = sim::Overflow::saturate;  ///< of a code outside `bits`

@@ -85,6 +85,12 @@ Field bias_field() {
                            "any scale of its own; the code is rounded to the accumulator's "
                            "unit when the layer is loaded"}}),
                     "input_times_weight"),
+       with_default(word("formula", "a bias formula", "how a real bias becomes steps",
+                         {{"division", "bias / (input_scale * weight_scale) in float64"},
+                          {"reciprocal",
+                           "float32(bias) * float32(1 / float32(input_scale * weight_scale)), as "
+                           "PyTorch loads it"}}),
+                    "division"),
        with_default(integer("bits", "width of an integer bias", 4, 64), 32),
        with_example(
            with_default(rounding_word("rounding", "how the real bias becomes a code"),
