@@ -6,11 +6,13 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <map>
 
 #include "backends/io/npy.h"
 #include "backends/lower/lower.h"
 #include "backends/parity/compare.h"
 #include "sim/graph/executor.h"
+#include "tests/backends/report_parity.h"
 #include "tests/formats/recorded_network.h"
 
 namespace facsim {
@@ -20,20 +22,31 @@ using backends::IntGraph;
 
 struct Recording {
   std::string network, runtime, profile;
-  std::string pool_profile = {};  ///< of the average pools, where the runtime runs them elsewhere
+  /// Of softmax and average pools, where the runtime leaves them to another library.
+  std::string builtin_profile = {};
 };
 
-/// The network under the recording's profile, its average pools under pool_profile if there is one.
+/// The network under the recording's profile; softmax and average pools under builtin_profile if
+/// there is one. TFLite's depthwise kernels round twice also for a single input channel, where a
+/// grouped convolution is an ordinary one: tflite-reference's rule.
 sim::Graph lower_recording(const IntGraph& network, const Recording& recording) {
   const auto search = backends::ProfileSearch::standard();
-  sim::Graph graph = backends::lower(network, backends::load_profile(recording.profile, search));
-  if (recording.pool_profile.empty()) return graph;
-  const backends::Profile pools = backends::load_profile(recording.pool_profile, search);
-  for (size_t i = 0; i < network.nodes.size(); ++i) {
-    const backends::IntNode& node = network.nodes[i];
-    if (node.op == "avg_pool2d") graph.nodes[i].op = backends::lower_node(network, node, pools);
+  std::map<std::string, backends::Profile, std::less<>> others;
+  IntGraph named = network;
+  for (backends::IntNode& node : named.nodes) {
+    const bool is_builtin = node.op == "softmax" || node.op == "avg_pool2d";
+    if (is_builtin) node.profile = recording.builtin_profile;
+    if (recording.profile == "tflite-builtin" && node.attributes.groups == 1 &&
+        node.name.starts_with("DEPTHWISE_CONV_2D")) {
+      node.profile = "tflite-reference";
+    }
+    if (!node.profile.empty() && !others.contains(node.profile)) {
+      others[node.profile] = backends::load_profile(node.profile, search);
+    }
   }
-  return graph;
+  return backends::lower(
+      named, backends::load_profile(recording.profile, search),
+      [&](std::string_view name) -> const backends::Profile& { return others.find(name)->second; });
 }
 
 /// Samples of a recorded tensor [samples, 1, …] as a batch.
@@ -57,6 +70,45 @@ struct Count {
   int tensors = 0;
   int64_t compared = 0, mismatches = 0;
 };
+
+/// The final outputs of all samples, [samples, 1, …], of which there are more than of the tensors
+/// between: the softmax's.
+void compare_outputs(const backends::NpzFile& golden, const Recording& recording,
+                     const sim::Executor& executor, Count& count) {
+  const Tensor expected =
+      golden.read(recording.runtime == "ref" ? "y_tflm_ref" : "y_" + recording.runtime);
+  const int64_t samples = expected.shape()[0];
+  const Tensor got = executor.run({as_batch(golden.read("X"), samples)}).outputs.at(0);
+  REQUIRE(got.numel() == expected.numel());
+  for (int64_t i = 0; i < got.numel(); ++i) {
+    ++count.compared;
+    count.mismatches += got.int_at(i) != expected.int_at(i);
+  }
+}
+
+/// Says which op of which profile computed the tensor `name`, for configs/PARITY.md.
+void report_tensor(const IntGraph& network, const Recording& recording, const std::string& name,
+                   const backends::ComparisonReport& report) {
+  static const std::map<std::string, std::string> runtimes = {
+      {"ref", "tflite-micro 90b983c2"},
+      {"sr", "tflite-micro 90b983c2, single rounding"},
+      {"builtin", "TensorFlow Lite wasm, tfjs-tflite 0.0.1-alpha.10, builtin kernels"},
+      {"xnn", "TensorFlow Lite wasm, tfjs-tflite 0.0.1-alpha.10, XNNPACK"}};
+  for (const backends::IntNode& node : network.nodes) {
+    if (network.tensors.at(static_cast<size_t>(node.output)).name != name) continue;
+    const bool is_builtin = node.op == "softmax" || node.op == "avg_pool2d";
+    const bool is_depthwise = node.name.starts_with("DEPTHWISE_CONV_2D");
+    test::report_parity(
+        {{"profile", is_builtin && !recording.builtin_profile.empty() ? recording.builtin_profile
+                                                                      : recording.profile},
+         {"op", is_depthwise ? "depthwise_conv2d" : node.op},
+         {"recording", "tensors of networks"},
+         {"code", runtimes.at(recording.runtime)},
+         {"cases", 1},
+         {"compared", report.compared()},
+         {"mismatches", report.mismatches()}});
+  }
+}
 
 /// Runs the network under the profile and compares every recorded tensor that it computes.
 Count compare_recording(const std::filesystem::path& folder, const Recording& recording,
@@ -94,14 +146,16 @@ Count compare_recording(const std::filesystem::path& folder, const Recording& re
                 << first.flat_index << " got " << first.got << " expected " << first.expected
                 << "\n";
     }
+    if (isa == sim::Isa::scalar) report_tensor(network, recording, name, report);
     ++count.tensors;
     count.compared += report.compared();
     count.mismatches += report.mismatches();
   }
+  if (isa != sim::Isa::scalar) compare_outputs(golden, recording, executor, count);
   return count;
 }
 
-TEST_CASE("models: recorded networks are reproduced tensor by tensor up to the softmax") {
+TEST_CASE("models: recorded networks are reproduced tensor by tensor, the softmax included") {
   const char* folder = std::getenv("FACSIM_MODELS_DIR");
   if (folder == nullptr || *folder == '\0') {
     std::cout << "SKIPPED: FACSIM_MODELS_DIR is not set\n";
@@ -114,10 +168,13 @@ TEST_CASE("models: recorded networks are reproduced tensor by tensor up to the s
       {"resnet8_int8", "sr", "tflite-single-rounding"},
       {"kws_ref_int8", "sr", "tflite-single-rounding"},
       {"person_detect", "sr", "tflite-single-rounding"},
-      // TFLite's XNNPACK delegate leaves int8 AVERAGE_POOL_2D to the builtin kernel.
-      {"resnet8_int8", "xnn", "xnnpack-x86", "tflite-reference"},
-      {"kws_ref_int8", "xnn", "xnnpack-x86", "tflite-reference"},
-      {"person_detect", "xnn", "xnnpack-x86", "tflite-reference"},
+      {"resnet8_int8", "builtin", "tflite-builtin"},
+      {"kws_ref_int8", "builtin", "tflite-builtin"},
+      {"person_detect", "builtin", "tflite-builtin"},
+      // TFLite's XNNPACK delegate leaves int8 AVERAGE_POOL_2D and SOFTMAX to the builtin kernels.
+      {"resnet8_int8", "xnn", "xnnpack-x86", "tflite-builtin"},
+      {"kws_ref_int8", "xnn", "xnnpack-x86", "tflite-builtin"},
+      {"person_detect", "xnn", "xnnpack-x86", "tflite-builtin"},
   };
   for (const Recording& recording : recordings) {
     for (const sim::Isa isa : {sim::Isa::scalar, sim::Isa::best}) {

@@ -92,11 +92,6 @@ class Importer {
     const std::string op = json["op"];
     const auto inputs = json["inputs"].get<std::vector<int>>();
     const int output = json["outputs"][0];
-    if (op == "SOFTMAX") {
-      if (graph_.outputs != std::vector<int>{output}) throw std::runtime_error("inner softmax");
-      graph_.outputs = {inputs[0]};
-      return;
-    }
     IntNode node;
     node.name = op + "_" + std::to_string(graph_.nodes.size());
     node.inputs = inputs;
@@ -123,6 +118,9 @@ class Importer {
       node.op = "avg_pool2d";
       node.attributes.window =
           window_of(options, {options["FilterHeight"], options["FilterWidth"]}, input);
+    } else if (op == "SOFTMAX") {
+      node.op = "softmax";
+      node.attributes.beta = options["Beta"].get<float>();
     } else if (op == "RESHAPE") {
       node.op = "reshape";
       node.inputs = {inputs[0]};

@@ -8,8 +8,7 @@
 namespace facsim::test {
 
 /// A TFLite network as tests are given it: FOLDER/graph.json (ops, shapes, exact scales) and
-/// weights.npz (t<i>: constant i). Tensor numbers and names are kept. A final SOFTMAX is left out:
-/// its input is the network's output.
+/// weights.npz (t<i>: constant i). Tensor numbers and names are kept.
 backends::IntGraph import_recorded_network(const std::filesystem::path& folder);
 
 }  // namespace facsim::test
