@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
+#include "backends/lower/tensor_ops.h"
 #include "sim/core/error.h"
 #include "sim/ops/add_fma.h"
 
@@ -27,6 +29,7 @@ struct AddOperands {
   const quant::QParams& rhs;
   const quant::QParams& output;
   ClampBounds clamp;
+  sim::AddParams::Kind kind = sim::AddParams::Kind::add;
 };
 
 Step subtract_zero_point(const quant::QParams& qparams) {
@@ -49,18 +52,33 @@ void append_output(std::vector<Step>& steps, const AddOperands& add) {
 std::shared_ptr<const sim::Op> make_add(const AddOperands& add, sim::Requantizer lhs,
                                         sim::Requantizer rhs, sim::Requantizer output) {
   return std::make_shared<sim::Add>(sim::AddParams{add.lhs.type, add.rhs.type, std::move(lhs),
-                                                   std::move(rhs), std::move(output)});
+                                                   std::move(rhs), std::move(output), add.kind});
 }
 
-/// TFLite add.cc Prepare: with t = 2 * max(s1, s2), input i is (q - z) * 2^left_shift scaled by s_i
-/// / t, the sum by t / (2^left_shift * s_out), in float64.
+/// The three real multipliers of scaled_add, with t = 2 * max(s1, s2): s1 / t, s2 / t and t /
+/// (2^left_shift * s_out), all in Real. TFLite add.cc and sub.cc take float64, TFLite Micro's
+/// sub_common.cc float32.
+template <class Real>
+std::array<double, 3> scaled_add_multipliers(const AddOperands& add, int left_shift) {
+  const auto lhs = static_cast<Real>(add.lhs.scale.front());
+  const auto rhs = static_cast<Real>(add.rhs.scale.front());
+  const Real twice_max = Real{2} * std::max(lhs, rhs);
+  const Real output = std::ldexp(Real{1}, left_shift) * static_cast<Real>(add.output.scale.front());
+  return {static_cast<double>(lhs / twice_max), static_cast<double>(rhs / twice_max),
+          static_cast<double>(twice_max / output)};
+}
+
+/// Input i is (q - z) * 2^left_shift scaled by s_i / t, the sum by t / (2^left_shift * s_out).
 std::shared_ptr<const sim::Op> scaled_add(const AddOperands& add) {
   const auto left_shift = add.rules.algorithm_params.at("left_shift");
-  const double twice_max =
-      2.0 * static_cast<double>(std::max(add.lhs.scale.front(), add.rhs.scale.front()));
-  const auto input = [&](const quant::QParams& qparams) {
+  const bool in_float32 =
+      add.rules.multiplier.scale_product == quant::MultiplierSpec::ScaleProduct::float32;
+  const std::array<double, 3> real =
+      in_float32 ? scaled_add_multipliers<float>(add, static_cast<int>(left_shift))
+                 : scaled_add_multipliers<double>(add, static_cast<int>(left_shift));
+  const auto input = [&](const quant::QParams& qparams, double multiplier) {
     detail::LayerValues values;
-    values.real_multiplier = {static_cast<double>(qparams.scale.front()) / twice_max};
+    values.real_multiplier = {multiplier};
     values.output = sim::kInt32;
     values.clamp = detail::whole_range(sim::kInt32);
     return detail::bind_after(
@@ -68,12 +86,12 @@ std::shared_ptr<const sim::Op> scaled_add(const AddOperands& add) {
         add.rules, values);
   };
   detail::LayerValues values;
-  values.real_multiplier = {twice_max / (std::ldexp(1.0, static_cast<int>(left_shift)) *
-                                         static_cast<double>(add.output.scale.front()))};
+  values.real_multiplier = {real[2]};
   values.zero_point = add.output.zero_point.front();
   values.clamp = add.clamp;
   values.output = add.output.type;
-  return make_add(add, input(add.lhs), input(add.rhs), detail::bind(add.rules, values));
+  return make_add(add, input(add.lhs, real[0]), input(add.rhs, real[1]),
+                  detail::bind(add.rules, values));
 }
 
 /// Integer multipliers of the ratios s_i / s_out in float32; the larger has `multiplier_bits` bits:
@@ -184,7 +202,7 @@ std::shared_ptr<const sim::Op> shift_add(const AddOperands& add) {
 std::shared_ptr<const sim::Op> lower_add(const Profile& profile, const quant::QParams& lhs,
                                          const quant::QParams& rhs, const quant::QParams& output,
                                          Activation activation) {
-  const OpRules& rules = profile.rules("add");
+  const OpRules& rules = profile.rules_for("add", lhs.type);
   detail::require_activation("input 0", lhs, rules);
   detail::require_activation("input 1", rhs, rules);
   detail::require_activation("output", output, rules);
@@ -202,12 +220,34 @@ std::shared_ptr<const sim::Op> lower_add(const Profile& profile, const quant::QP
   throw Error({ErrorCode::unsupported, "add", "algorithm \"" + rules.algorithm + "\"", "", ""});
 }
 
+std::shared_ptr<const sim::Op> lower_sub(const Profile& profile, const quant::QParams& lhs,
+                                         const quant::QParams& rhs, const quant::QParams& output,
+                                         Activation activation) {
+  const OpRules& rules = profile.rules_for("sub", lhs.type);
+  detail::require_activation("input 0", lhs, rules);
+  detail::require_activation("input 1", rhs, rules);
+  detail::require_activation("output", output, rules);
+  const AddOperands sub{
+      rules, lhs, rhs, output, clamp_bounds(rules, activation, output), sim::AddParams::Kind::sub};
+  if (rules.algorithm == "scaled_add") return scaled_add(sub);
+  // XNNPACK subtract_nd: the same multipliers, the second one negated.
+  if (rules.algorithm == "xnnpack.add_rational21") {
+    return rational_add(sub, sim::Rounding::half_up, 0x1p-10f);
+  }
+  throw Error({ErrorCode::unsupported, "sub", "algorithm \"" + rules.algorithm + "\"", "", ""});
+}
+
 }  // namespace facsim::backends
 
 namespace facsim::backends::detail {
 
 std::shared_ptr<const sim::Op> lower_node_add(const NodeView& node) {
   return lower_add(node.profile(), node.qparams(0), node.qparams(1), node.output(),
+                   node.attributes().activation);
+}
+
+std::shared_ptr<const sim::Op> lower_node_sub(const NodeView& node) {
+  return lower_sub(node.profile(), node.qparams(0), node.qparams(1), node.output(),
                    node.attributes().activation);
 }
 

@@ -5,6 +5,7 @@
 
 #include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
+#include "backends/lower/tensor_ops.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -79,7 +80,8 @@ void require_bias_scale(const OpRules& rules, const LayerBias& bias, const quant
                  fmt::format("1 or {}", weights.scale.size()), ""});
   }
   for (size_t c = 0; c < weights.scale.size(); ++c) {
-    const double unit = static_cast<double>(input.scale.front()) * weights.scale[c];
+    const double unit = static_cast<double>(input.scale.front()) * weights.scale[c] *
+                        products_per_accumulator_step(rules.accumulator);
     const double own = scales[scales.size() == 1 ? 0 : c];
     if (std::abs(unit - own) > 0.02 * output.scale.front()) {
       throw Error({ErrorCode::bad_value, fmt::format("bias, channel {}", c),
@@ -93,7 +95,7 @@ Common lower_common(const OpRules& rules, const quant::QParams& input, const Ten
                     const quant::QParams& weight_qparams, const LayerBias& bias,
                     const quant::QParams& output, Activation activation) {
   detail::require_activation("input", input, rules);
-  detail::require_activation("output", output, rules);
+  detail::require_output(output, rules);
   require_weights(rules, weights, weight_qparams);
   if (!bias.codes.empty() && bias.codes.numel() != weights.shape()[0]) {
     throw Error({ErrorCode::shape_mismatch, "bias", fmt::format("{} values", bias.codes.numel()),
@@ -110,17 +112,18 @@ Common lower_common(const OpRules& rules, const quant::QParams& input, const Ten
 
 }  // namespace
 
-sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& window, int64_t groups,
-                               const quant::QParams& input, const Tensor& weights,
-                               const quant::QParams& weight_qparams, const LayerBias& bias,
-                               const quant::QParams& output, Activation activation) {
+namespace {
+
+/// A convolution by the rules of `op`.
+sim::Conv2dParams lower_layer(const Profile& profile, const char* op, const sim::Window2d& window,
+                              int64_t groups, const quant::QParams& input, const Tensor& weights,
+                              const quant::QParams& weight_qparams, const LayerBias& bias,
+                              const quant::QParams& output, Activation activation) {
   if (weights.shape().rank() != 4) {
     throw Error({ErrorCode::shape_mismatch, "weights", to_string(weights.shape()),
                  "(out_channels, height, width, in_channels / groups)", ""});
   }
-  const bool depthwise = groups > 1 && weights.shape()[3] == 1;
-  const OpRules& rules =
-      layer_rules(profile, depthwise ? "depthwise_conv2d" : "conv2d", input, weight_qparams, bias);
+  const OpRules& rules = layer_rules(profile, op, input, weight_qparams, bias);
   Common common = lower_common(rules, input, weights, weight_qparams, bias, output, activation);
   sim::Conv2dParams params;
   params.window = window;
@@ -129,13 +132,33 @@ sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& wind
   params.weight_type = weight_qparams.type;
   params.input_zero_point = input.zero_point.front();
   params.weight_zero_point = std::move(common.weight_zero_point);
-  params.padding_value =
-      rules.padding == OpRules::PaddingValue::zero ? 0 : input.zero_point.front();
+  params.padding_value = rules.padding_value(input.zero_point.front());
   params.accumulator = rules.accumulator;
   params.weights = weights;
   params.bias = std::move(common.bias);
   params.requantize = std::move(common.requantize);
   return params;
+}
+
+}  // namespace
+
+sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& window, int64_t groups,
+                               const quant::QParams& input, const Tensor& weights,
+                               const quant::QParams& weight_qparams, const LayerBias& bias,
+                               const quant::QParams& output, Activation activation) {
+  const bool depthwise = groups > 1 && weights.shape().rank() == 4 && weights.shape()[3] == 1;
+  return lower_layer(profile, depthwise ? "depthwise_conv2d" : "conv2d", window, groups, input,
+                     weights, weight_qparams, bias, output, activation);
+}
+
+sim::TransposeConv2dParams lower_transpose_conv2d(
+    const Profile& profile, const sim::Window2d& window,
+    const std::array<int64_t, 2>& output_padding, int64_t groups, const quant::QParams& input,
+    const Tensor& weights, const quant::QParams& weight_qparams, const LayerBias& bias,
+    const quant::QParams& output, Activation activation) {
+  return {lower_layer(profile, "transpose_conv2d", window, groups, input, weights, weight_qparams,
+                      bias, output, activation),
+          output_padding};
 }
 
 sim::LinearParams lower_linear(const Profile& profile, const quant::QParams& input,
@@ -169,6 +192,14 @@ std::shared_ptr<const sim::Op> lower_node_conv2d(const NodeView& node) {
                                                     node.attributes().groups, node.qparams(0),
                                                     node.constant(1), node.qparams(1), node.bias(2),
                                                     node.output(), node.attributes().activation));
+}
+
+std::shared_ptr<const sim::Op> lower_node_transpose_conv2d(const NodeView& node) {
+  const NodeAttributes& attributes = node.attributes();
+  return std::make_shared<sim::TransposeConv2d>(
+      lower_transpose_conv2d(node.profile(), attributes.window, attributes.output_padding,
+                             attributes.groups, node.qparams(0), node.constant(1), node.qparams(1),
+                             node.bias(2), node.output(), attributes.activation));
 }
 
 std::shared_ptr<const sim::Op> lower_node_linear(const NodeView& node) {

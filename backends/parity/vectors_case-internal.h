@@ -76,6 +76,7 @@ struct AdapterEntry {
 };
 std::span<const AdapterEntry> tflite_layer_adapters();
 std::span<const AdapterEntry> tflite_elementwise_adapters();
+std::span<const AdapterEntry> tflite_structural_adapters();
 std::span<const AdapterEntry> tflite_activation_adapters();
 std::span<const AdapterEntry> tflite_recurrent_adapters();
 std::span<const AdapterEntry> onnx_layer_adapters();

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "backends/graph/permute.h"
+#include "backends/lower/tensor_ops.h"
 #include "backends/parity/vectors_tflite-internal.h"
 
 namespace facsim::backends::detail {
@@ -98,12 +99,24 @@ Layer read_layer(const CaseData& data, std::string_view op, Tensor weights) {
   layer.weight = tensor_qparams(1.0f, data.integer("weight_zero_point", 0), weight_type);
   layer.output =
       tensor_qparams(1.0f, data.integer("output_zero_point", 0), code_type(data.golden()));
-  if (const Tensor* bias = data.find({"bias"})) layer.bias.codes = *bias;
+  if (const Tensor* bias = data.find({"bias"})) {
+    layer.bias.codes = *bias;
+  } else if (code_type(input).bits > 8 && data.has("acc_bits") && data.integer("acc_bits") == 32) {
+    // Without a bias the case says in acc_bits which type it would have had (CMSIS-NN's
+    // is_int32_bias), and with it how sums are taken.
+    layer.bias.codes = Tensor(DType::int32, Shape{weights.shape()[0]});
+  }
   layer.given =
       given_multiplier(integers_of(data.array("multiplier")), integers_of(data.array("shift")),
                        layer.output.zero_point.front(), read_clamp(data), layer.output.type);
   layer.weights = std::move(weights);
   return layer;
+}
+
+const OpRules& rules_of(const CaseRun& run, const Layer& layer) {
+  std::optional<DType> bias;
+  if (!layer.bias.codes.empty()) bias = layer.bias.codes.dtype();
+  return run.profile.rules_for(layer.op, layer.input.type, bias, layer.weight.type);
 }
 
 bool has_scales(const CaseData& data) {
@@ -141,7 +154,7 @@ std::vector<Computed> convolution(const CaseRun& run, std::string_view op, Tenso
       has_scales(data),
       [&] {
         sim::Conv2dParams params = lower(Activation::none);
-        params.requantize = make_requantizer(run.profile.rules(layer.op), layer.given);
+        params.requantize = make_requantizer(rules_of(run, layer), layer.given);
         return compute(std::move(params));
       },
       [&] {
@@ -192,7 +205,7 @@ std::vector<Computed> fully_connected(const CaseRun& run) {
       has_scales(data),
       [&] {
         sim::LinearParams params = lower(Activation::none);
-        params.requantize = make_requantizer(run.profile.rules(layer.op), layer.given);
+        params.requantize = make_requantizer(rules_of(run, layer), layer.given);
         return compute(std::move(params));
       },
       [&] {
@@ -201,8 +214,77 @@ std::vector<Computed> fully_connected(const CaseRun& run) {
       });
 }
 
-constexpr std::array<AdapterEntry, 3> kTfliteLayers{{
+/// Bottom and right padding, or rows and columns added there, follow from the output.
+std::vector<Computed> transpose_conv2d(const CaseRun& run) {
+  const CaseData& data = run.data;
+  const Tensor& input = data.array("input");
+  const Shape& in = input.shape();
+  const Shape& out = data.golden().shape();
+  Layer layer = read_layer(data, "transpose_conv2d", data.array("weights"));
+  const Shape& w = layer.weights.shape();
+  if (in.rank() != 4 || out.rank() != 4 || w.rank() != 4) {
+    throw Error({ErrorCode::shape_mismatch, "", to_string(in) + " to " + to_string(out),
+                 "rank 4 (N, H, W, C)", ""});
+  }
+  sim::Window2d window;
+  window.kernel = {w[1], w[2]};
+  window.stride = data.pair("strides", Pair{1, 1});
+  window.dilation = data.pair("dilations", Pair{1, 1});
+  const Pair before{data.integer("pad_top", 0), data.integer("pad_left", 0)};
+  Pair after{}, output_padding{};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const int spatial = static_cast<int>(axis) + 1;
+    const int64_t whole = (in[spatial] - 1) * window.stride[axis] +
+                          (window.kernel[axis] - 1) * window.dilation[axis] + 1 - before[axis];
+    after[axis] = std::max<int64_t>(0, whole - out[spatial]);
+    output_padding[axis] = std::max<int64_t>(0, out[spatial] - whole);
+  }
+  window.padding = {before[0], before[1], after[0], after[1]};
+  const auto lower = [&](Activation activation) {
+    return lower_transpose_conv2d(run.profile, window, output_padding, data.integer("groups", 1),
+                                  layer.input, layer.weights, layer.weight, layer.bias,
+                                  layer.output, activation);
+  };
+  const auto compute = [&](sim::TransposeConv2dParams params) {
+    return execute(sim::TransposeConv2d(std::move(params)), {&input}, out, run.context);
+  };
+  return given_and_derived(
+      has_scales(data),
+      [&] {
+        sim::TransposeConv2dParams params = lower(Activation::none);
+        params.layer.requantize = make_requantizer(rules_of(run, layer), layer.given);
+        return compute(std::move(params));
+      },
+      [&] {
+        set_scales(data, layer);
+        return compute(lower(read_activation(data)));
+      });
+}
+
+std::vector<Computed> batch_matmul(const CaseRun& run) {
+  const CaseData& data = run.data;
+  const Tensor& lhs = data.array("lhs");
+  const Tensor& rhs = data.array("rhs");
+  const int64_t zero_point = data.integer("output_zero_point", 0);
+  const sim::IntType output = code_type(data.golden());
+  sim::BatchMatmulParams params = lower_batch_matmul(
+      run.profile, tensor_qparams(1.0f, data.integer("lhs_zero_point", 0), code_type(lhs)),
+      tensor_qparams(1.0f, data.integer("rhs_zero_point", 0), code_type(rhs)),
+      tensor_qparams(1.0f, zero_point, output), Activation::none);
+  params.transpose_lhs = data.integer("adj_x", 0) != 0;
+  params.transpose_rhs = data.integer("adj_y", 0) != 0;
+  params.requantize = make_requantizer(
+      run.profile.rules_for("batch_matmul", code_type(lhs)),
+      given_multiplier(integers_of(data.array("multiplier")), integers_of(data.array("shift")),
+                       zero_point, read_clamp(data), output));
+  const sim::BatchMatmul op(std::move(params));
+  return {{"", execute(op, {&lhs, &rhs}, data.golden().shape(), run.context)}};
+}
+
+constexpr std::array<AdapterEntry, 5> kTfliteLayers{{
     {"conv2d", conv2d},
+    {"transpose_conv2d", transpose_conv2d},
+    {"batch_matmul", batch_matmul},
     {"depthwise_conv2d", depthwise_conv2d},
     {"fully_connected", fully_connected},
 }};

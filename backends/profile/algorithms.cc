@@ -8,11 +8,21 @@ namespace facsim::backends::detail {
 const std::vector<Algorithm>& algorithms() {
   static const std::vector<Algorithm> shared = {
       {"scaled_add",
-       {"add"},
+       {"add", "sub"},
        {"left_shift"},
        "each input is shifted left by left_shift and requantized by its scale over twice the "
        "larger "
        "input scale, the sum by the rest; all through the op's requantize (TFLite add.h)"},
+      {"tflite.folded_mean",
+       {"mean"},
+       {},
+       "the sum of q - zero_point through the op's requantize, its multiplier times 2^k / elements "
+       "(cut), k = floor(log2(elements)) (TFLite reduce.h QuantizedMeanOrSum)"},
+      {"tflite.resize",
+       {"resize"},
+       {},
+       "nearest by float32 coordinates, bilinear in 1/1024 pixel with one half_away_from_zero "
+       "rounding (TFLite resize_nearest_neighbor.h, resize_bilinear.h)"},
       {"xnnpack.add_rational21",
        {"add"},
        {"multiplier_bits"},
