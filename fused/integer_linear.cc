@@ -102,6 +102,10 @@ Tensor exact_accumulators(const LinearOp& op, const sim::Conv2dParams& params, c
                           const Tensor& device_values, const Context& context) {
   sim::Conv2dParams wide = params;
   wide.accumulator = kExactAccumulator;
+  if (params.accumulator.term) {  // the same unit and rounding, without the overflow
+    wide.accumulator.term = params.accumulator.term;
+    wide.accumulator.term->bits = 62;
+  }
   const Tensor exact = accumulate(op, wide, codes, context).values;
   Tensor equal = Tensor::uninitialized(DType::uint8, exact.shape());
   for (int64_t i = 0; i < exact.numel(); ++i) {

@@ -12,10 +12,13 @@ namespace facsim::backends {
 
 namespace {
 
-/// Accumulator units of channel c: s_in * s_w[c], exact in float64.
-double accumulator_unit(float input_scale, std::span<const float> weight_scale, size_t channel) {
+/// Accumulator units of channel c: s_in * s_w[c] and what a term's shift makes of it, exact in
+/// float64.
+double accumulator_unit(const OpRules& rules, float input_scale,
+                        std::span<const float> weight_scale, size_t channel) {
   return static_cast<double>(input_scale) *
-         static_cast<double>(weight_scale[weight_scale.size() == 1 ? 0 : channel]);
+         static_cast<double>(weight_scale[weight_scale.size() == 1 ? 0 : channel]) *
+         products_per_accumulator_step(rules.accumulator);
 }
 
 void require_length(size_t biases, std::span<const float> weight_scale) {
@@ -90,7 +93,7 @@ LayerBias quantize_bias(const OpRules& rules, std::span<const double> bias, floa
   const bool own = spec.scale == BiasSpec::Scale::own_power_of_two;
   const size_t scales = own ? 1 : weight_scale.size();
   std::vector<double> unit(scales);
-  for (size_t c = 0; c < scales; ++c) unit[c] = accumulator_unit(input_scale, weight_scale, c);
+  for (size_t c = 0; c < scales; ++c) unit[c] = accumulator_unit(rules, input_scale, weight_scale, c);
   if (own) unit[0] = std::ldexp(1.0, own_exponent(bias, unit[0], type));
   out.qparams.channel_axis = scales > 1 ? 0 : -1;
   out.qparams.scale.assign(unit.begin(), unit.end());
@@ -121,7 +124,7 @@ Tensor accumulator_bias(const OpRules& rules, const LayerBias& bias, float input
   int shift = 0;
   if (spec.scale == BiasSpec::Scale::own_power_of_two) {
     require_length(channels, weight_scale);
-    const double unit = accumulator_unit(input_scale, weight_scale, 0);
+    const double unit = accumulator_unit(rules, input_scale, weight_scale, 0);
     shift = exponent_of(static_cast<double>(bias.qparams.scale.front())) - exponent_of(unit);
     if (shift < 0 || shift > 31) {
       throw Error({ErrorCode::unsupported, "bias", fmt::format("bias shift {}", shift), "0..31",

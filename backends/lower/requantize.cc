@@ -334,6 +334,10 @@ ClampBounds clamp_bounds(const OpRules& rules, Activation activation,
   return {output.quant_min, output.quant_max};
 }
 
+double products_per_accumulator_step(const sim::Accumulator& accumulator) {
+  return std::ldexp(1.0, accumulator.term ? accumulator.term->shift : 0);
+}
+
 sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scales,
                                   const LayerBias& bias) {
   quant::check(scales.output, "output");
@@ -342,9 +346,12 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
   values.real_multiplier.clear();
   values.output_scale = scales.output.scale.front();
   for (const float weight_scale : scales.weight_scale) {
-    values.accumulator_scale.push_back(scales.input_scale * weight_scale);
-    values.real_multiplier.push_back(quant::real_multiplier(
-        scales.input_scale, weight_scale, values.output_scale, rules.multiplier));
+    const double step = products_per_accumulator_step(rules.accumulator);
+    values.accumulator_scale.push_back(scales.input_scale * weight_scale *
+                                       static_cast<float>(step));
+    values.real_multiplier.push_back(
+        step * quant::real_multiplier(scales.input_scale, weight_scale, values.output_scale,
+                                      rules.multiplier));
   }
   if (!rules.requantize_per_channel && scales.weight_scale.size() > 1) {
     throw Error({ErrorCode::unsupported, "weights", "a scale per channel", "one scale per tensor",

@@ -2,7 +2,7 @@
 // The named algorithms of accelerators, from a profile and one node to numbers.
 #include <doctest/doctest.h>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 
 #include "backends/lower/lower.h"
@@ -205,10 +205,11 @@ TEST_CASE("platform lower: NVDLA's PReLU scales negative values only, then the c
 }
 
 TEST_CASE("platform lower: NVDLA adds operands whose scales are a power of two apart") {
+  const std::string alone = R"(null, "variants": null)";
   const auto fine = codes_of(sim::kInt8, 0.25F), coarse = codes_of(sim::kInt8, 1.0F);
-  const OneNode add{"add", "nvdla.sdp_add", "null", {fine, coarse}, coarse};
+  const OneNode add{"add", "nvdla.sdp_add", alone, {fine, coarse}, coarse};
   CHECK(add.run({2, -2, 127, 6}, {0, 0, 127, 1}) == Codes{1, -1, 127, 3});
-  check_error({"add", "nvdla.sdp_add", "null", {fine, codes_of(sim::kInt8, 0.3F)}, coarse},
+  check_error({"add", "nvdla.sdp_add", alone, {fine, codes_of(sim::kInt8, 0.3F)}, coarse},
               "power of two");
 }
 
@@ -243,6 +244,63 @@ TEST_CASE("platform lower: NNIE's logarithmic codes") {
   CHECK(y.data<float>()[1] == 0.0F);
   CHECK(y.data<float>()[2] == -0.5F);
   check_error({"dequantize", "nnie.log2_16", "", {codes_of(sim::kInt8, 1.0F)}, codes}, "uint8");
+}
+
+TEST_CASE("platform lower: a term's shift makes the accumulator's unit coarser, for the bias too") {
+  // hls4ml: products of 4 + 4 fraction bits, an accumulator of 5, a result of 3.
+  Profile profile =
+      load_profile("hls4ml", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  OpRules& rules = profile.ops.at("linear");
+  rules.accumulator = {16, sim::Overflow::wrap, sim::Accumulator::Order::sequential,
+                       sim::Accumulator::Init::bias};
+  rules.accumulator.term = {3, sim::Rounding::floor, 16, sim::Overflow::wrap};
+  const auto q4 = codes_of(sim::kInt16, 0.0625F), q3 = codes_of(sim::kInt16, 0.125F);
+  const LayerBias bias =
+      quantize_bias(rules, std::vector<double>{0.5}, 0.0625F, std::vector<float>{0.0625F});
+  CHECK(bias.qparams.scale.front() == 1.0F / 32);
+  Tensor weights(DType::int16, {1, 2});
+  weights.set_int(0, 1);
+  weights.set_int(1, 1);
+  const sim::Linear layer(lower_linear(profile, q4, weights, q4, bias, q3, Activation::none));
+  Tensor x(DType::int16, {1, 2});
+  x.set_int(0, 7);
+  x.set_int(1, -7);
+  Tensor y(DType::int16, {1, 1});
+  const Tensor* const inputs[] = {&x};
+  layer.run(inputs, y, {});
+  // Bias 16; floor(7 / 8) = 0, floor(-7 / 8) = -1; floor(15 / 4) = 3. Summed exactly: 4.
+  CHECK(y.int_at(0) == 3);
+}
+
+TEST_CASE("platform lower: Vitis AI's reciprocals of common windows") {
+  const Profile profile =
+      load_profile("vitis-ai", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  struct Window {
+    std::array<int64_t, 2> kernel;
+    double reciprocal;
+  };
+  for (const Window& w :
+       {Window{{3, 3}, 7.0 / 64}, Window{{5, 5}, 10.0 / 256}, Window{{6, 6}, 7.0 / 256},
+        Window{{3, 6}, 2 * 7.0 / 256}, Window{{6, 3}, 2 * 7.0 / 256}, Window{{7, 7}, 21.0 / 1024},
+        Window{{14, 14}, 21.0 / 4096}, Window{{2, 2}, 1.0 / 4}, Window{{1, 3}, 85.0 / 256}}) {
+    sim::Window2d window;
+    window.kernel = w.kernel;
+    const auto unit = codes_of(sim::kInt8, 1.0F);
+    const auto pool = lower_avg_pool2d(profile, window, false, false, unit, unit, Activation::none,
+                                       w.kernel[0], w.kernel[1]);
+    const int64_t taps = w.kernel[0] * w.kernel[1];
+    for (const int64_t code : {127, -128, 31, -3, 5}) {
+      Tensor image(DType::int8, {1, w.kernel[0], w.kernel[1], 1});
+      for (int64_t i = 0; i < taps; ++i) image.set_int(i, code);
+      Tensor out(DType::int8, {1, 1, 1, 1});
+      const Tensor* const inputs[] = {&image};
+      pool->run(inputs, out, {});
+      const double mean = static_cast<double>(taps * code) * w.reciprocal;
+      CAPTURE(taps);
+      CHECK(out.int_at(0) ==
+            std::clamp<int64_t>(static_cast<int64_t>(std::floor(mean + 0.5)), -128, 127));
+    }
+  }
 }
 
 TEST_CASE("platform lower: an op whose own arithmetic needs no algorithm keeps it") {
