@@ -4,6 +4,7 @@
 #include <array>
 
 #include "backends/lower/activations.h"
+#include "backends/lower/tensor_ops.h"
 #include "backends/parity/vectors_onnx-internal.h"
 #include "sim/core/error.h"
 
@@ -11,16 +12,31 @@ namespace facsim::backends::detail {
 
 namespace {
 
-std::vector<Computed> qlinear_add(const CaseRun& run) {
-  const CaseData& data = run.data;
+/// The three tensors of QLinearAdd and QLinearMul.
+struct OnnxBinary {
+  const Tensor& a;
+  const Tensor& b;
+  quant::QParams lhs, rhs, output;
+};
+
+OnnxBinary onnx_binary(const CaseData& data) {
   const Tensor& a = data.any({"in_a"});
   const Tensor& b = data.any({"in_b", "const_b"});
-  const auto op = lower_add(
-      run.profile, onnx_qparams(data, {"const_a_scale"}, {"const_a_zp"}, code_type(a), -1),
-      onnx_qparams(data, {"const_b_scale"}, {"const_b_zp"}, code_type(b), -1),
-      onnx_qparams(data, {"const_c_scale"}, {"const_c_zp"}, code_type(data.golden()), -1),
-      Activation::none);
-  return {{"", execute(*op, {&a, &b}, data.golden().shape(), run.context)}};
+  return {a, b, onnx_qparams(data, {"const_a_scale"}, {"const_a_zp"}, code_type(a), -1),
+          onnx_qparams(data, {"const_b_scale"}, {"const_b_zp"}, code_type(b), -1),
+          onnx_qparams(data, {"const_c_scale"}, {"const_c_zp"}, code_type(data.golden()), -1)};
+}
+
+std::vector<Computed> qlinear_add(const CaseRun& run) {
+  const OnnxBinary in = onnx_binary(run.data);
+  const auto op = lower_add(run.profile, in.lhs, in.rhs, in.output, Activation::none);
+  return {{"", execute(*op, {&in.a, &in.b}, run.data.golden().shape(), run.context)}};
+}
+
+std::vector<Computed> qlinear_mul(const CaseRun& run) {
+  const OnnxBinary in = onnx_binary(run.data);
+  const sim::Mul op(lower_mul(run.profile, in.lhs, in.rhs, in.output, Activation::none));
+  return {{"", execute(op, {&in.a, &in.b}, run.data.golden().shape(), run.context)}};
 }
 
 std::vector<Computed> pool(const CaseRun& run, bool global) {
@@ -68,10 +84,11 @@ std::vector<Computed> qlinear_sigmoid(const CaseRun& run) {
 std::vector<Computed> qlinear_average_pool(const CaseRun& run) { return pool(run, false); }
 std::vector<Computed> qlinear_global_average_pool(const CaseRun& run) { return pool(run, true); }
 
-constexpr std::array<AdapterEntry, 5> kOnnxElementwise{{
+constexpr std::array<AdapterEntry, 6> kOnnxElementwise{{
     {"QLinearLeakyRelu", qlinear_leaky_relu},
     {"QLinearSigmoid", qlinear_sigmoid},
     {"QLinearAdd", qlinear_add},
+    {"QLinearMul", qlinear_mul},
     {"QLinearAveragePool", qlinear_average_pool},
     {"QLinearGlobalAveragePool", qlinear_global_average_pool},
 }};
