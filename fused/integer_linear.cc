@@ -64,8 +64,7 @@ sim::Conv2dParams accumulator_params(const LinearOp& op, const backends::OpRules
   params.weight_type = weight.qparams.type;
   params.input_zero_point = input.zero_point.front();
   params.weight_zero_point = weight.qparams.zero_point;
-  params.padding_value =
-      rules.padding == backends::OpRules::PaddingValue::zero ? 0 : input.zero_point.front();
+  params.padding_value = rules.padding_value(input.zero_point.front());
   params.accumulator = rules.accumulator;
   params.weights = weight.quantized.codes;
   if (params.weights.shape().rank() == 2) {

@@ -56,9 +56,8 @@ std::shared_ptr<const sim::Op> make_pool(const PoolOperands& pool, int64_t input
   params.global = pool.global;
   params.input_type = pool.input.type;
   params.input_zero_point = input_zero_point;
-  params.count_include_pad = pool.count_include_pad;
-  params.padding_value =
-      pool.rules.padding == OpRules::PaddingValue::zero ? 0 : pool.input.zero_point.front();
+  params.count_include_pad = pool.count_include_pad || pool.rules.padding_counts_in_sums;
+  params.padding_value = pool.rules.padding_value(pool.input.zero_point.front());
   params.requantize = sim::Requantizer({std::move(steps)}, std::move(arguments), pool.output.type);
   return std::make_shared<sim::AvgPool2d>(std::move(params));
 }
@@ -148,7 +147,7 @@ std::shared_ptr<const sim::Op> dequantized_average(const PoolOperands& pool) {
   params.output_scale = pool.output.scale.front();
   params.input_zero_point = pool.input.zero_point.front();
   params.output_zero_point = pool.output.zero_point.front();
-  params.count_include_pad = pool.count_include_pad;
+  params.count_include_pad = pool.count_include_pad || pool.rules.padding_counts_in_sums;
   return std::make_shared<sim::AvgPool2dDequantized>(std::move(params));
 }
 
@@ -252,8 +251,8 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
   if (rules.algorithm == "xnnpack.mantissa_average") return mantissa_average(pool);
   if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
   if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
-  if (auto op = detail::lower_platform_average({rules, window, global, count_include_pad, input,
-                                                output, pool.clamp, ih, iw})) {
+  if (auto op = detail::lower_platform_average(
+          {rules, window, global, count_include_pad, input, output, pool.clamp, ih, iw})) {
     return op;
   }
   throw Error(

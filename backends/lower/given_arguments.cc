@@ -164,6 +164,7 @@ void require_small_before_shift(const sim::Requantizer& requantizer) {
 }  // namespace
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
+  detail::require_program(rules);
   sim::StepProgram program = detail::program_for(rules, given.output);
   if (adds_bias(program, rules, given)) {
     const sim::Step add = detail::make_step(sim::StepKind::add, Operand::arg("bias"));

@@ -54,7 +54,7 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
                                                 Activation activation) {
   const OpRules& rules = profile.rules(kind == "requantize" ? "requantize" : "relu");
   detail::require_activation("input", input, rules);
-  detail::require_activation("output", output, rules);
+  detail::require_output(output, rules);
   const ClampBounds clamp = clamp_bounds(rules, activation, output);
   if (input.scale == output.scale && input.zero_point == output.zero_point) {
     std::vector<Step> steps = {{.kind = StepKind::clamp,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,9 @@ struct LayerValues {
   float output_scale = 1;
   int64_t zero_point = 0;
   ClampBounds clamp;
+  /// Real bounds of a fused activation that acts before the requantization.
+  float activation_min = -std::numeric_limits<float>::infinity();
+  float activation_max = std::numeric_limits<float>::infinity();
   std::vector<float> bias{0.0f};  ///< real, for float32 biases
   sim::IntType output{8, true};
   /// Used as they are instead of a derivation from real_multiplier; whole right shifts.
@@ -37,7 +41,9 @@ sim::StepProgram program_for(const OpRules& rules, sim::IntType output);
 /// shifts K of the program; rest = W - K; shift = max(rest, 0), left_shift = max(-rest, 0). Without
 /// a left_shift in the program, rest must be >= 0. `bias` is divided by the unit the value has
 /// where it is added: s_in * s_w[c] before any scaling, 1 after accumulator_scale, s_out after
-/// scale. Errors: unsupported for W outside rules.min_shift..max_shift, a shift that does not fit,
+/// scale. `activation_min` and `activation_max` likewise (in integer steps rounded by
+/// activation_bound_rounding); `offset` is zero_point / real multiplier, rounded by the bias's
+/// rule. Errors: unsupported for W outside rules.min_shift..max_shift, a shift that does not fit,
 /// or a scale that a caller with only multipliers does not have.
 sim::Arguments bind_arguments(const sim::StepProgram& program, const OpRules& rules,
                               const LayerValues& values);
@@ -62,10 +68,19 @@ ClampBounds whole_range(sim::IntType type);
 sim::Step make_step(sim::StepKind kind, sim::Operand a);
 sim::Step make_shr(int64_t count, sim::Rounding rounding);
 
+/// True if `program` applies the activation before the requantization.
+bool names_activation(const sim::StepProgram& program);
+void set_activation_bounds(Activation activation, LayerValues& values);
+/// Error unsupported for rules that no step program is (domains threshold and lut, codes that are
+/// not affine): their ops need a named algorithm.
+void require_program(const OpRules& rules);
+
 /// Error unsupported if `type` is not among `accepted`.
 void require_type(std::string_view what, sim::IntType type,
                   const std::vector<sim::IntType>& accepted);
 /// Checks an activation's parameters against the rules: per tensor, type, zero point, power of two.
 void require_activation(std::string_view what, const quant::QParams& qparams, const OpRules& rules);
+/// The same for an output, which has the rules' output types.
+void require_output(const quant::QParams& qparams, const OpRules& rules);
 
 }  // namespace facsim::backends::detail

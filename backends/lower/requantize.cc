@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <limits>
 
 #include "sim/core/check.h"
 #include "sim/core/error.h"
@@ -31,8 +31,8 @@ class ArgumentBinder {
   sim::Arguments bind() {
     for (const Step& step : program_.steps) {
       add(step.a, step.kind);
-      add(step.b, step.kind);
       follow_unit(step);
+      add(step.b, step.kind);
     }
     return std::move(arguments_);
   }
@@ -55,6 +55,9 @@ class ArgumentBinder {
       unit_ = Unit::real;
     }
     if (step.kind == StepKind::fdiv && step.a == Operand::arg("output_scale")) unit_ = Unit::output;
+    if (step.kind == StepKind::fmul && step.a == Operand::arg("output_scale_reciprocal")) {
+      unit_ = Unit::output;
+    }
   }
 
   std::vector<float> real_argument(const std::string& name) const {
@@ -70,8 +73,10 @@ class ArgumentBinder {
     if (name == "clamp_max_minus_zero_point") {
       return {static_cast<float>(values_.clamp.max - values_.zero_point)};
     }
+    if (name == "activation_min" || name == "activation_max") return real_activation_bound(name);
     if (values_.given != nullptr) return given_scale(name);
     if (name == "output_scale") return {values_.output_scale};
+    if (name == "output_scale_reciprocal") return {1.0f / values_.output_scale};
     if (name == "accumulator_scale") return values_.accumulator_scale;
     if (name == "bias") return bias_in_unit();
     if (name == "scale") {
@@ -96,7 +101,39 @@ class ArgumentBinder {
     return bias;
   }
 
+  /// A real bound in the unit of the value at this step; what does not exist is out of reach.
+  std::vector<float> real_activation_bound(const std::string& name) const {
+    const float bound = name == "activation_min" ? values_.activation_min : values_.activation_max;
+    if (std::isinf(bound)) return {std::copysign(std::numeric_limits<float>::max(), bound)};
+    if (unit_ == Unit::real) return {bound};
+    if (unit_ == Unit::output) return {bound / values_.output_scale};
+    std::vector<float> bounds = values_.accumulator_scale;
+    for (float& value : bounds) value = bound / value;
+    return bounds;
+  }
+
+  /// The same in steps of the accumulator, within its width.
+  std::vector<int64_t> integer_activation_bound(const std::string& name) const {
+    const bool low = name == "activation_min";
+    const sim::Accumulator& accumulator = rules_.accumulator;
+    const float bound = low ? values_.activation_min : values_.activation_max;
+    if (std::isinf(bound)) return {low ? accumulator.min() : accumulator.max()};
+    std::vector<int64_t> bounds;
+    for (const float unit : values_.accumulator_scale) {
+      const double steps = sim::round_real(rules_.activation_bound_rounding,
+                                           static_cast<double>(bound) / static_cast<double>(unit));
+      bounds.push_back(static_cast<int64_t>(
+          std::clamp(steps, static_cast<double>(std::max(accumulator.min(), -(int64_t{1} << 53))),
+                     static_cast<double>(std::min(accumulator.max(), int64_t{1} << 53)))));
+    }
+    return bounds;
+  }
+
   void add_integer(const std::string& name) {
+    if (name == "activation_min" || name == "activation_max") {
+      arguments_.integers[name] = integer_activation_bound(name);
+      return;
+    }
     if (name == "multiplier" || name == "shift" || name == "left_shift") return add_multiplier();
     arguments_.integers[name] = {integer_argument(name)};
   }
@@ -277,6 +314,55 @@ void require_activation(std::string_view what, const quant::QParams& qparams,
   }
 }
 
+void require_output(const quant::QParams& qparams, const OpRules& rules) {
+  OpRules output = rules;
+  output.activation_types = rules.output_types;
+  require_activation("output", qparams, output);
+}
+
+bool names_activation(const sim::StepProgram& program) {
+  const auto is_bound = [](const Operand& operand) {
+    return operand == Operand::arg("activation_min") || operand == Operand::arg("activation_max");
+  };
+  return std::any_of(program.steps.begin(), program.steps.end(),
+                     [&](const Step& step) { return is_bound(step.a) || is_bound(step.b); });
+}
+
+void set_activation_bounds(Activation activation, LayerValues& values) {
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::relu:
+      values.activation_min = 0;
+      return;
+    case Activation::relu6:
+      values.activation_min = 0;
+      values.activation_max = 6;
+      return;
+    case Activation::relu_n1_to_1:
+      values.activation_min = -1;
+      values.activation_max = 1;
+      return;
+  }
+}
+
+void require_program(const OpRules& rules) {
+  const auto refuse = [](const char* found, const char* pointer) {
+    throw Error({ErrorCode::unsupported, "requantize", found, "a named algorithm of the op",
+                 std::string("the profile's ") + pointer});
+  };
+  if (rules.domain == OpRules::Domain::threshold) {
+    refuse("domain threshold", "/requantize/domain");
+  }
+  if (rules.domain == OpRules::Domain::lut) refuse("domain lut", "/requantize/domain");
+  if (rules.activation_scheme != OpRules::Scheme::affine) {
+    refuse("activation codes that are not affine", "/tensors/activation/scheme");
+  }
+  if (rules.weight_scheme != OpRules::Scheme::affine) {
+    refuse("weight codes that are not affine", "/tensors/weight/scheme");
+  }
+}
+
 void check_given(const OpRules& rules, const GivenMultiplier& given) {
   if (given.multiplier.empty() != given.shift.empty() ||
       (given.shift.size() > 1 && given.shift.size() != given.multiplier.size())) {
@@ -314,12 +400,14 @@ ClampBounds clamp_bounds(const OpRules& rules, Activation activation,
                          const quant::QParams& output) {
   const float scale = output.scale.front();
   const int64_t zero_point = output.zero_point.front();
+  const int64_t lowest =
+      std::max(output.quant_min, output.type.min() + (rules.output_narrow_range ? 1 : 0));
   // zero_point + round(bound / scale) in float32, cut to the codes that exist.
   const auto code_of = [&](float bound) {
     const double steps = sim::round_real(rules.activation_bound_rounding, bound / scale);
     const double code = static_cast<double>(zero_point) + steps;
-    return static_cast<int64_t>(std::clamp(code, static_cast<double>(output.quant_min),
-                                           static_cast<double>(output.quant_max)));
+    return static_cast<int64_t>(
+        std::clamp(code, static_cast<double>(lowest), static_cast<double>(output.quant_max)));
   };
   switch (activation) {
     case Activation::none:
@@ -331,7 +419,7 @@ ClampBounds clamp_bounds(const OpRules& rules, Activation activation,
     case Activation::relu_n1_to_1:
       return {code_of(-1.0f), code_of(1.0f)};
   }
-  return {output.quant_min, output.quant_max};
+  return {lowest, output.quant_max};
 }
 
 double products_per_accumulator_step(const sim::Accumulator& accumulator) {
@@ -341,6 +429,7 @@ double products_per_accumulator_step(const sim::Accumulator& accumulator) {
 sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scales,
                                   const LayerBias& bias) {
   quant::check(scales.output, "output");
+  detail::require_program(rules);
   detail::LayerValues values;
   values.accumulator_scale.clear();
   values.real_multiplier.clear();
@@ -358,7 +447,10 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
                  "the profile's /requantize/granularity"});
   }
   values.zero_point = scales.output.zero_point.front();
-  values.clamp = clamp_bounds(rules, scales.activation, scales.output);
+  const bool acts_before = detail::names_activation(rules.requantize);
+  values.clamp =
+      clamp_bounds(rules, acts_before ? Activation::none : scales.activation, scales.output);
+  if (acts_before) detail::set_activation_bounds(scales.activation, values);
   values.output = scales.output.type;
   if (bias.codes.dtype() == DType::float32 && !bias.codes.empty()) {
     const auto reals = bias.codes.values<float>();
@@ -368,6 +460,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
 }
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given) {
+  detail::require_program(rules);
   detail::check_given(rules, given);
   detail::LayerValues values;
   values.zero_point = given.zero_point;

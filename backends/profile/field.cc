@@ -210,6 +210,10 @@ void validate(const Json& value, const Field& field, std::string_view pointer, c
 
 void fill_defaults(Json& value, const Field& field) {
   if (!value.is_object()) return;
+  if (field.kind == FieldKind::one_of) {
+    const Field* object = alternative_for(field, value);
+    return object == nullptr ? void() : fill_defaults(value, *object);
+  }
   if (field.kind == FieldKind::map) {
     for (auto& [key, element] : value.items()) fill_defaults(element, field.members.front());
   }

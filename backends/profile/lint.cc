@@ -5,6 +5,7 @@
 #include <bit>
 #include <set>
 
+#include "backends/profile/lint_steps-internal.h"
 #include "backends/profile/profile.h"
 #include "backends/profile/profile_fields-internal.h"
 #include "backends/profile/resolve-internal.h"
@@ -46,6 +47,7 @@ class Linter {
       activation();
       unused();
       overlaps();
+      program();
     }
     key_ = {};
     whole_profile();
@@ -120,12 +122,13 @@ class Linter {
     const Json& requantize = json_["requantize"];
     const bool has_steps = requantize.contains("steps") && !requantize["steps"].is_null();
     if (has_steps || requantize["domain"] != "fixed_point") return;
-    const int bits = rules_->multiplier.bits;
+    const int bits = rules_->multiplier.reduce_to_bits > 0 ? rules_->multiplier.reduce_to_bits
+                                                           : rules_->multiplier.bits;
     if (bits + rules_->accumulator.bits > 64) {
-      error("multiplier-width", "/requantize/multiplier/bits",
-            fmt::format("{} bits times a {}-bit accumulator needs {} bits, hardware and the fast "
-                        "kernels have 64",
-                        bits, rules_->accumulator.bits, bits + rules_->accumulator.bits));
+      warning("multiplier-width", "/requantize/multiplier/bits",
+              fmt::format("{} bits times a {}-bit accumulator needs {} bits, hardware and the fast "
+                          "kernels have 64",
+                          bits, rules_->accumulator.bits, bits + rules_->accumulator.bits));
     }
     if (requantize["rounding"].is_array() &&
         requantize["left_shift"]["position"] == "in_total_shift") {
@@ -230,18 +233,66 @@ class Linter {
       return;
     }
     const std::string domain = requantize["domain"];
-    if (domain == "float32") {
+    if (domain == "float32" || domain == "float64") {
       check("/requantize/multiplier/bits", "has no effect in domain float32");
       check("/requantize/multiplier/derivation", "has no effect in domain float32");
       check("/requantize/left_shift", "has no effect in domain float32");
       check("/requantize/intermediate_bits", "has no effect in domain float32");
     } else {
-      check("/requantize/float", "has an effect in domain float32 only");
+      if (rules_->bias.kind != BiasSpec::Kind::float32) {
+        check("/requantize/float", "has an effect in domains float32 and float64 only");
+      }
+    }
+    const bool fuses = std::any_of(rules_->requantize.steps.begin(), rules_->requantize.steps.end(),
+                                   [](const sim::Step& step) {
+                                     return step.kind == sim::StepKind::fmul &&
+                                            step.b.kind != sim::Operand::Kind::none;
+                                   });
+    if (requantize["float"]["fma"] == true && !fuses) {
+      check(
+          "/requantize/float/fma",
+          "has an effect where a sum follows the product: a float32 bias after_scale, or combined "
+          "scales with the zero point before_rounding");
+    }
+    if (requantize["float"]["scale_factors"] == "combined") {
+      check("/requantize/float/reciprocal", "has an effect with input_weight_then_output only");
+    }
+    if (rules_->padding != OpRules::PaddingValue::explicit_code) {
+      check("/padding/code", "has an effect with value \"explicit\" only");
     }
     if (domain == "shift") check("/requantize/left_shift", "has no effect in domain shift");
     if (rules_->bias.kind != BiasSpec::Kind::integer) {
       check("/tensors/bias/bits", "has an effect on integer biases only");
       check("/tensors/bias/scale", "has an effect on integer biases only");
+    }
+  }
+
+  /// Steps that some accumulator cannot take.
+  void program() {
+    const bool written = rules_->domain == OpRules::Domain::steps;
+    const bool scales = multiplies(key_.op) || key_.op == "requantize";
+    if (!written && (!scales || rules_->domain == OpRules::Domain::threshold ||
+                     rules_->domain == OpRules::Domain::lut)) {
+      return;
+    }
+    // Ops that share their rules share what is found.
+    if (!checked_
+             .insert(sim::to_string(rules_->requantize) + json_["requantize"].dump() +
+                     json_["accumulator"].dump() + json_["domain"].dump() +
+                     sim::to_string(rules_->output_types.front()))
+             .second) {
+      return;
+    }
+    for (const detail::StepProblem& problem : detail::find_step_problems(*rules_)) {
+      const std::string pointer =
+          written ? fmt::format("/requantize/steps/{}", problem.step) : "/requantize";
+      using Kind = detail::StepProblem::Kind;
+      if (problem.kind == Kind::refused) {
+        warning("step-overflow", pointer, problem.message);
+      } else {
+        error(problem.kind == Kind::inexact ? "step-inexact" : "step-outside-output", pointer,
+              problem.message);
+      }
     }
   }
 
@@ -300,7 +351,7 @@ class Linter {
   RulesKey key_;
   const OpRules* rules_ = nullptr;
   Json json_;
-  std::set<std::string> seen_;
+  std::set<std::string> seen_, checked_;
   std::vector<LintFinding> findings_;
 };
 

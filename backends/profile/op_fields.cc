@@ -11,24 +11,6 @@ namespace facsim::backends::detail {
 
 namespace {
 
-Field accumulator_field() {
-  return object(
-      "accumulator", "how products are summed",
-      {with_example(with_default(integer("bits", "width of the sum", 8, 64), 32),
-                    "int8 x int8 with K taps needs 16 + log2(K) bits: 32 bits hold 131072 taps"),
-       with_default(overflow_word("overflow", "what happens to a sum outside the width"), "wrap"),
-       with_example(with_default(word("order", "an order", "in which order taps are added",
-                                      {{"any", "not promised; the total alone counts"},
-                                       {"sequential",
-                                        "kh, kw, ic: every partial sum is brought into "
-                                        "the width"}}),
-                                 "any"),
-                    "8 bits saturating, taps 100 + 100 - 100: any 100, sequential 127 - 100 = 27"),
-       with_default(word("init", "an initial value", "what the sum starts with",
-                         {{"zero", "0; the bias is added last"}, {"bias", "the bias"}}),
-                    "zero")});
-}
-
 std::vector<Word> algorithm_words() {
   std::vector<Word> words;
   for (const Algorithm& algorithm : algorithms()) {
@@ -106,21 +88,31 @@ std::vector<Field> rule_fields() {
   return {
       tensors_field(),
       accumulator_field(),
-      object(
-          "padding", "taps outside the image",
-          {with_example(with_default(word("value", "a padding value", "the code they hold",
-                                          {{"input_zero_point", "real 0: they contribute nothing"},
-                                           {"zero", "code 0"}}),
-                                     "input_zero_point"),
-                        "zero point -128, weight 3, padding code 0: each padded tap adds 384")}),
+      padding_field(),
       requantize_field(),
-      with_example(with_default(word("zero_point_add", "a place for the zero point",
-                                     "when the output zero point is added",
-                                     {{"after_rounding", "round(v) + zero_point"},
-                                      {"before_rounding", "round(v + zero_point) in float32"}}),
-                                "after_rounding"),
-                   "acc -2, scale 0.25, zero point 127, half_even: after 0 + 127 = 127, before "
-                   "round(126.5) = 126"),
+      with_example(
+          with_default(word("zero_point_add", "a place for the zero point",
+                            "when the output zero point is added",
+                            {{"after_rounding", "round(v) + zero_point"},
+                             {"before_rounding", "round(v + zero_point) in float"},
+                             {"folded_before_scale",
+                              "acc + offset before the scaling, offset = zero_point / real "
+                              "multiplier rounded by tensors.bias.rounding"}}),
+                       "after_rounding"),
+          "acc -2, scale 0.25, zero point 127, half_even: after 0 + 127 = 127, before "
+          "round(126.5) = 126; folded with multiplier 1 and shift 2: (-2 + 508) / 4 = 126.5"),
+      with_example(
+          with_default(
+              word("activation_order", "an order", "where a fused activation acts",
+                   {{"clamp_after_requant", "on output codes"},
+                    {"integer_before_requant",
+                     "on the accumulator, after requantize.input; relu6's bound is "
+                     "round(6 / (input_scale * weight_scale))"},
+                    {"float_before_requant", "on the float value, before the zero point"}}),
+              "clamp_after_requant"),
+          "relu6, accumulator unit 0.7, output_scale 0.5, acc 20: on codes min(28, 12) = 12, on "
+          "the "
+          "accumulator min(20, 9) * 1.4 = 12.6 -> 13"),
       object("output", "the last narrowing",
              {with_example(optional_integer("bits",
                                             "width of the results, where it is not the "

@@ -87,11 +87,29 @@ BiasSpec read_bias(const Json& json) {
 }
 
 sim::Accumulator read_accumulator(const Json& json) {
-  sim::Accumulator accumulator;
+  using sim::Accumulator;
+  Accumulator accumulator;
   accumulator.bits = json["bits"].get<int>();
   accumulator.overflow = overflow_of(json["overflow"]);
-  accumulator.order = enumerator<sim::Accumulator::Order>(json["order"], {"any", "sequential"});
-  accumulator.init = enumerator<sim::Accumulator::Init>(json["init"], {"zero", "bias"});
+  accumulator.order = enumerator<Accumulator::Order>(json["order"], {"any", "sequential"});
+  accumulator.init = enumerator<Accumulator::Init>(json["init"], {"zero", "bias"});
+  accumulator.operands =
+      enumerator<Accumulator::Operands>(json["operands"], {"centred", "codes", "unsigned_codes"});
+  if (const Json& term = json["term"]; !term.is_null()) {
+    accumulator.term = {.shift = term["shift"].get<int>(),
+                        .rounding = rounding_of(term["rounding"]),
+                        .bits = term["bits"].get<int>(),
+                        .overflow = overflow_of(term["overflow"])};
+  }
+  if (const Json& block = json["block"]; !block.is_null()) {
+    const bool all = block["taps"].is_string();
+    accumulator.block = {
+        .taps = all ? Accumulator::Block::kAllTaps : block["taps"].get<int64_t>(),
+        .bits = block["bits"].get<int>(),
+        .overflow = overflow_of(block["overflow"]),
+        .spill_every = block["spill_every"].get<int64_t>(),
+        .span = enumerator<Accumulator::Block::Span>(block["span"], {"layer", "position"})};
+  }
   return accumulator;
 }
 
@@ -178,6 +196,17 @@ void read_algorithm(const RulesKey& key_of_rules, const Json& rules, OpRules& ou
 }
 
 void check_rules(const RulesKey& key, const OpRules& rules, Findings& findings) {
+  if (const auto& block = rules.accumulator.block; block && block->spill_every % block->taps != 0) {
+    findings.add(key, "/accumulator/block/spill_every",
+                 fmt::format("{} with groups of {} taps", block->spill_every, block->taps),
+                 "0, or a multiple of taps");
+  }
+  if (rules.padding == OpRules::PaddingValue::explicit_code &&
+      (rules.padding_code < rules.activation.type.min() ||
+       rules.padding_code > rules.activation.type.max())) {
+    findings.add(key, "/padding/code", fmt::format("{}", rules.padding_code),
+                 fmt::format("a code of {}", sim::to_string(rules.activation.type)));
+  }
   if (rules.min_shift > rules.max_shift) {
     findings.add(key, "/domain/min_shift",
                  fmt::format("min_shift {} > max_shift {}", rules.min_shift, rules.max_shift), "");
@@ -187,12 +216,6 @@ void check_rules(const RulesKey& key, const OpRules& rules, Findings& findings) 
                  fmt::format("{} of a multiplier of {} bits, sign included",
                              rules.multiplier.fraction_bits, rules.multiplier.bits),
                  fmt::format("at most {}", rules.multiplier.bits - 1));
-  }
-  if (rules.multiplier.reduce_to_bits >= rules.multiplier.bits) {
-    findings.add(
-        key, "/requantize/multiplier/reduce_to_bits",
-        fmt::format("{} of {} bits", rules.multiplier.reduce_to_bits, rules.multiplier.bits),
-        "fewer than bits, or null");
   }
   if (rules.bias.scale == BiasSpec::Scale::own_power_of_two &&
       rules.weight.granularity == quant::TensorSpec::Granularity::per_channel) {
@@ -206,6 +229,18 @@ void check_rules(const RulesKey& key, const OpRules& rules, Findings& findings) 
                  "per_tensor with weights that are quantized per channel",
                  "per_channel, or per_tensor weights");
   }
+}
+
+OpRules::Scheme read_scheme(const Json& tensor) {
+  return enumerator<OpRules::Scheme>(tensor["scheme"], {"affine", "log2_16", "threshold"});
+}
+
+OpRules::Domain read_domain(const Json& requantize) {
+  if (requantize.contains("steps") && !requantize["steps"].is_null()) {
+    return OpRules::Domain::steps;
+  }
+  return enumerator<OpRules::Domain>(
+      requantize["domain"], {"fixed_point", "float32", "float64", "shift", "threshold", "lut"});
 }
 
 std::vector<sim::IntType> read_output_types(const Json& output, const OpRules& rules) {
@@ -229,8 +264,17 @@ OpRules read_rules(const RulesKey& key, const Json& rules, Findings& findings) {
   out.output_narrow_range = rules["output"]["narrow_range"].is_null()
                                 ? out.activation.narrow_range
                                 : rules["output"]["narrow_range"].get<bool>();
-  out.padding =
-      enumerator<OpRules::PaddingValue>(rules["padding"]["value"], {"input_zero_point", "zero"});
+  out.padding = enumerator<OpRules::PaddingValue>(rules["padding"]["value"],
+                                                  {"input_zero_point", "zero", "explicit"});
+  out.padding_code = rules["padding"]["code"].get<int64_t>();
+  out.padding_counts_in_sums = rules["padding"]["counts_in_sums"].get<bool>();
+  out.activation_scheme = read_scheme(rules["tensors"]["activation"]);
+  out.weight_scheme = read_scheme(rules["tensors"]["weight"]);
+  out.domain = read_domain(rules["requantize"]);
+  out.activation_order = enumerator<OpRules::ActivationOrder>(
+      rules["activation_order"],
+      {"clamp_after_requant", "integer_before_requant", "float_before_requant"});
+  out.bias.float_as_integer = rules["requantize"]["float"]["bias_add"] == "integer_before";
   out.multiplier = read_multiplier(rules["requantize"]["multiplier"]);
   out.requantize_per_channel = rules["requantize"]["granularity"] == "per_channel";
   out.min_shift = rules["domain"]["min_shift"].get<int>();

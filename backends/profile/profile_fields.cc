@@ -75,16 +75,14 @@ const Field& profile_fields() {
 }
 
 const std::vector<std::string>& profile_ops() {
+  // clang-format off
   static const std::vector<std::string> ops = {
-      "conv2d",      "depthwise_conv2d", "transpose_conv2d", "linear",
-      "batch_matmul", "add",             "sub",              "mul",
-      "minimum",     "maximum",          "max_pool2d",       "avg_pool2d",
-      "global_avg_pool", "mean",         "pad",              "concat",
-      "slice",       "transpose",        "resize",           "quantize",
-      "dequantize",  "dynamic_quantize", "requantize",       "relu",
-      "lut",         "leaky_relu",       "prelu",            "hard_swish",
-      "sigmoid",     "tanh",             "softmax",          "svdf",
+      "conv2d", "depthwise_conv2d", "transpose_conv2d", "linear", "batch_matmul", "add", "sub", "mul",
+      "minimum", "maximum", "max_pool2d", "avg_pool2d", "global_avg_pool", "mean", "pad", "concat",
+      "slice", "transpose", "resize", "quantize", "dequantize", "dynamic_quantize", "requantize",
+      "relu", "lut", "leaky_relu", "prelu", "hard_swish", "sigmoid", "tanh", "softmax", "svdf",
       "lstm"};
+  // clang-format on
   return ops;
 }
 
@@ -96,6 +94,9 @@ const std::vector<ArgumentName>& argument_names() {
       {"scale", "float32 input_scale * weight_scale / output_scale"},
       {"accumulator_scale", "float32 input_scale * weight_scale"},
       {"output_scale", "float32"},
+      {"output_scale_reciprocal", "float32(1 / output_scale)"},
+      {"activation_min", "lower bound of a fused activation in units of the value at that step"},
+      {"activation_max", "upper bound; with either, clamp_min and clamp_max are the type's range"},
       {"bias", "float32 bias of the layer"},
       {"offset", "output zero point in units of the accumulator (negative in a sub step)"},
       {"zero_point", "of the output; float32 in a real step"},

@@ -19,21 +19,30 @@ struct OutputProgram {
 using Report = std::function<void(std::string pointer, std::string found, std::string expected)>;
 
 /// The program of one op's effective rules (an object with the keys of rule_keys):
-/// `requantize.steps` as written, or the flat fields lowered to steps:
+/// `requantize.steps` as written, or flat_program. Contradictions between the fields, and steps
+/// whose types do not fit, go to `report`.
+OutputProgram read_program(const Json& rules, sim::IntType output, const Report& report);
+
+/// The flat fields lowered to steps:
 ///
-///   fixed_point:  [shl left_shift; resize left_shift.bits left_shift.overflow]   before_multiply
+///   every domain: [shr input.shift input.rounding] [resize input.bits input.overflow]
+///                 [clamp activation_min activation_max]               integer_before_requant
+///   fixed_point:  [add offset; resize input.bits accumulator.overflow]   folded_before_scale
+///                 [shl left_shift; resize left_shift.bits left_shift.overflow]  before_multiply
 ///                 mul multiplier
 ///                 shr per stage (the last takes `shift`) [; resize saturate_bits saturate]
 ///                 [resize intermediate_bits intermediate_overflow]
-///                 add zero_point; resize output output.overflow; clamp clamp_min clamp_max
-///   shift:        shl left_shift; shr shift rounding; add zero_point; resize output; clamp
-///   float32:      to_f32 [; fadd bias] ; fmul scale [; fadd bias]; then
+///                 [add zero_point]; resize output output.overflow; clamp clamp_min clamp_max
+///   shift:        shl left_shift; shr shift rounding; [add zero_point]; resize output; clamp
+///   float32, float64:
+///                 to_f32 [; fadd bias]; fmul scale [; fadd bias]; then
 ///                 fclamp clamp_*_minus_zero_point; round; add zero_point; resize output
-///                 (before_rounding: fadd zero_point; fclamp clamp_*; round; resize output);
-///                 input_weight_then_output: fmul accumulator_scale [; fadd bias]; fdiv
-///                 output_scale
-///
-/// Contradictions between the fields, and steps whose types do not fit, go to `report`.
-OutputProgram read_program(const Json& rules, sim::IntType output, const Report& report);
+///                 (before_rounding: fadd zero_point; fclamp clamp_*; round; resize output;
+///                 float.clamp after_round: no fclamp, and a clamp at the end);
+///                 input_weight_then_output: fmul accumulator_scale [; fadd bias]
+///                 [; fclamp activation_*]; fdiv output_scale;
+///                 fma: fmul with the bias or the zero point as second operand
+///   threshold, lut: only the resize; layers without a named algorithm are refused
+OutputProgram flat_program(const Json& rules, sim::IntType output, const Report& report);
 
 }  // namespace facsim::backends::detail

@@ -33,152 +33,6 @@ Overflow overflow_of(const Json& word) {
   return *policy;
 }
 
-/// Builds a program step by step.
-class Builder {
- public:
-  explicit Builder(IntType output) : output_(output) {}
-
-  void step(StepKind kind) { out_.program.steps.push_back({.kind = kind, .a = {}, .b = {}}); }
-  void step(StepKind kind, const char* argument) { step(kind, Operand::arg(argument)); }
-  void step(StepKind kind, Operand a) {
-    out_.program.steps.push_back({.kind = kind, .a = std::move(a), .b = {}});
-  }
-  void shr(Operand count, Rounding rounding) {
-    out_.program.steps.push_back(
-        {.kind = StepKind::shr, .a = std::move(count), .b = {}, .rounding = rounding});
-  }
-  void round(Rounding rounding) {
-    out_.program.steps.push_back({.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding});
-  }
-  void clamp(StepKind kind, const char* low, const char* high) {
-    out_.program.steps.push_back({.kind = kind, .a = Operand::arg(low), .b = Operand::arg(high)});
-  }
-  void resize(IntType type, Overflow overflow) {
-    out_.program.steps.push_back(
-        {.kind = StepKind::resize, .a = {}, .b = {}, .type = type, .overflow = overflow});
-  }
-  void resize_to_output(Overflow overflow) {
-    out_.output_steps.push_back(out_.program.steps.size());
-    resize(output_, overflow);
-  }
-  OutputProgram take() { return std::move(out_); }
-
- private:
-  IntType output_;
-  OutputProgram out_;
-};
-
-/// add zero_point; resize output; clamp.
-void integer_end(Builder& builder, const Json& rules) {
-  builder.step(StepKind::add, "zero_point");
-  builder.resize_to_output(overflow_of(rules["output"]["overflow"]));
-  builder.clamp(StepKind::clamp, "clamp_min", "clamp_max");
-}
-
-/// The single rounding mode that the shift and float32 domains need.
-Rounding single_rounding(const Json& requantize, const Report& report) {
-  if (requantize["rounding"].is_string()) return rounding_of(requantize["rounding"]);
-  report("/requantize/rounding",
-         "a list of stages under domain \"" + requantize["domain"].get<std::string>() + "\"",
-         "one rounding mode");
-  return Rounding::half_even;
-}
-
-void refuse_float_zero_point(const Json& rules, const Report& report) {
-  if (rules["zero_point_add"] != "after_rounding") {
-    report("/zero_point_add", "\"before_rounding\" without domain \"float32\"",
-           "\"after_rounding\": integer domains have no fraction left to add to");
-  }
-  if (rules["tensors"]["bias"]["kind"] == "float32") {
-    report("/tensors/bias/kind", "a float32 bias without domain \"float32\"",
-           "\"integer\" or \"none\"");
-  }
-}
-
-OutputProgram fixed_point(const Json& rules, IntType output, const Report& report) {
-  const Json& requantize = rules["requantize"];
-  const Json& left_shift = requantize["left_shift"];
-  Builder builder(output);
-  refuse_float_zero_point(rules, report);
-  if (left_shift["position"] == "before_multiply") {
-    builder.step(StepKind::shl, "left_shift");
-    builder.resize({left_shift["bits"].get<int>(), true}, overflow_of(left_shift["overflow"]));
-  }
-  builder.step(StepKind::mul, "multiplier");
-
-  const Json& rounding = requantize["rounding"];
-  if (rounding.is_string()) {
-    builder.shr(Operand::arg("shift"), rounding_of(rounding));
-  } else {
-    int rests = 0;
-    for (const Json& stage : rounding) {
-      const bool is_rest = stage["shift"].is_string();
-      rests += is_rest ? 1 : 0;
-      builder.shr(
-          is_rest ? Operand::arg("shift") : Operand::constant(stage["shift"].get<int64_t>()),
-          rounding_of(stage["mode"]));
-      if (stage.contains("saturate_bits")) {
-        builder.resize({stage["saturate_bits"].get<int>(), true}, Overflow::saturate);
-      }
-    }
-    if (rests != 1) {
-      report("/requantize/rounding", fmt::format("{} stages with \"shift\": \"rest\"", rests),
-             "exactly one");
-    }
-  }
-  if (!requantize["intermediate_bits"].is_null()) {
-    builder.resize({requantize["intermediate_bits"].get<int>(), true},
-                   overflow_of(requantize["intermediate_overflow"]));
-  }
-  integer_end(builder, rules);
-  return builder.take();
-}
-
-OutputProgram shift(const Json& rules, IntType output, const Report& report) {
-  const Json& requantize = rules["requantize"];
-  Builder builder(output);
-  refuse_float_zero_point(rules, report);
-  if (requantize["multiplier"]["derivation"] != "power_of_two") {
-    report("/requantize/multiplier/derivation",
-           requantize["multiplier"]["derivation"].dump() + " under domain \"shift\"",
-           "\"power_of_two\"");
-  }
-  builder.step(StepKind::shl, "left_shift");
-  builder.shr(Operand::arg("shift"), single_rounding(requantize, report));
-  integer_end(builder, rules);
-  return builder.take();
-}
-
-OutputProgram float32(const Json& rules, IntType output, const Report& report) {
-  const Json& requantize = rules["requantize"];
-  const Json& form = requantize["float"];
-  const bool combined = form["scale_factors"] == "combined";
-  const bool float_bias = rules["tensors"]["bias"]["kind"] == "float32";
-  const bool bias_first = form["bias_add"] == "before_scale";
-  Builder builder(output);
-  builder.step(StepKind::to_f32);
-  if (float_bias && bias_first) builder.step(StepKind::fadd, "bias");
-  builder.step(StepKind::fmul, combined ? "scale" : "accumulator_scale");
-  if (float_bias && !bias_first) builder.step(StepKind::fadd, "bias");
-  if (!combined) builder.step(StepKind::fdiv, "output_scale");
-
-  const Rounding rounding = single_rounding(requantize, report);
-  const Overflow overflow = overflow_of(rules["output"]["overflow"]);
-  if (rules["zero_point_add"] == "before_rounding") {
-    builder.step(StepKind::fadd, "zero_point");
-    builder.clamp(StepKind::fclamp, "clamp_min", "clamp_max");
-    builder.round(rounding);
-  } else {
-    builder.clamp(StepKind::fclamp, "clamp_min_minus_zero_point", "clamp_max_minus_zero_point");
-    builder.round(rounding);
-    builder.step(StepKind::add, "zero_point");
-  }
-  builder.resize_to_output(overflow);
-  return builder.take();
-}
-
-// --- steps written by hand ---
-
 struct StepShape {
   bool takes_real, gives_real;
   bool has_arg, has_bounds, has_rounding, has_type;
@@ -226,7 +80,8 @@ std::optional<StepKind> kind_from_string(const std::string& word) {
 
 /// Arguments that are float32 whatever the step, and those that are integers in integer steps.
 bool is_real_only(std::string_view name) {
-  return name == "scale" || name == "accumulator_scale" || name == "output_scale" || name == "bias";
+  return name == "scale" || name == "accumulator_scale" || name == "output_scale" ||
+         name == "output_scale_reciprocal" || name == "bias";
 }
 bool is_integer_only(std::string_view name) {
   return name == "multiplier" || name == "shift" || name == "left_shift" || name == "offset";
@@ -247,6 +102,8 @@ class StepReader {
       step.a = operand("min", shape.takes_real);
       step.b = operand("max", shape.takes_real);
     }
+    if (*kind == StepKind::fmul && json_.contains("addend")) step.b = operand("addend", true);
+    if (*kind == StepKind::round && json_.contains("arg")) step.a = operand("arg", true);
     if (shape.has_rounding && needs("rounding")) step.rounding = rounding_of(json_["rounding"]);
     if (shape.has_type && needs("bits")) {
       if (json_["bits"].is_number()) {
@@ -258,7 +115,8 @@ class StepReader {
       if (json_.contains("overflow")) step.overflow = overflow_of(json_["overflow"]);
     }
     for (const auto& [key, value] : json_.items()) {
-      const bool used = key == "op" || (key == "arg" && shape.has_arg) ||
+      const bool used = key == "op" || (key == "addend" && *kind == StepKind::fmul) ||
+                        (key == "arg" && (shape.has_arg || *kind == StepKind::round)) ||
                         ((key == "min" || key == "max") && shape.has_bounds) ||
                         (key == "rounding" && shape.has_rounding) ||
                         ((key == "bits" || key == "signed" || key == "overflow") && shape.has_type);
@@ -359,9 +217,7 @@ OutputProgram read_program(const Json& rules, IntType output, const Report& repo
   if (requantize.contains("steps") && !requantize["steps"].is_null()) {
     return written_steps(requantize["steps"], output, report);
   }
-  if (requantize["domain"] == "shift") return shift(rules, output, report);
-  if (requantize["domain"] == "float32") return float32(rules, output, report);
-  return fixed_point(rules, output, report);
+  return flat_program(rules, output, report);
 }
 
 }  // namespace facsim::backends::detail

@@ -32,7 +32,10 @@ Field step_field() {
   return object(
       "", "one step on the running value v",
       {as_required(word("op", "a step", "what the step does", std::move(ops))),
-       operand("arg", "second operand: a constant or an argument's name"),
+       operand("arg",
+               "second operand: a constant or an argument's name; of round: v + "
+               "copysign(arg, v) in float first"),
+       operand("addend", "of fmul: v * arg + addend with one rounding"),
        operand("min", "lower bound of clamp, fclamp"),
        operand("max", "upper bound of clamp, fclamp"),
        rounding_word("rounding", "of shr, div, round"),
@@ -41,6 +44,65 @@ Field step_field() {
                word("", "a width", "follows the layer", {{"output", "the output's own type"}})}),
        boolean("signed", "of resize; absent: true"),
        overflow_word("overflow", "of resize; absent: saturate")});
+}
+
+/// What happens to the accumulator before any scaling.
+Field input_field() {
+  return object(
+      "input", "what the requantizer takes of the accumulator: acc / 2^shift, rounded, in bits",
+      {with_example(
+           with_default(
+               integer("shift", "bits dropped first; they count in the whole shift", 0, 31), 0),
+           "4: acc 24 enters as 2 (24 / 16 = 1.5, half_away_from_zero)"),
+       with_default(rounding_word("rounding", "of that shift"), "half_away_from_zero"),
+       with_example(
+           optional_integer("bits", "width of the requantizer's input", 2, 64, "the accumulator's"),
+           "17: accumulators of 65535 and more are 65535 before the multiplication"),
+       with_default(overflow_word("overflow", "of that width"), "saturate")});
+}
+
+Field float_field() {
+  return object(
+      "float", "the float32 and float64 domains",
+      {with_example(
+           with_default(word("scale_factors", "a form", "how the scales enter",
+                             {{"combined", "one factor input_scale * weight_scale / output_scale"},
+                              {"input_weight_then_output",
+                               "times input_scale * weight_scale, then / output_scale"}}),
+                        "combined"),
+           "(1128078 * 1.0233097e-05) * 6.2804651 = 72.500008 -> 73, 1128078 * (product) = 72.5 "
+           "-> 72"),
+       with_default(boolean("reciprocal",
+                            "input_weight_then_output multiplies by float32(1 / output_scale)"),
+                    false),
+       with_example(
+           with_default(
+               word("bias_add", "a place for the bias", "where a float32 bias enters",
+                    {{"integer_before",
+                      "rounded to accumulator units when the layer is loaded; every domain"},
+                     {"before_scale",
+                      "(float32(acc) + bias) * scale; the bias in accumulator units"},
+                     {"after_scale", "after the (first) factor"}}),
+               "after_scale"),
+           "acc -159, accumulator unit 0.006773187, bias 1.6153165, output_scale 0.15369543: "
+           "after_scale 3.503 -> 4, integer_before (-159 + 238) units 3.481 -> 3"),
+       with_example(
+           with_default(boolean("fma",
+                                "one rounding for the product and the sum that follows it: a "
+                                "float32 bias after_scale, or the zero point before_rounding"),
+                        false),
+           "0.1 * 10 - 1 in float32: fused 1.4901161e-08, two roundings 0"),
+       with_default(word("clamp", "a place for the clamp", "to the output's range",
+                         {{"before_round", "in float, before the rounding"},
+                          {"after_round", "on the integer"}}),
+                    "before_round"),
+       with_example(
+           with_default(word("round_impl", "an implementation", "how the rounding is done",
+                             {{"exact", "requantize.rounding of the value"},
+                              {"add_half_truncate",
+                               "v + copysign(0.5, v) in float, then cut (ncnn on x86, Hexagon)"}}),
+                        "exact"),
+           "0.49999997: exact half_away_from_zero 0, add_half_truncate 1")});
 }
 
 }  // namespace
@@ -80,12 +142,16 @@ Field requantize_field() {
       {with_default(word("domain", "a domain", "the arithmetic of the scaling",
                          {{"fixed_point", "integer multiplier, then right shifts"},
                           {"float32", "float32(acc) times scale, then one rounding"},
-                          {"shift", "power-of-two scales: shifts only"}}),
+                          {"float64", "the same in float64; scale stays float32"},
+                          {"shift", "power-of-two scales: shifts only"},
+                          {"threshold", "counts of thresholds; named algorithms only"},
+                          {"lut", "a table; named algorithms only"}}),
                     "fixed_point"),
        with_default(word("granularity", "a granularity", "of multiplier and shift",
                          {{"per_channel", "one per output channel"},
                           {"per_tensor", "one per layer; weights must then have one scale"}}),
                     "per_channel"),
+       input_field(),
        object(
            "multiplier", "how the integer multiplier is found from the scales",
            {with_example(with_default(integer("bits", "width, sign included", 2, 32), 32),
@@ -141,24 +207,7 @@ Field requantize_field() {
        with_default(one_of("intermediate_bits", "width of the scaled value before the zero point",
                            {integer("", "a width", 8, 64), null_value("as wide as needed")}),
                     nullptr),
-       with_default(overflow_word("intermediate_overflow", "of that width"), "wrap"),
-       object("float", "the float32 domain",
-              {with_example(
-                   with_default(
-                       word("scale_factors", "a form", "how the scales enter",
-                            {{"combined", "one factor input_scale * weight_scale / output_scale"},
-                             {"input_weight_then_output",
-                              "times input_scale * weight_scale, then / output_scale"}}),
-                       "combined"),
-                   "(1128078 * 1.0233097e-05) * 6.2804651 = 72.500008 -> 73, 1128078 * (product) = "
-                   "72.5 "
-                   "-> 72"),
-               with_default(word("bias_add", "a place for the bias", "where a float32 bias enters",
-                                 {{"before_scale",
-                                   "(float32(acc) + bias) * scale; the bias in accumulator "
-                                   "units"},
-                                  {"after_scale", "after the (first) factor"}}),
-                            "after_scale")}),
+       with_default(overflow_word("intermediate_overflow", "of that width"), "wrap"), float_field(),
        std::move(steps)});
 }
 

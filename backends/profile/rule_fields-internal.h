@@ -8,8 +8,10 @@
 /// The parts of the field tree, one file each.
 namespace facsim::backends::detail {
 
-Field tensors_field();     ///< /tensors
-Field requantize_field();  ///< /requantize
+Field tensors_field();      ///< /tensors
+Field accumulator_field();  ///< /accumulator
+Field padding_field();      ///< /padding
+Field requantize_field();   ///< /requantize
 /// The numeric rules: what /ops/<op> and its variants may repeat.
 std::vector<Field> rule_fields();
 Field ops_field();  ///< /ops

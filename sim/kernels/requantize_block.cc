@@ -7,6 +7,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/core/numeric.h"
 #include "sim/kernels/requantize_plan-internal.h"
@@ -91,6 +92,19 @@ void fmul(Reals<Real> r, RealOperand a, int64_t size) {
 }
 
 template <class Real>
+void fused_multiply_add(Reals<Real> r, RealOperand a, RealOperand b, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) {
+    r[i] = std::fma(r[i], static_cast<Real>(a[i]), static_cast<Real>(b[i]));
+  }
+}
+
+/// Moves away from zero by a.
+template <class Real>
+void grow(Reals<Real> r, RealOperand a, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) r[i] = r[i] + std::copysign(static_cast<Real>(a[i]), r[i]);
+}
+
+template <class Real>
 void fdiv(Reals<Real> r, RealOperand a, int64_t size) {
   for (int64_t i = 0; i < size; ++i) r[i] = r[i] / a[i];
 }
@@ -139,12 +153,13 @@ void run_real_step(Block& block, Real* r, const BlockStep& step, int64_t at) {
     case StepKind::fsub:
       return fsub<Real>(r, a, size);
     case StepKind::fmul:
-      return fmul<Real>(r, a, size);
+      return b == nullptr ? fmul<Real>(r, a, size) : fused_multiply_add<Real>(r, a, b, size);
     case StepKind::fdiv:
       return fdiv<Real>(r, a, size);
     case StepKind::fclamp:
       return fclamp(r, a, b, size);
     default:  // round
+      if (a != nullptr) grow<Real>(r, a, size);
       return with_rounding(step.rounding, [&]<class Mode>(Mode) {
         step.fits_int32 ? round<Mode, int32_t, Real>(r, v, size)
                         : round<Mode, int64_t, Real>(r, v, size);

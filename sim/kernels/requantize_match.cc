@@ -191,7 +191,7 @@ class Matcher {
     const bool before = take_addition(program_.bias_before);
     const bool divides = peek(StepKind::fdiv) != nullptr;
     const BoundStep* scale = take(divides ? StepKind::fdiv : StepKind::fmul);
-    if (scale == nullptr) return false;
+    if (scale == nullptr || !scale->real_b.values().empty()) return false;
     program_.scale = reals(scale->real_a);
     const bool after = take_addition(program_.bias_after);
     const bool last = after && take_addition(program_.bias_last);
@@ -211,7 +211,10 @@ class Matcher {
     program_.real_min = reals(clamp->real_a);
     program_.real_max = reals(clamp->real_b);
     const BoundStep* round = take(StepKind::round);
-    if (round == nullptr || round->rounding != Rounding::half_even) return false;
+    if (round == nullptr || round->rounding != Rounding::half_even ||
+        !round->real_a.values().empty()) {
+      return false;
+    }
     PerChannel<int64_t> zero_point({0});
     if (const BoundStep* add = take(StepKind::add)) {
       if (!all(add->a, small)) return false;

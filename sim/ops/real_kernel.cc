@@ -75,11 +75,14 @@ std::optional<RealKernel> RealKernel::make(const Requantizer& requantizer) {
   }
   StepProgram rest;
   rest.steps.assign(round + 1, steps.end());
-  const bool stays_integer =
-      std::none_of(rest.steps.begin(), rest.steps.end(),
-                   [](const Step& step) { return gives_real(step.kind); });
-  const bool plain = std::all_of(steps.begin(), round - 1,
-                                 [](const Step& step) { return is_arithmetic(step.kind); });
+  const bool stays_integer = std::none_of(rest.steps.begin(), rest.steps.end(),
+                                          [](const Step& step) { return gives_real(step.kind); });
+  const bool plain =
+      std::all_of(steps.begin(), round - 1,
+                  [](const Step& step) {
+                    return is_arithmetic(step.kind) && step.b.kind == Operand::Kind::none;
+                  }) &&
+      round->a.kind == Operand::Kind::none;
   RealKernel kernel;
   for (auto step = steps.begin(); step != round; ++step) {
     const bool clamps = step->kind == StepKind::fclamp;

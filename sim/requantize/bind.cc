@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/core/error.h"
 #include "sim/requantize/range.h"
@@ -44,15 +45,20 @@ class Binder {
     const bool two = step.kind == StepKind::clamp || step.kind == StepKind::fclamp;
     const bool none = step.kind == StepKind::resize || step.kind == StepKind::round ||
                       (gives_real(step.kind) && !takes_real(step.kind));
-    if (!none && takes_real(step.kind)) {
+    const bool fuses = step.kind == StepKind::fmul && step.b.kind != Operand::Kind::none;
+    const bool adds = step.kind == StepKind::round && step.a.kind != Operand::Kind::none;
+    if (adds) {
       bound.real_a = reals(step.a);
-      if (two) bound.real_b = reals(step.b);
+      check_addends(bound.real_a);
+    } else if (!none && takes_real(step.kind)) {
+      bound.real_a = reals(step.a);
+      if (two || fuses) bound.real_b = reals(step.b);
     } else if (!none) {
       bound.a = integers(step.a);
       if (two) bound.b = integers(step.b);
     }
-    if ((none && step.a.kind != Operand::Kind::none) ||
-        (!two && step.b.kind != Operand::Kind::none)) {
+    if ((none && !adds && step.a.kind != Operand::Kind::none) ||
+        (!two && !fuses && step.b.kind != Operand::Kind::none)) {
       report("too many operands", none ? "none" : "one");
     }
     if (step.kind == StepKind::shl || step.kind == StepKind::shr) {
@@ -133,6 +139,14 @@ class Binder {
     if (std::any_of(program.steps.begin(), program.steps.end(),
                     [](const Step& step) { return step.kind == StepKind::to_f64; })) {
       report("a program from float64 that ends in a real", "a round step");
+    }
+  }
+
+  /// Not negative, so that v + copysign(addend, v) grows with v.
+  void check_addends(const PerChannel<float>& values) {
+    for (const float v : values.values()) {
+      if (!(v >= 0 && std::isfinite(v)))
+        return report(fmt::format("{}", v), "a finite addend >= 0");
     }
   }
 

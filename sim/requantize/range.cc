@@ -115,6 +115,16 @@ bool keeps_float64_bounds(StepKind kind) {
   return !takes_real(kind) || kind == StepKind::fclamp || kind == StepKind::round;
 }
 
+/// round(bound + addend) of a float32, or where the addend makes them differ of a float64, the
+/// outer of the two.
+double rounded_bound(Rounding rounding, float bound, float addend) {
+  const auto narrow = static_cast<double>(round_real(rounding, bound + addend));
+  if (addend == 0) return narrow;
+  const double wide =
+      round_real(rounding, static_cast<double>(bound) + static_cast<double>(addend));
+  return addend < 0 ? std::min(narrow, wide) : std::max(narrow, wide);
+}
+
 ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v) {
   const float a = step.real_a.values().empty() ? 0 : step.real_a[channel];
   if (step.kind == StepKind::fclamp) {
@@ -131,14 +141,17 @@ ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v
       return reals_between({v.real_min + a, v.real_max + a});
     case StepKind::fsub:
       return reals_between({v.real_min - a, v.real_max - a});
-    case StepKind::fmul:
-      return reals_between({v.real_min * a, v.real_max * a});
+    case StepKind::fmul: {
+      if (step.real_b.values().empty()) return reals_between({v.real_min * a, v.real_max * a});
+      const float b = step.real_b[channel];
+      return reals_between({std::fma(v.real_min, a, b), std::fma(v.real_max, a, b)});
+    }
     case StepKind::fdiv:
       return a == 0 ? ValueRange::any_real() : reals_between({v.real_min / a, v.real_max / a});
     default: {  // round
-      constexpr float kLimit = 9223372036854775808.0F;
-      const float min = round_real(step.rounding, v.real_min);
-      const float max = round_real(step.rounding, v.real_max);
+      constexpr double kLimit = 9223372036854775808.0;
+      const double min = rounded_bound(step.rounding, v.real_min, v.real_min > 0 ? a : -a);
+      const double max = rounded_bound(step.rounding, v.real_max, v.real_max < 0 ? -a : a);
       if (min < -kLimit || max >= kLimit) return rounded_out_of_range();
       return ValueRange::integers(static_cast<int64_t>(min), static_cast<int64_t>(max));
     }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/core/float_mode.h"
@@ -98,7 +100,14 @@ __attribute__((noinline)) Requantizer::Value Requantizer::evaluate(Value v, int6
         v.apply(step.real_a[channel], [](auto x, auto a) { return x - a; });
         break;
       case StepKind::fmul:
-        v.apply(step.real_a[channel], [](auto x, auto a) { return x * a; });
+        if (step.real_b.values().empty()) {
+          v.apply(step.real_a[channel], [](auto x, auto a) { return x * a; });
+        } else {
+          const float addend = step.real_b[channel];
+          v.apply(step.real_a[channel], [addend](auto x, auto a) {
+            return std::fma(x, a, static_cast<decltype(x)>(addend));
+          });
+        }
         break;
       case StepKind::fdiv:
         v.apply(step.real_a[channel], [](auto x, auto a) { return x / a; });
@@ -111,6 +120,9 @@ __attribute__((noinline)) Requantizer::Value Requantizer::evaluate(Value v, int6
         }
         break;
       case StepKind::round: {
+        if (!step.real_a.values().empty()) {
+          v.apply(step.real_a[channel], [](auto x, auto a) { return x + std::copysign(a, x); });
+        }
         const double rounded = v.is_wide ? round_real(step.rounding, v.wide)
                                          : static_cast<double>(round_real(step.rounding, v.real));
         if (!(rounded >= -0x1p63 && rounded < 0x1p63)) {

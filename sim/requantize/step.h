@@ -39,10 +39,11 @@ enum class StepKind {
   to_f64,  ///< integer to float64, half_even: the float steps up to `round` are then float64
   fadd,    ///< v + a in float32, one rounding
   fsub,    ///< v - a in float32
-  fmul,    ///< v * a in float32
+  fmul,    ///< v * a in float32; with b: v * a + b, one rounding (fused)
   fdiv,    ///< v / a in float32
   fclamp,  ///< min(max(v, a), b) in float32; a NaN becomes a
-  round,   ///< float32 to integer by `rounding`; magnitudes >= 2^63 and NaN: error
+  round,   ///< float32 to integer by `rounding`; magnitudes >= 2^63 and NaN: error; with a >= 0: of
+           ///< v + copysign(a, v), one rounding
 };
 
 struct Step {

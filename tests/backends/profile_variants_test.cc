@@ -13,7 +13,6 @@ namespace {
 constexpr const char* kVariantChip = R"({
   "schema_version": 1,
   "name": "chip",
-  "extends": "tflite-reference",
   "ops": {
     "conv2d": {
       "aliases": ["gemm", "matrix product"],

@@ -84,6 +84,11 @@ inline std::vector<ProgramCase> program_cases(int64_t channels) {
     add("fixed_point_int64_narrowing", programs::fixed_point_int64_narrowing(output), small);
     add("offset_multiply_shift", programs::offset_multiply_shift(output), small);
     add("fixed_point_16", programs::fixed_point_16(output), small);
+    StepProgram fused = programs::float_zero_point_after(
+        output, Rounding::toward_zero, programs::FloatBias::none, programs::FloatScale::multiply);
+    fused.steps[1].b = Operand::arg("bias");         // fmul: one rounding with the addition
+    fused.steps[3].a = Operand::constant_f32(0.5F);  // round: of v + copysign(0.5, v)
+    add("float_fused_add_half", fused, a);
     add("offset_convert", programs::offset_convert(output, IntType{17, true}), small);
     for (Rounding mode : all_roundings()) {
       const std::string word = " " + std::string(to_string(mode));

@@ -98,6 +98,34 @@ TEST_CASE("requantizer: each float32 step") {
   CHECK(rounded({step(StepKind::fclamp, f(-1), f(1))}, 14) == 1);
 }
 
+TEST_CASE("requantizer: a fused multiply-add rounds once, a rounding may add a half first") {
+  const auto real = [](Step last, int64_t acc) {
+    Events events;
+    return Requantizer({{step(StepKind::to_f32), std::move(last)}, false}, {}, kInt32)
+        .apply_to_real(acc, 0, events);
+  };
+  CHECK(real(step(StepKind::fmul, f(0.1F), f(-1)), 10) == 1.4901161e-08F);
+  Events events;
+  CHECK(Requantizer(
+            {{step(StepKind::to_f32), step(StepKind::fmul, f(0.1F)), step(StepKind::fadd, f(-1))},
+             false},
+            {}, kInt32)
+            .apply_to_real(10, 0, events) == 0);
+  // 0.49999997 + 0.5 is 1 in float32: what ncnn's and Hexagon's rounding gives.
+  const float below_half = std::nextafter(0.5F, 0.0F);
+  for (const int sign : {1, -1}) {
+    const auto scaled = step(StepKind::fmul, f(below_half));
+    CHECK(run({step(StepKind::to_f32), scaled,
+               step(StepKind::round, {}, {}, Rounding::half_away_from_zero)},
+              sign) == 0);
+    CHECK(run({step(StepKind::to_f32), scaled,
+               step(StepKind::round, f(0.5F), {}, Rounding::toward_zero)},
+              sign) == sign);
+  }
+  CHECK_THROWS_WITH_AS(run({step(StepKind::to_f32), step(StepKind::round, f(-0.5F))}, 1),
+                       doctest::Contains("addend >= 0"), Error);
+}
+
 TEST_CASE("requantizer: intermediates are exact beyond 64 bits") {
   const std::vector<Step> steps = {step(StepKind::shl, c(24)), step(StepKind::mul, c(INT32_MAX)),
                                    step(StepKind::shr, c(54), {}, Rounding::floor)};
