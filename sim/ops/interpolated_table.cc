@@ -9,18 +9,18 @@
 namespace facsim::sim {
 namespace {
 
-constexpr int kFractionBits = 7;
+constexpr int kTableFractionBits = 7;
 
-struct Interval {
+struct TableInterval {
   int64_t base, slope, fraction;
 };
 
-Interval interval_of(std::span<const int64_t> entries, int64_t code) {
+TableInterval interval_of(std::span<const int64_t> entries, int64_t code) {
   FACSIM_CHECK(static_cast<int64_t>(entries.size()) == kInterpolatedEntries);
   const int64_t position = code - INT16_MIN;
-  const auto index = static_cast<size_t>(position >> kFractionBits);
+  const auto index = static_cast<size_t>(position >> kTableFractionBits);
   return {entries[index], entries[index + 1] - entries[index],
-          position & ((1 << kFractionBits) - 1)};
+          position & ((1 << kTableFractionBits) - 1)};
 }
 
 double away(double v) { return round_real(Rounding::half_away_from_zero, v); }
@@ -32,14 +32,14 @@ int64_t cut_to_int16(double v) {
 }  // namespace
 
 int64_t tosa_table_lookup(std::span<const int64_t> entries, int64_t code) {
-  const Interval at = interval_of(entries, code);
-  return at.base * (1 << kFractionBits) + at.slope * at.fraction;
+  const TableInterval at = interval_of(entries, code);
+  return at.base * (1 << kTableFractionBits) + at.slope * at.fraction;
 }
 
 int64_t ethos_u_table_lookup(std::span<const int64_t> entries, int64_t code) {
-  const Interval at = interval_of(entries, code);
+  const TableInterval at = interval_of(entries, code);
   return at.base + static_cast<int64_t>(
-                       round_shift(Rounding::half_up, at.slope * at.fraction, kFractionBits));
+                       round_shift(Rounding::half_up, at.slope * at.fraction, kTableFractionBits));
 }
 
 std::vector<int64_t> ethos_u_table_entries(const std::function<double(double)>& f, RealRange input,

@@ -28,11 +28,11 @@ int64_t table_index(int64_t code, int input_position, int entry_position) {
 }
 
 constexpr int64_t kHalfTable = 1024;
-constexpr int64_t kOne = 32768;
+constexpr int64_t kTableOne = 32768;
 
 /// The table's value in 1 / 32768 for the function's range, and its ends.
 int64_t looked_up(int64_t index, int64_t below, int64_t (*entry)(int64_t)) {
-  if (index >= kHalfTable) return kOne - 1;
+  if (index >= kHalfTable) return kTableOne - 1;
   if (index < -kHalfTable) return below;
   return entry(kHalfTable + index);
 }
@@ -41,14 +41,14 @@ int64_t looked_up(int64_t index, int64_t below, int64_t (*entry)(int64_t)) {
 
 int64_t vitis_sigmoid_entry(int64_t i) {
   const double x = static_cast<double>(i - kHalfTable) / 128;
-  return static_cast<int64_t>(
-      round_real(Rounding::half_away_from_zero, static_cast<double>(kOne) / (1 + std::exp(-x))));
+  return static_cast<int64_t>(round_real(Rounding::half_away_from_zero,
+                                         static_cast<double>(kTableOne) / (1 + std::exp(-x))));
 }
 
 int64_t vitis_tanh_entry(int64_t i) {
   const double x = static_cast<double>(i - kHalfTable) / 256;
   return static_cast<int64_t>(
-      round_real(Rounding::half_away_from_zero, static_cast<double>(kOne) * std::tanh(x)));
+      round_real(Rounding::half_away_from_zero, static_cast<double>(kTableOne) * std::tanh(x)));
 }
 
 int64_t VitisActivation::operator()(int64_t code) const {
@@ -65,7 +65,7 @@ int64_t VitisActivation::operator()(int64_t code) const {
                             15, output_position, output);
     case Function::tanh:
       return to_output_unit(
-          looked_up(table_index(code, input_position, 8), -kOne, vitis_tanh_entry), 15,
+          looked_up(table_index(code, input_position, 8), -kTableOne, vitis_tanh_entry), 15,
           output_position, output);
     case Function::hard_swish: {
       const int position = std::max(input_position, 0);
