@@ -96,7 +96,11 @@ std::vector<Computed> lstm(const CaseRun& run) {
   GivenLstm given;
   given.type = code_type(data.array("input_tensor"));
   // CMSIS-NN's own attributes: what it adds to inputs, and the zero point of outputs.
-  given.input_zero_point = -data.integer("input_zero_point");
+  const int64_t offset = data.integer("input_zero_point");
+  if (offset < INT16_MIN || offset > INT16_MAX + 1) {
+    data.fail("input_zero_point", std::to_string(offset), "-32768..32768");
+  }
+  given.input_zero_point = -offset;
   given.input_gate = gate("input_gate");
   given.forget_gate = gate("forget_gate");
   given.cell_gate = gate("cell_gate");

@@ -10,6 +10,7 @@ LeakyRelu::LeakyRelu(LeakyReluParams params)
       params_(std::move(params)) {
   detail::check_scale_program(kind(), "positive", params_.positive, output_type());
   detail::check_scale_program(kind(), "negative", params_.negative, output_type());
+  detail::check_zero_point(kind(), "zero_point", params_.zero_point, params_.input_type);
   make_table();
 }
 

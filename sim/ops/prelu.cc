@@ -58,13 +58,8 @@ Prelu::Prelu(PreluParams params) : params_(std::move(params)) {
                  fmt::format("{} and {}", to_string(x), to_string(alpha)),
                  "types of at most 16 bits", ""});
   }
-  const auto check_zero_point = [](IntType type, int64_t zero_point) {
-    if (zero_point >= type.min() && zero_point <= type.max()) return;
-    throw Error({ErrorCode::bad_value, "prelu zero_point", fmt::format("{}", zero_point),
-                 fmt::format("{}..{}", type.min(), type.max()), ""});
-  };
-  check_zero_point(x, params_.zero_point);
-  check_zero_point(alpha, params_.alpha_zero_point);
+  detail::check_zero_point("prelu", "zero_point", params_.zero_point, x);
+  detail::check_zero_point("prelu", "alpha zero_point", params_.alpha_zero_point, alpha);
   const IntType output = params_.positive.output_type();
   detail::check_scale_program("prelu", "positive", params_.positive, output);
   detail::check_scale_program("prelu", "negative", params_.negative, output);

@@ -17,10 +17,6 @@ void check_matrix(std::string_view kind, std::string_view role, const Tensor& ma
 /// The same for [count]; an empty tensor passes.
 void check_vector(std::string_view kind, std::string_view role, const Tensor& vector, int64_t count,
                   std::initializer_list<IntType> types);
-/// Error bad_value.
-void check_zero_point(std::string_view kind, std::string_view role, int64_t zero_point,
-                      IntType type);
-
 std::vector<int32_t> widened(const Tensor& codes);
 /// codes[begin, begin + count) - zero_point.
 std::vector<int32_t> centred_codes(const Tensor& codes, int64_t begin, int64_t count,

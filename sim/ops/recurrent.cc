@@ -45,13 +45,6 @@ void check_vector(std::string_view kind, std::string_view role, const Tensor& ve
   check_dtype_among(kind, role, vector.dtype(), types);
 }
 
-void check_zero_point(std::string_view kind, std::string_view role, int64_t zero_point,
-                      IntType type) {
-  if (zero_point >= type.min() && zero_point <= type.max()) return;
-  throw Error({ErrorCode::bad_value, fmt::format("{} {}", kind, role),
-               fmt::format("{}", zero_point), fmt::format("{}..{}", type.min(), type.max()), ""});
-}
-
 std::vector<int32_t> widened(const Tensor& codes) {
   return centred_codes(codes, 0, codes.numel(), 0);
 }

@@ -13,6 +13,10 @@ namespace facsim::sim::detail {
 void check_scale_program(std::string_view kind, std::string_view role, const Requantizer& program,
                          IntType output = kInt32);
 
+/// Error bad_value: a zero point that is no code of the type.
+void check_zero_point(std::string_view kind, std::string_view role, int64_t zero_point,
+                      IntType type);
+
 /// program.apply(value), its steps appended unless `steps` is null.
 int64_t apply_traced(const Requantizer& program, int64_t value, Events& events,
                      std::vector<TracedStep>* steps);

@@ -24,6 +24,13 @@ void check_scale_program(std::string_view kind, std::string_view role, const Req
   }
 }
 
+void check_zero_point(std::string_view kind, std::string_view role, int64_t zero_point,
+                      IntType type) {
+  if (zero_point >= type.min() && zero_point <= type.max()) return;
+  throw Error({ErrorCode::bad_value, fmt::format("{} {}", kind, role),
+               fmt::format("{}", zero_point), fmt::format("{}..{}", type.min(), type.max()), ""});
+}
+
 int64_t apply_traced(const Requantizer& program, int64_t value, Events& events,
                      std::vector<TracedStep>* steps) {
   if (steps != nullptr) {

@@ -71,6 +71,7 @@ Sigmoid::Sigmoid(SigmoidParams params)
                  by_table ? "int16" : "int8", "the algorithm's codes"});
   }
   detail::check_scale_program(kind(), "scale", params_.scale);
+  detail::check_zero_point(kind(), "zero_point", params_.zero_point, params_.type);
   if (params_.radius < 0 || params_.radius > INT32_MAX) {
     throw Error({ErrorCode::bad_value, fmt::format("{} radius", kind()),
                  fmt::format("{}", params_.radius), "0..2^31-1", ""});

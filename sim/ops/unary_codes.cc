@@ -49,15 +49,20 @@ Events UnaryCodes::run(std::span<const Tensor* const> inputs, Tensor& output,
       const In* x = input.data<In>();
       Out* y = output.data<Out>();
       const Out* table = use_table ? table_.data<Out>() : nullptr;
-      events = detail::for_blocks(
-          context.pool, input.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
-            Events counted;
-            for (int64_t i = begin; i < end; ++i) {
-              y[i] = table != nullptr ? table[static_cast<int64_t>(x[i]) - lowest]
-                                      : static_cast<Out>(evaluate(x[i], counted, nullptr));
-            }
-            return counted;
-          });
+      events = detail::for_blocks(context.pool, input.numel(), detail::kElementBlock,
+                                  [&](int64_t begin, int64_t end) {
+                                    Events counted;
+                                    if (table != nullptr) {
+                                      for (int64_t i = begin; i < end; ++i) {
+                                        y[i] = table[static_cast<int64_t>(x[i]) - lowest];
+                                      }
+                                      return counted;
+                                    }
+                                    for (int64_t i = begin; i < end; ++i) {
+                                      y[i] = static_cast<Out>(evaluate(x[i], counted, nullptr));
+                                    }
+                                    return counted;
+                                  });
     });
   });
   return context.count_events ? events : Events{};

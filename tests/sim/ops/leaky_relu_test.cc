@@ -57,6 +57,10 @@ TEST_CASE("leaky_relu: refuses programs that do not fit together") {
         ErrorCode::bad_value);
   params.negative = per_channel(kInt8);
   CHECK(error_of([&] { LeakyRelu{params}; }, "2 channels") == ErrorCode::bad_value);
+  params.negative = params.positive;
+  params.zero_point = 128;
+  CHECK(error_of([&] { LeakyRelu{params}; }, "zero_point: 128; expected -128..127") ==
+        ErrorCode::bad_value);
   params.input_type = kInt32;
   CHECK(error_of([&] { LeakyRelu{params}; }, "at most 16 bits") == ErrorCode::unsupported);
 }

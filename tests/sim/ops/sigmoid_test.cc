@@ -121,6 +121,9 @@ TEST_CASE("sigmoid: refuses types, radii and programs it has no rule for") {
   params.radius = -1;
   CHECK(error_of([&] { Sigmoid{params}; }, "tanh radius: -1") == ErrorCode::bad_value);
   params = q4(Function::tanh);
+  params.zero_point = INT64_MIN;
+  CHECK(error_of([&] { Sigmoid{params}; }, "tanh zero_point") == ErrorCode::bad_value);
+  params = q4(Function::tanh);
   params.scale = per_channel(kInt32);
   CHECK(error_of([&] { Sigmoid{params}; }, "2 channels") == ErrorCode::bad_value);
   params.scale = tflite_double(1 << 30, 0, 0, kInt8);
