@@ -73,7 +73,9 @@ void compare_computed(const Computed& computed, const Tensor& golden, VectorResu
 void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const NpzFile& npz,
                   const Profile& profile, const sim::RunContext& context, VectorResult& result) {
   const CaseData data(suite, vector_case, npz);  // Errors here: the suite is broken
-  const detail::Adapter compute = detail::find_adapter(vector_case.op);
+  const detail::Adapter compute = detail::is_network_case(vector_case)
+                                      ? detail::network_case
+                                      : detail::find_adapter(vector_case.op);
   if (compute == nullptr) {
     result.message = "op " + vector_case.op + " is not computed by this build";
     return;

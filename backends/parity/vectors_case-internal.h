@@ -83,6 +83,10 @@ std::span<const AdapterEntry> onnx_layer_adapters();
 std::span<const AdapterEntry> onnx_elementwise_adapters();
 std::span<const AdapterEntry> onnx_qdq_adapters();
 std::span<const AdapterEntry> onnx_quantize_adapters();
+std::span<const AdapterEntry> generated_adapters();
+/// A case whose model is a network of facsim's own format: computed as a whole, whatever the op.
+bool is_network_case(const VectorCase& vector_case);
+std::vector<Computed> network_case(const CaseRun& run);
 /// Null if this build computes no such op.
 Adapter find_adapter(std::string_view op);
 

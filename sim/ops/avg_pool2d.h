@@ -31,6 +31,7 @@ class AvgPool2d final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const AvgPool2dParams& params() const { return params_; }
 
  private:
   AvgPool2dParams params_;

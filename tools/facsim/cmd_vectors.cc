@@ -9,8 +9,10 @@
 
 #include "backends/io/npy.h"
 #include "backends/parity/vectors.h"
+#include "backends/parity/vectors_gen.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
 
@@ -114,10 +116,112 @@ Json to_json(const VectorReport& report) {
   return json;
 }
 
+// ---- gen ----------------------------------------------------------------------------------------
+
+using backends::BranchCoverage;
+using backends::GeneratedSuite;
+using backends::Neighbour;
+using State = BranchCoverage::State;
+
+std::string state_text(const BranchCoverage& entry) {
+  switch (entry.state) {
+    case State::reached:
+      return with_commas(entry.hits);
+    case State::not_reached:
+      return "not reached";
+    case State::unreachable:
+      return "unreachable";
+  }
+  return "?";
+}
+
+/// "tie positive 12, tie negative 9, above half not reached" of one step.
+void print_coverage(const GeneratedSuite& suite) {
+  if (suite.coverage.empty()) {
+    print("\nno step program to cover: the op is a named algorithm or moves codes\n");
+    return;
+  }
+  TextTable table({{"program"}, {"step"}, {"branches"}});
+  for (size_t i = 0; i < suite.coverage.size();) {
+    const BranchCoverage& first = suite.coverage[i];
+    std::string branches;
+    for (; i < suite.coverage.size() && suite.coverage[i].program == first.program &&
+           suite.coverage[i].step == first.step;
+         ++i) {
+      branches +=
+          fmt::format("{}{} {}", branches.empty() ? "" : ", ",
+                      backends::to_string(suite.coverage[i].branch), state_text(suite.coverage[i]));
+    }
+    table.add_row({first.program, first.step, branches});
+  }
+  print("\n" + table.text());
+  const int64_t reached = suite.count(State::reached);
+  const int64_t missing = suite.count(State::not_reached);
+  print(fmt::format("{} of {} branches reached, {} more shown to be unreachable\n", reached,
+                    reached + missing, suite.count(State::unreachable)));
+}
+
+std::vector<const Neighbour*> neighbours_of(const GeneratedSuite& suite,
+                                            Neighbour::Verdict verdict) {
+  std::vector<const Neighbour*> list;
+  for (const Neighbour& neighbour : suite.neighbours) {
+    if (neighbour.verdict == verdict) list.push_back(&neighbour);
+  }
+  return list;
+}
+
+void print_neighbours(const GeneratedSuite& suite) {
+  using Verdict = Neighbour::Verdict;
+  if (suite.neighbours.empty()) return;
+  const auto names = [&](Verdict verdict, bool with_counts) {
+    std::string text;
+    for (const Neighbour* n : neighbours_of(suite, verdict)) {
+      text += (text.empty() ? "" : ", ") + n->profile;
+      if (with_counts) text += fmt::format(" ({} of {})", n->differing, n->compared);
+    }
+    return text.empty() ? std::string("none") : text;
+  };
+  print("\nseparated from (differing values): " + names(Verdict::separated, true) + "\n");
+  print("not separated, same bits on this suite: " + names(Verdict::not_separated, false) + "\n");
+  print("refuse every case: " + names(Verdict::incomparable, false) + "\n");
+}
+
+Json to_json(const GeneratedSuite& suite) {
+  Json json = {{"profile", suite.profile},
+               {"op", suite.op},
+               {"seed", suite.seed},
+               {"cases", suite.cases.size()},
+               {"values", suite.values()}};
+  json["coverage"] = {{"reached", suite.count(State::reached)},
+                      {"not_reached", suite.count(State::not_reached)},
+                      {"unreachable", suite.count(State::unreachable)}};
+  constexpr std::string_view kStates[] = {"reached", "not_reached", "unreachable"};
+  Json& branches = json["coverage"]["branches"] = Json::array();
+  for (const BranchCoverage& entry : suite.coverage) {
+    branches.push_back({{"program", entry.program},
+                        {"step", entry.step},
+                        {"branch", backends::to_string(entry.branch)},
+                        {"hits", entry.hits},
+                        {"state", kStates[static_cast<size_t>(entry.state)]}});
+  }
+  constexpr std::string_view kVerdicts[] = {"separated", "not_separated", "incomparable"};
+  json["neighbours"] = Json::array();
+  for (const Neighbour& neighbour : suite.neighbours) {
+    Json entry = {{"profile", neighbour.profile},
+                  {"verdict", kVerdicts[static_cast<size_t>(neighbour.verdict)]},
+                  {"differing", neighbour.differing},
+                  {"compared", neighbour.compared}};
+    if (!neighbour.case_name.empty()) entry["case"] = neighbour.case_name;
+    json["neighbours"].push_back(std::move(entry));
+  }
+  return json;
+}
+
 class VectorsCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
     app.require_subcommand(1);
+    set_up_gen(app);
     CLI::App* check = app.add_subcommand("check", "run a suite of recorded operator cases");
     check->add_option("folder", folder_, "folder with manifest.json and its .npz files")
         ->required();
@@ -132,6 +236,71 @@ class VectorsCommand final : public Command {
   }
 
   ExitCode run(const Globals& globals) override {
+    return gen_->parsed() ? run_gen(globals) : run_check(globals);
+  }
+
+ private:
+  void set_up_gen(CLI::App& app) {
+    gen_ = app.add_subcommand("gen", "write a suite of directed cases for a profile and an op");
+    gen_->add_option("--op", op_, "op word; requantize: accumulators by the rules of conv2d")
+        ->required();
+    gen_->add_option("--out", out_, "folder to write to")->required();
+    gen_->add_option("--strategy", strategies_, "how values are chosen; all of them by default")
+        ->delimiter(',')
+        ->check(one_of({"ties", "edges", "overflow", "exhaustive8", "random"}));
+    gen_->add_option("--count", count_, "cases per strategy")->check(CLI::Range(1, 1000));
+    gen_->add_option("--emit", emit_, "npz, hex ($readmemh), c (a header)")
+        ->delimiter(',')
+        ->check(one_of({"npz", "hex", "c"}));
+    gen_->add_flag("!--no-separate", separate_,
+                   "do not look for cases that tell the profile from the other shipped ones");
+    gen_->footer(
+        "Every expected value is computed by the scalar norm under --profile. Strategies steer\n"
+        "accumulators to ties of each rounding, to the edges of clamps and widths, out of the\n"
+        "width of left shifts, or take all 8-bit codes (pairs for two operands).\n"
+        "Prints which branches of the requantization the suite reaches, and which shipped\n"
+        "profiles give other results on it.\n\n"
+        "Examples:\n"
+        "  facsim vectors gen --profile nvdla --op conv2d --out suite/\n"
+        "  facsim vectors gen --profile ./my-chip.json --op requantize --strategy ties,overflow "
+        "\\\n"
+        "    --count 16 --emit npz,hex,c --out suite/\n"
+        "  facsim vectors check suite/");
+  }
+
+  ExitCode run_gen(const Globals& globals) {
+    if (globals.profile.empty()) throw UsageError("vectors gen needs --profile");
+    backends::VectorGenOptions options;
+    options.search = globals.search();
+    options.profile = globals.profile;
+    options.overrides = globals.overrides;
+    options.op = op_;
+    options.count = count_;
+    options.seed = globals.seed;
+    options.separate = separate_;
+    options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
+    if (!strategies_.empty()) options.strategies.clear();
+    for (const std::string& word : strategies_) {
+      options.strategies.push_back(backends::vector_strategy_from_string(word));
+    }
+    const auto emits = [&](std::string_view word) {
+      return std::find(emit_.begin(), emit_.end(), word) != emit_.end();
+    };
+    const GeneratedSuite suite = backends::generate_vectors(options);
+    backends::write_vectors(out_, suite, {emits("npz"), emits("hex"), emits("c")});
+    if (globals.format == OutputFormat::json) {
+      print_json(to_json(suite));
+      return ExitCode::equal;
+    }
+    print(fmt::format("{} cases, {} values of {} under {}, seed {}, in {}\n", suite.cases.size(),
+                      with_commas(suite.values()), printable(suite.op), printable(suite.profile),
+                      suite.seed, printable(out_.string())));
+    print_coverage(suite);
+    print_neighbours(suite);
+    return ExitCode::equal;
+  }
+
+  ExitCode run_check(const Globals& globals) {
     backends::VectorOptions options;
     options.search = globals.search();
     options.profile = globals.profile;
@@ -162,8 +331,12 @@ class VectorsCommand final : public Command {
     return unsupported > 0 ? ExitCode::unsupported : ExitCode::equal;
   }
 
- private:
-  std::filesystem::path folder_, junit_;
+  std::filesystem::path folder_, junit_, out_;
+  CLI::App* gen_ = nullptr;
+  std::string op_;
+  std::vector<std::string> strategies_, emit_{"npz"};
+  int64_t count_ = 8;
+  bool separate_ = true;
 };
 
 }  // namespace
