@@ -24,7 +24,7 @@ const std::vector<Algorithm>& algorithms() {
        "nearest by float32 coordinates, bilinear in 1/1024 pixel with one half_away_from_zero "
        "rounding (TFLite resize_nearest_neighbor.h, resize_bilinear.h)"},
       {"xnnpack.add_rational21",
-       {"add"},
+       {"add", "sub"},
        {"multiplier_bits"},
        "integer multipliers of the ratios input_scale / output_scale at one common shift, one "
        "half_up "

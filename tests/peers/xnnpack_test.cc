@@ -443,13 +443,18 @@ LayerDomain xnnpack_domain(Dice& dice) {
   return domain;
 }
 
-/// XNNPACK takes requantization scales 2^-32 <= s_x * s_w / s_y < 256 (it asserts the lower bound)
-/// and clamps of at least two codes.
+/// XNNPACK takes requantization scales 2^-32 <= s_x * s_w / s_y < 256 (it asserts the lower bound),
+/// of a product of activations 2^-16 <= s_a * s_b / s_y < 256, and clamps of at least two codes.
 bool accepts(const Layer& layer) {
   const auto [low, high] = clamp_codes(layer);
   for (const float sw : layer.weight.scale) {
     const float scale = layer.qparams[0].scale.front() * sw / layer.output.scale.front();
     if (!layer.weights.empty() && !(scale >= 0x1p-32f && scale < 256.0f)) return false;
+  }
+  if (layer.op == "mul") {
+    const float product = layer.qparams[0].scale.front() * layer.qparams[1].scale.front();
+    const float scale = product / layer.output.scale.front();
+    if (!(scale >= 0x1p-16f && scale < 256.0f)) return false;
   }
   return low < high;
 }
@@ -497,10 +502,10 @@ TEST_CASE("XNNPACK: convolutions, depthwise convolutions and linear layers") {
                linear);
 }
 
-TEST_CASE("XNNPACK: add") {
+TEST_CASE("XNNPACK: add, sub, mul") {
   XnnpackPeer peer;
   const auto count = static_cast<int64_t>(from_environment("FACSIM_PEER_LAYERS", 6000)) / 6;
-  for (const std::string op : {"add"}) {
+  for (const std::string op : {"add", "sub", "mul"}) {
     peer.compare(op, count,
                  accepted([&](Dice& dice) { return random_binary(dice, op, either_type(dice)); }),
                  FACSIM_BY_TYPE(binary));
