@@ -127,6 +127,29 @@ TEST_CASE("lower onnx: QNNPACK's addition rounds ties away from zero, XNNPACK's 
       "2^-10 <= ratio"));
 }
 
+TEST_CASE(
+    "lower onnx: QNNPACK rounds float32 biases by a float32 reciprocal when it loads a layer") {
+  const Profile profile = onnx_shipped("qnnpack");
+  // PyTorch 1.13.1 gives 8 and 86, a division in float64 7 and 87.
+  LayerBias bias;
+  bias.codes = Tensor::from<float>({2}, std::vector<float>{0.0207375009f, 0.239172518f});
+  const std::vector<float> weight_scale = {0.079f};
+  const OpRules& rules = profile.rules_for("linear", sim::kUint8, DType::float32);
+  const Tensor steps = accumulator_bias(rules, bias, 0.035f, weight_scale);
+  REQUIRE(steps.dtype() == DType::int32);
+  CHECK(steps.int_at(0) == 8);
+  CHECK(steps.int_at(1) == 86);
+  // The same codes for a layer that is deployed with integers.
+  const std::vector<double> reals = {0.0207375009, 0.239172518};
+  const LayerBias stored = quantize_bias(profile.rules("linear"), reals, 0.035f, weight_scale);
+  CHECK(stored.codes.int_at(0) == 8);
+  CHECK(stored.codes.int_at(1) == 86);
+  const sim::Linear op(lower_linear(
+      profile, onnx_codes(0.035f, 0, sim::kUint8), codes_of(sim::kInt8, {2, 1}, {0, 0}),
+      onnx_codes(0.079f, 0), bias, onnx_codes(0.035f * 0.079f, 0, sim::kUint8), Activation::none));
+  CHECK(run_on(op, {codes_of(sim::kUint8, {1, 1}, {0})}) == std::vector<int64_t>{8, 86});
+}
+
 /// The average of a 1 x n window over a 1 x `width` image, padded on the left by `padding`.
 std::vector<int64_t> averages(const char* profile, sim::IntType type, const quant::QParams& in,
                               const quant::QParams& out, int64_t window, int64_t padding,
@@ -153,6 +176,14 @@ TEST_CASE("lower onnx: XNNPACK's unsigned windowed average, as the library of 20
   CHECK(run(0, {62 - 25, 62}) == std::vector<int64_t>{62 - 12});
   // Padded taps are real 0 and count.
   CHECK(run(1, {62 + 8, 62}) == std::vector<int64_t>{62 + 4, 62 + 4});
+}
+
+TEST_CASE("lower onnx: QNNPACK's windowed average rounds to even and counts padded taps") {
+  const quant::QParams q = onnx_codes(0.5f, 62, sim::kUint8);
+  CHECK(averages("qnnpack", sim::kUint8, q, q, 2, 0, {62 + 77, 62, 62 - 25}) ==
+        std::vector<int64_t>{62 + 38, 62 - 12});
+  CHECK(averages("qnnpack", sim::kUint8, q, q, 2, 1, {62 + 8, 62}) ==
+        std::vector<int64_t>{62 + 4, 62 + 4});
 }
 
 TEST_CASE("lower onnx: signed windows stay with TFLite's builtin kernel, half away from zero") {

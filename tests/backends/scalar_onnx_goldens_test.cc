@@ -7,8 +7,7 @@
 
 #include "backends/lower/given_arguments.h"
 #include "backends/lower/lower.h"
-#include "backends/lower/tensor_ops.h"
-#include "backends/lower/unary_real.h"
+#include "tests/backends/report_parity.h"
 #include "tests/backends/scalar_tables.h"
 
 namespace facsim::backends {
@@ -33,9 +32,16 @@ float real_at(const ScalarTable& table, const char* column, int64_t row) {
   return table.column(column).values<float>()[static_cast<size_t>(row)];
 }
 
+/// Whose rules computed a column, and what was recorded.
+struct ColumnEvidence {
+  const char* profile;
+  const char* op;  ///< key of Profile::ops
+  const char* table;
+};
+
 /// compute(row) against a column; rows where `skip` says so are left out.
 void compare_column(
-    const ScalarTable& table, const std::string& column,
+    const ColumnEvidence& evidence, const ScalarTable& table, const std::string& column,
     const std::function<int64_t(int64_t)>& compute,
     const std::function<bool(int64_t)>& skip = [](int64_t) { return false; }) {
   int64_t compared = 0;
@@ -51,7 +57,13 @@ void compare_column(
     }
   }
   CAPTURE(column);
-  MESSAGE(column, ": ", compared, " rows, ", mismatches, " differ");
+  test::report_parity({{"profile", evidence.profile},
+                       {"op", evidence.op},
+                       {"recording", "requantization rows, " + column},
+                       {"code", test::recorded_code(evidence.table + std::string(".npz"))},
+                       {"cases", 1},
+                       {"compared", compared},
+                       {"mismatches", mismatches}});
   CHECK(compared > 500);
   CHECK(mismatches == 0);
 }
@@ -88,20 +100,24 @@ TEST_CASE("scalar tables: ONNX Runtime's QLinearConv and QuantizeLinear") {
                          activation_qparams(1.0f, zero_point, type));
     };
   };
-  compare_column(table, "conv_s8", conv(sim::kInt8));
-  compare_column(table, "conv_s8_pc", conv(sim::kInt8));
-  compare_column(table, "conv_u8", conv(sim::kUint8));
-  compare_column(table, "ql_s8", [&](int64_t row) {
-    const auto op =
-        lower_quantize(profile, activation_qparams(real_at(table, "ql_y_scale", row),
-                                                   table.integer("zp", row), sim::kInt8));
-    const float x = static_cast<float>(table.integer("acc", row));
-    const Tensor input = Tensor::from<float>({1, 1}, std::vector<float>{x});
-    Tensor output(DType::int8, {1, 1});
-    const std::vector<const Tensor*> inputs = {&input};
-    op->run(inputs, output, {.isa = sim::Isa::scalar});
-    return output.int_at(0);
-  });
+  compare_column({"onnxruntime-cpu", "conv2d", "onnxruntime_qlinear"}, table, "conv_s8",
+                 conv(sim::kInt8));
+  compare_column({"onnxruntime-cpu", "conv2d", "onnxruntime_qlinear"}, table, "conv_s8_pc",
+                 conv(sim::kInt8));
+  compare_column({"onnxruntime-cpu", "conv2d", "onnxruntime_qlinear"}, table, "conv_u8",
+                 conv(sim::kUint8));
+  compare_column(
+      {"onnxruntime-cpu", "quantize", "onnxruntime_qlinear"}, table, "ql_s8", [&](int64_t row) {
+        const auto op =
+            lower_quantize(profile, activation_qparams(real_at(table, "ql_y_scale", row),
+                                                       table.integer("zp", row), sim::kInt8));
+        const float x = static_cast<float>(table.integer("acc", row));
+        const Tensor input = Tensor::from<float>({1, 1}, std::vector<float>{x});
+        Tensor output(DType::int8, {1, 1});
+        const std::vector<const Tensor*> inputs = {&input};
+        op->run(inputs, output, {.isa = sim::Isa::scalar});
+        return output.int_at(0);
+      });
 }
 
 TEST_CASE("scalar tables: XNNPACK's fully connected layers and convolutions") {
@@ -113,11 +129,14 @@ TEST_CASE("scalar tables: XNNPACK's fully connected layers and convolutions") {
       return scaled_row(profile.rules_for(op, type), table, row, type);
     };
   };
-  compare_column(table, "qs8", layer("linear", sim::kInt8));
-  compare_column(table, "qc8_conv1x1", layer("conv2d", sim::kInt8));
-  compare_column(table, "qu8", layer("linear", sim::kUint8));
+  compare_column({"xnnpack-x86", "linear", "xnnpack_fc_conv"}, table, "qs8",
+                 layer("linear", sim::kInt8));
+  compare_column({"xnnpack-x86", "conv2d", "xnnpack_fc_conv"}, table, "qc8_conv1x1",
+                 layer("conv2d", sim::kInt8));
+  compare_column({"xnnpack-x86", "linear", "xnnpack_fc_conv"}, table, "qu8",
+                 layer("linear", sim::kUint8));
   compare_column(
-      table, "qs8_min_is_zp",
+      {"xnnpack-x86", "linear", "xnnpack_fc_conv"}, table, "qs8_min_is_zp",
       [&](int64_t row) {
         return requantized(profile.rules_for("linear", sim::kInt8), table.integer("acc", row),
                            real_at(table, "scale", row), 1.0f,
@@ -135,14 +154,21 @@ TEST_CASE("scalar tables: XNNPACK's requantizations in C: fp32, rndnu, rndnu16")
   const auto requantize = [&](const OpRules& rules, sim::IntType type) {
     return [&table, &rules, type](int64_t row) { return scaled_row(rules, table, row, type); };
   };
-  compare_column(table, "qs8_fp32", requantize(x86.rules("requantize"), sim::kInt8));
-  compare_column(table, "qu8_fp32", requantize(x86.rules("requantize"), sim::kUint8));
-  compare_column(table, "qs8_rndnu", requantize(arm.rules("requantize"), sim::kInt8));
-  compare_column(table, "qu8_rndnu", requantize(arm.rules("requantize"), sim::kUint8));
-  compare_column(table, "qu8_rndnu16", requantize(arm.rules("requantize rndnu16"), sim::kUint8));
+  compare_column({"xnnpack-x86", "requantize", "xnnpack_requantize_scalar"}, table, "qs8_fp32",
+                 requantize(x86.rules("requantize"), sim::kInt8));
+  compare_column({"xnnpack-x86", "requantize", "xnnpack_requantize_scalar"}, table, "qu8_fp32",
+                 requantize(x86.rules("requantize"), sim::kUint8));
+  compare_column({"xnnpack-arm", "requantize", "xnnpack_requantize_scalar"}, table, "qs8_rndnu",
+                 requantize(arm.rules("requantize"), sim::kInt8));
+  compare_column({"xnnpack-arm", "requantize", "xnnpack_requantize_scalar"}, table, "qu8_rndnu",
+                 requantize(arm.rules("requantize"), sim::kUint8));
+  compare_column({"xnnpack-arm", "requantize rndnu16", "xnnpack_requantize_scalar"}, table,
+                 "qu8_rndnu16", requantize(arm.rules("requantize rndnu16"), sim::kUint8));
   // The layers with one weight scale use the same rule.
-  compare_column(table, "qs8_rndnu", requantize(arm.rules("linear per_tensor"), sim::kInt8));
-  compare_column(table, "qs8_fp32", requantize(arm.rules("linear"), sim::kInt8));
+  compare_column({"xnnpack-arm", "linear per_tensor", "xnnpack_requantize_scalar"}, table,
+                 "qs8_rndnu", requantize(arm.rules("linear per_tensor"), sim::kInt8));
+  compare_column({"xnnpack-arm", "linear", "xnnpack_requantize_scalar"}, table, "qs8_fp32",
+                 requantize(arm.rules("linear"), sim::kInt8));
 }
 
 TEST_CASE("scalar tables: PyTorch's quantized linear on QNNPACK, from scales") {
@@ -160,8 +186,10 @@ TEST_CASE("scalar tables: PyTorch's quantized linear on QNNPACK, from scales") {
                          activation);
     };
   };
-  compare_column(table, "quint8", linear(Activation::none));
-  compare_column(table, "quint8_relu", linear(Activation::relu));
+  compare_column({"qnnpack", "linear", "pytorch_qnnpack_linear"}, table, "quint8",
+                 linear(Activation::none));
+  compare_column({"qnnpack", "linear", "pytorch_qnnpack_linear"}, table, "quint8_relu",
+                 linear(Activation::relu));
 }
 
 TEST_CASE("scalar tables: torch.quantize_per_tensor and fake_quantize") {
@@ -177,91 +205,9 @@ TEST_CASE("scalar tables: torch.quantize_per_tensor and fake_quantize") {
     lower_quantize(profile, qparams)->run(inputs, y, {.isa = sim::Isa::scalar});
     return y.int_at(0);
   };
-  compare_column(table, "quantize_per_tensor", quantize);
-  compare_column(table, "fake_quantize_int", quantize);
-}
-
-quant::QParams table_qparams(int64_t set, size_t tensor, sim::IntType type) {
-  const auto& values = ScalarTables::recorded().manifest()["param_sets"][static_cast<size_t>(set)];
-  return activation_qparams(values[tensor * 2].get<float>(),
-                            values[tensor * 2 + 1].get<int64_t>() + (type.is_signed ? 0 : 128),
-                            type);
-}
-
-constexpr int64_t kTableSets = 6;
-
-TEST_CASE("scalar tables: leaky_relu, sigmoid and tanh of XNNPACK and ONNX Runtime") {
-  REQUIRE_SCALAR_TABLES();
-  const ScalarTable table("op_unary_int8.npz");
-  const Profile xnnpack = shipped("xnnpack-x86");
-  const Profile ort = shipped("onnxruntime-cpu");
-  /// By (set, row): results of one op over all rows of the set; codes are moved by `offset` for
-  /// unsigned operators.
-  const auto unary = [&](const OpRules& rules, const char* op, sim::IntType type,
-                         const std::function<quant::QParams(int64_t)>& output) {
-    const int64_t offset = type.is_signed ? 0 : 128;
-    std::vector<int64_t> results(static_cast<size_t>(table.rows()));
-    for (int64_t set = 0; set < kTableSets; ++set) {
-      const auto lowered =
-          lower_unary_real(rules, op, table_qparams(set, 0, type), output(set), 0.1f);
-      Tensor codes(type.storage(), {1, table.rows()});
-      for (int64_t row = 0; row < table.rows(); ++row) {
-        codes.set_int(row, table.integer("x", row) + offset);
-      }
-      Tensor y(lowered->output_dtype(), codes.shape());
-      const std::vector<const Tensor*> inputs = {&codes};
-      lowered->run(inputs, y, {.isa = sim::Isa::scalar});
-      for (int64_t row = 0; row < table.rows(); ++row) {
-        if (table.integer("param_set", row) != set) continue;
-        results[static_cast<size_t>(row)] = y.int_at(row) - offset;
-      }
-    }
-    return [results](int64_t row) { return results[static_cast<size_t>(row)]; };
-  };
-  const auto set_output = [](sim::IntType type) {
-    return [type](int64_t set) { return table_qparams(set, 2, type); };
-  };
-  const auto fixed = [](float scale, int64_t zero_point) {
-    return [=](int64_t) { return activation_qparams(scale, zero_point, sim::kInt8); };
-  };
-  compare_column(table, "xnnpack_leaky_relu_qu8_minus128",
-                 unary(xnnpack.rules("leaky_relu ae108ef"), "leaky_relu", sim::kUint8,
-                       set_output(sim::kUint8)));
-  compare_column(table, "ort_leaky_relu",
-                 unary(ort.rules("leaky_relu"), "leaky_relu", sim::kInt8, set_output(sim::kInt8)));
-  compare_column(table, "xnnpack_sigmoid",
-                 unary(xnnpack.rules("sigmoid"), "sigmoid", sim::kInt8, fixed(0x1p-8f, -128)));
-  compare_column(table, "xnnpack_tanh",
-                 unary(xnnpack.rules("tanh"), "tanh", sim::kInt8, fixed(0x1p-7f, 0)));
-  compare_column(table, "ort_sigmoid",
-                 unary(ort.rules("sigmoid"), "sigmoid", sim::kInt8, set_output(sim::kInt8)));
-}
-
-TEST_CASE("scalar tables: MUL of XNNPACK and ONNX Runtime") {
-  REQUIRE_SCALAR_TABLES();
-  const ScalarTable table("op_mul_int8.npz");
-  for (const auto& [column, name] :
-       {std::pair{"xnnpack", "xnnpack-x86"}, std::pair{"onnxruntime", "onnxruntime-cpu"}}) {
-    const Profile profile = shipped(name);
-    const Shape all{1, table.rows()};
-    Tensor lhs(DType::int8, all), rhs(DType::int8, all);
-    for (int64_t row = 0; row < table.rows(); ++row) {
-      lhs.set_int(row, table.integer("a", row));
-      rhs.set_int(row, table.integer("b", row));
-    }
-    std::vector<Tensor> results;  // of every row, by set
-    for (int64_t set = 0; set < kTableSets; ++set) {
-      const sim::Mul op(lower_mul(profile, table_qparams(set, 0, sim::kInt8),
-                                  table_qparams(set, 1, sim::kInt8),
-                                  table_qparams(set, 2, sim::kInt8), Activation::none));
-      results.emplace_back(DType::int8, all);
-      const std::vector<const Tensor*> inputs = {&lhs, &rhs};
-      op.run(inputs, results.back(), {.isa = sim::Isa::scalar});
-    }
-    compare_column(table, column, [&](int64_t row) {
-      return results[static_cast<size_t>(table.integer("param_set", row))].int_at(row);
-    });
-  }
+  compare_column({"qnnpack", "quantize", "pytorch_quantize"}, table, "quantize_per_tensor",
+                 quantize);
+  compare_column({"qnnpack", "quantize", "pytorch_quantize"}, table, "fake_quantize_int", quantize);
 }
 
 }  // namespace
