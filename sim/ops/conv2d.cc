@@ -3,34 +3,19 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "sim/kernels/conv2d_kernel-internal.h"
 #include "sim/kernels/requantize.h"
 #include "sim/ops/conv2d_check-internal.h"
 #include "sim/ops/conv2d_norm-internal.h"
 #include "sim/ops/conv2d_range.h"
+#include "sim/ops/conv2d_segments-internal.h"
 #include "sim/ops/op_support-internal.h"
+#include "sim/ops/packed_on_demand-internal.h"
 
 namespace facsim::sim {
 namespace {
-
-/// Weights packed for a kernel when a run first needs it: each run may name another isa.
-class PackedOnDemand {
- public:
-  const Conv2dWeights& get(const Conv2dParams& params, const Conv2dRange& range,
-                           Conv2dKernelKind kind) const {
-    Entry& entry = entries_[static_cast<size_t>(kind)];
-    std::call_once(entry.once, [&] { pack_conv2d_weights(params, range, kind, entry.weights); });
-    return entry.weights;
-  }
-
- private:
-  struct Entry {
-    std::once_flag once;
-    Conv2dWeights weights;
-  };
-  mutable std::array<Entry, kConv2dKernelKinds> entries_;
-};
 
 /// For the range of accumulators that range analysis proves, or else the accumulator's width.
 RequantizeKernel requantize_kernel(const Conv2dParams& params, const Conv2dRange& range) {
@@ -54,6 +39,15 @@ struct Conv2d::Prepared {
   Conv2dNorm norm;
   RequantizeKernel requantize;
   PackedOnDemand packed;
+  /// Made when a run first finds no kernel for the whole.
+  const Conv2dSegments* segments(const Conv2dParams& params) const {
+    std::call_once(segments_once, [&] { segments_made = Conv2dSegments::make(params, range); });
+    return segments_made.get();
+  }
+
+ private:
+  mutable std::once_flag segments_once;
+  mutable std::unique_ptr<const Conv2dSegments> segments_made;
 };
 
 Conv2d::Conv2d(Conv2dParams params) : params_(std::move(params)) {
@@ -95,6 +89,13 @@ Events Conv2d::run(std::span<const Tensor* const> inputs, Tensor& output,
                                               block.pixels, block.first_channel, block.channels);
                           });
     if (run) return run->events;
+  } else if (isa != Isa::scalar && prepared_->segments(params_) != nullptr) {
+    const std::optional<Events> events = prepared_->segments(params_)->run(
+        input, shape.output(), isa, context.pool,
+        [&](const int64_t* acc, int64_t first_pixel, int64_t pixels) {
+          return requantize(acc, shape.oc, first_pixel, pixels, 0, shape.oc);
+        });
+    if (events) return *events;
   }
   return run_conv2d_norm(
       prepared_->norm, shape, input, context, [&](int64_t row, std::span<const int64_t> acc) {
