@@ -185,7 +185,8 @@ const std::map<std::string, std::string>& known_exceptions() {
 TEST_CASE("onnx nodes: every quantized node test passes under onnx-reference") {
   REQUIRE_ONNX_NODES();
   const NodeSuite suite = read_node_suite();
-  for (const auto& [name, cause] : suite.left_out) {
+  for (const auto& left_out : suite.left_out) {
+    const std::string name = left_out.first, cause = left_out.second;
     CAPTURE(name);
     CAPTURE(cause);
     REQUIRE(known_exceptions().contains(name));
@@ -223,8 +224,9 @@ TEST_CASE("onnx nodes: every quantized node test passes under onnx-reference") {
   MESSAGE(suite.tests.size(), " tests of quantized operators, ", report.cases.size(),
           " data sets run, ", suite.left_out.size(), " tests left out");
   // No operator went missing unnoticed.
-  for (const auto& [op, inputs] : quantized_operators())
-    CHECK_MESSAGE(passed[op].data_sets > 0, op);
+  for (const auto& known : quantized_operators()) {
+    CHECK_MESSAGE(passed[known.first].data_sets > 0, known.first);
+  }
 }
 
 TEST_CASE("onnx nodes: the tests of Debian's package are all there") {
