@@ -77,34 +77,44 @@ Accumulated unordered_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bias
 /// A register that values are added to, each sum brought into its width at once.
 class WidthRegister {
  public:
-  WidthRegister(int bits, Overflow overflow) : type_{bits, true}, overflow_(overflow) {}
+  WidthRegister(int bits, Overflow overflow)
+      : width_{.bits = bits, .overflow = overflow}, min_(width_.min()), max_(width_.max()) {}
   void add(int128 addend, bool& left_width) {
+    const int128 sum = addend + value_;
+    if (sum >= min_ && sum <= max_) {
+      value_ = static_cast<int64_t>(sum);
+      return;
+    }
     bool changed = false;
-    value_ = bring_into(overflow_, value_ + addend, type_, changed);
+    value_ = static_cast<int64_t>(bring_into(width_.overflow, sum, width_.type(), changed));
     left_width = left_width || changed;
   }
   /// The value, which becomes 0.
-  int128 take() {
-    const int128 value = value_;
+  int64_t take() {
+    const int64_t value = value_;
     value_ = 0;
     return value;
   }
-  int128 value() const { return value_; }
+  int64_t value() const { return value_; }
 
  private:
-  IntType type_;
-  Overflow overflow_;
-  int128 value_ = 0;
+  Accumulator width_;
+  int64_t min_, max_;
+  int64_t value_ = 0;
 };
 
-/// A product as Accumulator::Term stores it.
-inline int128 cast_term(const Accumulator::Term& term, int128 product, bool& left_width) {
-  const int128 shifted =
-      term.shift < 0 ? product << -term.shift : round_shift(term.rounding, product, term.shift);
+/// A product, |product| < 2^36, as Accumulator::Term stores it.
+inline int64_t cast_term(const Accumulator::Term& term, int64_t product, bool& left_width) {
+  const bool left = term.shift < 0;
+  const int64_t shifted =
+      left ? product * (int64_t{1} << -term.shift)
+           : static_cast<int64_t>(round_shift(term.rounding, product, term.shift));
+  const Accumulator width{.bits = term.bits, .overflow = term.overflow};
+  if (shifted >= width.min() && shifted <= width.max()) return shifted;
   bool changed = false;
-  const int128 result = bring_into(term.overflow, shifted, {term.bits, true}, changed);
+  const int128 result = bring_into(term.overflow, shifted, width.type(), changed);
   left_width = left_width || changed;
-  return result;
+  return static_cast<int64_t>(result);
 }
 
 /// The norm of terms, blocks and operands other than centred ones: see Accumulator. With
@@ -132,7 +142,8 @@ Accumulated structured_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bia
       block.span == Accumulator::Block::Span::position && layout.per_position > 0;
   const int64_t span = by_position ? layout.per_position : std::max<int64_t>(taps, 1);
   const int64_t spill = block.spill_every;
-  WidthRegister partial(block.bits, block.overflow);
+  WidthRegister brought(block.bits, block.overflow), partial(block.bits, block.overflow);
+  const bool centred = accumulator.operands == Accumulator::Operands::centred;
   int128 missing = 0;  // to the sum of centred products
   for (int64_t position = 0; position < taps; position += span) {
     const int64_t end = std::min(taps, position + span);
@@ -140,23 +151,21 @@ Accumulated structured_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bia
       const int64_t last = std::min(end, first + block.taps);
       int128 group = 0;
       for (int64_t t = first; t < last; ++t) {
-        const int128 centred = static_cast<int128>(x[t]) * w[t];
-        const int128 product = (x[t] + layout.x_offset) * (w[t] + layout.w_offset);
-        missing += centred - product;
+        const int64_t product = (x[t] + layout.x_offset) * (w[t] + layout.w_offset);
+        if (!centred) missing += static_cast<int64_t>(x[t]) * w[t] - product;
         group += accumulator.term ? cast_term(*accumulator.term, product, left_width) : product;
       }
-      WidthRegister brought(block.bits, block.overflow);
       brought.add(group, left_width);
       if (spill == 0) {
-        add(brought.value());
+        add(brought.take());
         continue;
       }
-      partial.add(brought.value(), left_width);
+      partial.add(brought.take(), left_width);
       if ((last - position) % spill == 0) add(partial.take());
     }
     if (spill != 0) add(partial.take());
   }
-  if (accumulator.operands != Accumulator::Operands::centred) add(missing);
+  if (!centred) add(missing);
   if (!bias_first) add(bias);
   if (!sequential) acc.add(total, left_width);
   return {static_cast<int64_t>(acc.value()), left_width};
