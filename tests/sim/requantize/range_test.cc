@@ -77,5 +77,166 @@ TEST_CASE("infer_ranges: what may be refused or unbounded is marked") {
   CHECK(infer_ranges(std::vector{refuse}, 1, ValueRange::integers(0, 128))[0].may_throw);
 }
 
+BoundStep with_operand(StepKind kind, int64_t a, Rounding rounding = Rounding::floor) {
+  return {kind, rounding, {}, {}, PerChannel<int64_t>({a}), {}, {}, {}};
+}
+BoundStep with_real(StepKind kind, float a) {
+  return {kind, Rounding::half_even, {}, {}, {}, {}, PerChannel<float>({a}), {}};
+}
+BoundStep into(IntType type, Overflow overflow) {
+  return {StepKind::resize, {}, type, overflow, {}, {}, {}, {}};
+}
+std::vector<ValueRange> ranges(const std::vector<BoundStep>& steps, ValueRange input) {
+  return infer_ranges(steps, 1, input);
+}
+void check_integers(const ValueRange& v, int128 min, int128 max) {
+  CHECK(v.bounded);
+  CHECK_FALSE(v.is_real);
+  CHECK(v.min == min);
+  CHECK(v.max == max);
+}
+void check_reals(const ValueRange& v, float min, float max) {
+  CHECK(v.bounded);
+  CHECK(v.is_real);
+  CHECK(v.real_min == min);
+  CHECK(v.real_max == max);
+}
+
+TEST_CASE("infer_ranges: every integer step at both ends") {
+  const ValueRange input = ValueRange::integers(-7, 9);
+  check_integers(ranges({with_operand(StepKind::shl, 3)}, input)[0], -56, 72);
+  check_integers(ranges({with_operand(StepKind::add, 5)}, input)[0], -2, 14);
+  check_integers(ranges({with_operand(StepKind::sub, 5)}, input)[0], -12, 4);
+  check_integers(ranges({with_operand(StepKind::div, 2, Rounding::half_up)}, input)[0], -3, 5);
+  check_integers(ranges({with_operand(StepKind::shr, 1, Rounding::ceil)}, input)[0], -3, 5);
+  check_integers(ranges({with_operand(StepKind::mul, 0)}, input)[0], 0, 0);
+  const BoundStep clamp{StepKind::clamp,          {}, {}, {}, PerChannel<int64_t>({-4}),
+                        PerChannel<int64_t>({6}), {}, {}};
+  check_integers(ranges({clamp}, input)[0], -4, 6);
+  check_integers(ranges({clamp}, ValueRange::integers(7, 8))[0], 6, 6);
+  check_integers(ranges({clamp}, ValueRange::integers(-8, -5))[0], -4, -4);
+  check_integers(ranges({clamp}, ValueRange::integers(-3, 5))[0], -3, 5);
+  check_reals(ranges({with_operand(StepKind::to_f32, 0)}, input)[0], -7, 9);
+}
+
+TEST_CASE("infer_ranges: resizes inside, outside and by every policy") {
+  const ValueRange small = ValueRange::integers(-8, 7);
+  const IntType int4{4, true};
+  for (const Overflow policy : all_overflows()) {
+    CAPTURE(to_string(policy));
+    const bool symmetric = policy == Overflow::saturate_symmetric;
+    check_integers(ranges({into(int4, policy)}, small)[0], symmetric ? -7 : -8, 7);
+    CHECK_FALSE(ranges({into(int4, policy)}, small)[0].may_throw);
+    for (const ValueRange& wide : {ValueRange::integers(-9, 7), ValueRange::integers(-8, 8)}) {
+      const ValueRange brought = ranges({into(int4, policy)}, wide)[0];
+      check_integers(brought, symmetric ? -7 : -8, 7);
+      CHECK(brought.may_throw == (policy == Overflow::error));
+    }
+  }
+  check_integers(ranges({into(int4, Overflow::saturate)}, ValueRange::integers(3, 100))[0], 3, 7);
+  check_integers(ranges({into(int4, Overflow::saturate)}, ValueRange::integers(-100, -3))[0], -8,
+                 -3);
+  check_integers(ranges({into(int4, Overflow::saturate_zero)}, ValueRange::integers(3, 9))[0], -8,
+                 7);
+}
+
+TEST_CASE("infer_ranges: 125 bits are known, 126 are not, and what brings them back") {
+  const ValueRange input = ValueRange::integers(-(int128{1} << 62), (int128{1} << 62) - 1);
+  const auto after = [&](std::vector<BoundStep> steps) { return ranges(steps, input).back(); };
+  CHECK(after({with_operand(StepKind::shl, 62)}).bounded);
+  CHECK(after({with_operand(StepKind::shl, 62), with_operand(StepKind::shl, 1)}).bounded);
+  CHECK_FALSE(after({with_operand(StepKind::shl, 62), with_operand(StepKind::shl, 2)}).bounded);
+  CHECK(after({with_operand(StepKind::mul, int64_t{1} << 62)}).bounded);
+  CHECK(after({with_operand(StepKind::mul, INT64_MIN)}).bounded);
+  CHECK_FALSE(
+      after({with_operand(StepKind::shl, 1), with_operand(StepKind::mul, INT64_MAX)}).bounded);
+  const BoundStep too_far = with_operand(StepKind::shl, 62);
+  const BoundStep clamp{StepKind::clamp,          {}, {}, {}, PerChannel<int64_t>({9}),
+                        PerChannel<int64_t>({6}), {}, {}};
+  const std::vector<BoundStep> far = {too_far, too_far};
+  const auto then = [&](const BoundStep& step) {
+    std::vector<BoundStep> steps = far;
+    steps.push_back(step);
+    return after(steps);
+  };
+  for (const StepKind kind : {StepKind::shl, StepKind::shr, StepKind::mul, StepKind::add,
+                              StepKind::sub, StepKind::div, StepKind::to_f32}) {
+    CHECK_FALSE(then(with_operand(kind, 1)).bounded);
+  }
+  CHECK_FALSE(then({StepKind::to_f64, {}, {}, {}, {}, {}, {}, {}}).bounded);
+  CHECK(then({StepKind::to_f64, {}, {}, {}, {}, {}, {}, {}}).is_real);
+  check_integers(then(clamp), 6, 6);  // min(max(v, 9), 6)
+  check_integers(then(into(kInt8, Overflow::saturate)), -128, 127);
+  check_integers(then(into(kInt8, Overflow::saturate_symmetric)), -128, 127);
+  check_integers(then(into(kInt8, Overflow::wrap)), -128, 127);
+  // The last value below the limit of the norm.
+  const int128 last = kNormLimit - 1;
+  const BoundStep add = with_operand(StepKind::add, 1), sub = with_operand(StepKind::sub, 1);
+  CHECK(ranges({add}, ValueRange::integers(0, last - 1))[0].bounded);
+  CHECK_FALSE(ranges({add}, ValueRange::integers(0, last))[0].bounded);
+  CHECK(ranges({sub}, ValueRange::integers(-last + 1, 0))[0].bounded);
+  CHECK_FALSE(ranges({sub}, ValueRange::integers(-last, 0))[0].bounded);
+}
+
+TEST_CASE("infer_ranges: every float32 step at both ends, and what infinities do") {
+  const ValueRange input = ValueRange::reals(-3, 5);
+  check_reals(ranges({with_real(StepKind::fadd, 0.5F)}, input)[0], -2.5F, 5.5F);
+  check_reals(ranges({with_real(StepKind::fsub, 0.5F)}, input)[0], -3.5F, 4.5F);
+  check_reals(ranges({with_real(StepKind::fmul, -2)}, input)[0], -10, 6);
+  check_reals(ranges({with_real(StepKind::fdiv, -2)}, input)[0], -2.5F, 1.5F);
+  const BoundStep fused{StepKind::fmul,        {}, {}, {}, {}, {}, PerChannel<float>({-2}),
+                        PerChannel<float>({1})};
+  check_reals(ranges({fused}, input)[0], -9, 7);
+  CHECK_FALSE(ranges({with_real(StepKind::fmul, 3e38F)}, input)[0].bounded);
+  CHECK_FALSE(ranges({with_real(StepKind::fmul, 1e38F)}, ValueRange::reals(-1, 5))[0].bounded);
+  CHECK_FALSE(ranges({with_real(StepKind::fmul, 1e38F)}, ValueRange::reals(-5, 1))[0].bounded);
+  const BoundStep fclamp{StepKind::fclamp,      {}, {}, {}, {}, {}, PerChannel<float>({-1}),
+                         PerChannel<float>({2})};
+  check_reals(ranges({fclamp}, input)[0], -1, 2);
+  check_reals(ranges({fclamp}, ValueRange::reals(3, 4))[0], 2, 2);
+  check_reals(ranges({fclamp}, ValueRange::reals(-4, -3))[0], -1, -1);
+  check_reals(ranges({fclamp}, ValueRange::any_real())[0], -1, 2);
+  CHECK_FALSE(ranges({with_real(StepKind::fadd, 1)}, ValueRange::any_real())[0].bounded);
+}
+
+TEST_CASE("infer_ranges: rounding to integers, with an addend, and at the ends of int64") {
+  const BoundStep round{StepKind::round, Rounding::half_even, {}, {}, {}, {}, {}, {}};
+  check_integers(ranges({round}, ValueRange::reals(-2.5F, 3.5F))[0], -2, 4);
+  const BoundStep added{
+      StepKind::round, Rounding::toward_zero, {}, {}, {}, {}, PerChannel<float>({0.5F}), {}};
+  check_integers(ranges({added}, ValueRange::reals(-2.5F, 3.4F))[0], -3, 3);
+  check_integers(ranges({added}, ValueRange::reals(1.5F, 3.5F))[0], 2, 4);
+  check_integers(ranges({added}, ValueRange::reals(-3.5F, -1.5F))[0], -4, -2);
+  // float32 adds 0.5 to the float before 0.5 with rounding, float64 without: the outer of the two.
+  check_integers(ranges({added}, ValueRange::reals(-0x1.fffffep-2F, 0x1.fffffep-2F))[0], -1, 1);
+  for (const ValueRange& wide :
+       {ValueRange::reals(0, 0x1p63F), ValueRange::reals(-0x1.000002p63F, 0)}) {
+    const ValueRange rounded = ranges({round}, wide)[0];
+    CHECK(rounded.may_throw);
+    check_integers(rounded, INT64_MIN, INT64_MAX);
+  }
+  const ValueRange fits = ranges({round}, ValueRange::reals(-0x1p63F, 0x1.fffffep62F))[0];
+  CHECK_FALSE(fits.may_throw);
+  check_integers(fits, INT64_MIN, 0x7fffff8000000000);
+  CHECK(ranges({round}, ValueRange::any_real())[0].may_throw);
+}
+
+TEST_CASE("infer_ranges: joins channels, each of which may be unbounded or refused") {
+  const auto joined = [](std::vector<int64_t> shifts, int128 limit) {
+    const BoundStep far{StepKind::shl, {}, {}, {}, PerChannel<int64_t>(shifts), {}, {}, {}};
+    return infer_ranges(std::vector{far, far, into(kInt8, Overflow::error)},
+                        static_cast<int64_t>(shifts.size()), ValueRange::integers(-limit, limit));
+  };
+  const auto bounded = joined({1, 2}, 3);
+  check_integers(bounded[0], -12, 12);
+  CHECK_FALSE(bounded[2].may_throw);
+  CHECK(joined({4, 1}, 3)[2].may_throw);
+  CHECK(joined({1, 4}, 3)[2].may_throw);
+  CHECK_FALSE(joined({62, 1}, 9)[1].bounded);
+  CHECK_FALSE(joined({1, 62}, 9)[1].bounded);
+  const BoundStep scale{StepKind::fmul, {}, {}, {}, {}, {}, PerChannel<float>({2, -3, 1}), {}};
+  check_reals(infer_ranges(std::vector{scale}, 3, ValueRange::reals(-1, 5))[0], -15, 10);
+}
+
 }  // namespace
 }  // namespace facsim::sim

@@ -168,6 +168,9 @@ class RoundingTester {
     CHECK(std::isnan(round_real(mode_, std::nan(""))));
     CHECK(std::isnan(round_real(mode_, std::nanf(""))));
     CHECK(std::signbit(round_real(mode_, -0.0)));
+    CHECK(round_real(mode_, -0.0) == 0);
+    CHECK(round_real(mode_, 0.0F) == 0);
+    CHECK(std::signbit(round_real(mode_, -0.0F)));
     CHECK(round_real(mode_, std::numeric_limits<float>::denorm_min()) ==
           static_cast<float>(oracle_({1, 1000})));
   }
