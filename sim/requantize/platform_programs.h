@@ -30,13 +30,14 @@ StepProgram tosa_apply_scale_16();
 /// What NVDLA's SDP computes before its multiplier.
 enum class NvdlaAlu { none, add, max, min };
 
+enum class NvdlaRelu { off, on };
+
 /// One SDP stage (X1, X2 or Y) in front of the output converter:
 ///   a = v + operand, max(v, operand) or min(v, operand)
 ///   r = sat32(a * multiplier / 2^shift), half_away_from_zero
 /// `operand` is the register's int16 or int32 already shifted left by the stage's operand shift;
 /// multiplier int16; shift 0..62. With `relu` clamped at 0 last (X1, X2).
 /// Source: NVDLA cmod SDP, HLS templates nvdla_int.h IntShiftRight<49, 6, 32>.
-enum class NvdlaRelu { off, on };
 StepProgram nvdla_sdp_stage(NvdlaAlu alu, NvdlaRelu relu);
 
 /// NVDLA's converters, also the one that feeds CDMA: sat_output(sat17((v - offset) * multiplier /
@@ -62,17 +63,19 @@ StepProgram ap_fixed_cast(IntType to, Rounding rounding, Overflow overflow);
 /// Source: qonnx custom_op/general/intquant.py int_quant.
 StepProgram qonnx_quant(IntType output, Rounding rounding);
 
+enum class QonnxTrunc { v1, v2 };
+
 /// qonnx Trunc: the low `shift` bits of a code rounded away, with `clamp` (version 2) into
 /// clamp_min..clamp_max.
 /// Source: qonnx custom_op/general/trunc.py trunc_v1, trunc_v2.
-enum class QonnxTrunc { v1, v2 };
 StepProgram qonnx_trunc(QonnxTrunc version, IntType output, Rounding rounding);
+
+enum class PulpStore { wide, int16 };
 
 /// Integer batch normalization and requantization: ((kappa * v + lambda) * multiplier) >> shift,
 /// floor; brought into 16 bits by `store`, then clamped. pulp-nn stores the shifted value as int16
 /// before it clips (`wrap`): 40000 becomes -25536 and then 0.
 /// Source: NEMO PACT_IntegerBatchNormNd and PACT_IntegerAct; pulp-nn pulp_nn_bn_quant_u8.
-enum class PulpStore { wide, int16 };
 StepProgram pulp_bn_requantize(IntType output, PulpStore store);
 
 /// Deeploy RequantShift: (v * multiplier + addend) / 2^shift, floor or half_up, clamped.
@@ -84,9 +87,10 @@ StepProgram deeploy_requant_shift(IntType output, Rounding rounding);
 /// Source: TPU-MLIR MathUtils.cpp, applyMultiplierAndRShift for CV18xx.
 StepProgram cv18xx_multiplier_shift(IntType output);
 
+enum class OnednnBias { none, float32 };
+
 /// oneDNN's s32 results: f32(acc) (+ f32 bias), half_even, saturated to int32. 16777217 becomes
 /// 16777216.
-enum class OnednnBias { none, float32 };
 StepProgram onednn_s32(OnednnBias bias);
 
 }  // namespace facsim::sim::programs
