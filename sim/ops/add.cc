@@ -196,26 +196,71 @@ Add::Add(AddParams params) : params_(std::move(params)) {
 
 std::optional<Add::Operand> Add::make_operand(const Requantizer& program, IntType type) {
   if (type.bits > 16 || program.channels() != 1 || program.output_is_real()) return std::nullopt;
-  std::vector<int32_t> codes(size_t{1} << type.bits);
-  for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = static_cast<int32_t>(type.min() + static_cast<int64_t>(i));
+  Operand operand;
+  operand.dtype = program.output_type().storage();
+  // Leading "sub constant", "shl constant" whose results fit 32 bits need no kernel.
+  StepProgram rest = program.program();
+  const auto leads_with = [&](StepKind step) {
+    return !rest.steps.empty() && rest.steps.front().kind == step &&
+           rest.steps.front().a.kind == sim::Operand::Kind::integer;
+  };
+  const auto fits = [&](int64_t shift) {
+    const int64_t limit = int64_t{1} << (31 - shift);
+    return type.min() - operand.offset >= -limit && type.max() - operand.offset < limit;
+  };
+  constexpr int64_t kMaxOffset = 1 << 16;
+  if (leads_with(StepKind::sub) && rest.steps.front().a.integer >= -kMaxOffset &&
+      rest.steps.front().a.integer <= kMaxOffset) {
+    operand.offset = rest.steps.front().a.integer;
+    rest.steps.erase(rest.steps.begin());
   }
-  const auto count = static_cast<int64_t>(codes.size());
-  Operand operand{{}, program.output_type().storage(), 0, 0};
+  if (leads_with(StepKind::shl) && rest.steps.front().a.integer <= 30 &&
+      fits(rest.steps.front().a.integer)) {
+    operand.shift = static_cast<int>(rest.steps.front().a.integer);
+    rest.steps.erase(rest.steps.begin());
+  }
+  const auto count = int64_t{1} << type.bits;
+  std::vector<int32_t> values(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    values[static_cast<size_t>(i)] =
+        static_cast<int32_t>((type.min() + i - operand.offset) * (int64_t{1} << operand.shift));
+  }
   Tensor results = Tensor::uninitialized(operand.dtype, Shape{count});
   try {
-    operand.kernel = RequantizeKernel(program, type.min(), type.max());
-    operand.kernel.run(codes.data(), count, 1, 0, count, results.raw(), count, Isa::best, false);
+    operand.kernel =
+        RequantizeKernel(Requantizer(std::move(rest), program.arguments(), program.output_type()),
+                         values.front(), values.back());
+    operand.kernel.run(values.data(), count, 1, 0, count, results.raw(), count, Isa::best, false);
   } catch (const Error&) {
     return std::nullopt;  // the norm reports the element, if the code occurs at all
   }
   detail::with_integer(operand.dtype, [&]<class T>() {
-    const auto values = results.values<T>();
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const auto all = results.values<T>();
+    const auto [low, high] = std::minmax_element(all.begin(), all.end());
     operand.min = static_cast<int64_t>(*low);
     operand.max = static_cast<int64_t>(*high);
   });
   return operand;
+}
+
+/// What the kernel of one operand takes, for output elements [begin, end).
+void Add::load_codes(const detail::BroadcastRuns& runs, const Tensor& codes, const Operand& operand,
+                     Side side, int64_t begin, int64_t end, int32_t* to) {
+  const auto offset = static_cast<int32_t>(operand.offset);
+  const int32_t unit = int32_t{1} << operand.shift;
+  detail::with_integer(codes.dtype(), [&]<class Code>() {
+    const Code* x = codes.data<Code>();
+    runs.for_each(begin, end,
+                  [&](int64_t first, int64_t l, int64_t l_stride, int64_t r, int64_t r_stride,
+                      int64_t count) {
+                    const Code* from = x + (side == Side::lhs ? l : r);
+                    const int64_t stride = side == Side::lhs ? l_stride : r_stride;
+                    int32_t* out = to + (first - begin);
+                    for (int64_t i = 0; i < count; ++i) {
+                      out[i] = (static_cast<int32_t>(from[i * stride]) - offset) * unit;
+                    }
+                  });
+  });
 }
 
 void Add::prepare_sums() {
@@ -257,24 +302,13 @@ Events Add::add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
         alignas(8) std::array<std::byte, 8 * kSumBlock> common;  // holds results of any width
         std::array<Total, kSumBlock> totals;
         Events events;
-        const auto add_operand = [&](const Tensor& tensor, const Operand& operand, int side) {
-          detail::with_integer(tensor.dtype(), [&]<class Code>() {
-            const Code* x = tensor.data<Code>();
-            runs.for_each(begin, end,
-                          [&](int64_t first, int64_t l, int64_t l_stride, int64_t r,
-                              int64_t r_stride, int64_t count) {
-                            const Code* from = x + (side == 0 ? l : r);
-                            const int64_t stride = side == 0 ? l_stride : r_stride;
-                            int32_t* to = codes.data() + (first - begin);
-                            for (int64_t i = 0; i < count; ++i)
-                              to[i] = static_cast<int32_t>(from[i * stride]);
-                          });
-          });
+        const auto add_operand = [&](const Tensor& tensor, const Operand& operand, Side side) {
+          load_codes(runs, tensor, operand, side, begin, end, codes.data());
           events += operand.kernel.run(codes.data(), n, 1, 0, n, common.data(), n, context.isa,
                                        context.count_events);
           detail::with_integer(operand.dtype, [&]<class T>() {
             const T* values = reinterpret_cast<const T*>(common.data());
-            if (side == 0) {
+            if (side == Side::lhs) {
               for (int64_t i = 0; i < n; ++i) totals[i] = static_cast<Total>(values[i]);
             } else if (params_.kind == AddParams::Kind::add) {
               for (int64_t i = 0; i < n; ++i) totals[i] += static_cast<Total>(values[i]);
@@ -283,8 +317,8 @@ Events Add::add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
             }
           });
         };
-        add_operand(lhs, *lhs_operand_, 0);
-        add_operand(rhs, *rhs_operand_, 1);
+        add_operand(lhs, *lhs_operand_, Side::lhs);
+        add_operand(rhs, *rhs_operand_, Side::rhs);
         events += kernel_.run(totals.data(), n, 1, 0, n, out + begin * element, n, context.isa,
                               context.count_events);
         return events;

@@ -8,6 +8,10 @@
 
 namespace facsim::sim {
 
+namespace detail {
+class BroadcastRuns;
+}
+
 /// out = output(lhs(a) + rhs(b)), or output(lhs(a) - rhs(b)) for `sub`: two programs bring the
 /// codes to a common unit (integers of any width, or float32), the sum is exact in integers or one
 /// float32 addition, a third program brings it to the output.
@@ -47,11 +51,18 @@ class Add final : public Op {
   Tensor lhs_table_, rhs_table_;
   /// The lhs and rhs programs over all codes of up to 16 bits, where tables would be large.
   struct Operand {
-    RequantizeKernel kernel;
-    DType dtype;
-    int64_t min, max;  ///< of the results
+    /// The program's first steps, done while codes are loaded: (code - offset) * 2^shift.
+    int64_t offset = 0;
+    int shift = 0;
+    RequantizeKernel kernel;  ///< of the other steps
+    DType dtype = DType::int32;
+    int64_t min = 0, max = 0;  ///< of the results
   };
   static std::optional<Operand> make_operand(const Requantizer& program, IntType type);
+  enum class Side { lhs, rhs };
+  static void load_codes(const detail::BroadcastRuns& runs, const Tensor& codes,
+                         const Operand& operand, Side side, int64_t begin, int64_t end,
+                         int32_t* to);
   template <class Total>
   Events add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
                         const RunContext& context) const;
