@@ -15,37 +15,55 @@ struct BlockBounds {
   Vec32 min, max;
 };
 
-/// One vector of accumulators that take pairs of products, each saturated first.
-template <bool CountEvents>
+/// One vector of accumulators that take pairs of products, each saturated first; with Spill through
+/// a register that saturates as well.
+template <bool CountEvents, bool Spill>
 struct BlockSum {
   Vec32 acc;
+  Vec32 partial;  // only Spill
   Vec32 changed;  // bits that saturation ever changed
 
   HWY_INLINE void start(Lanes32 d, Vec32 init) {
     acc = init;
-    changed = hn::Zero(d);
+    partial = changed = hn::Zero(d);
+  }
+  HWY_INLINE Vec32 saturated(Vec32 v, const BlockBounds& b) {
+    const auto result = hn::Min(hn::Max(v, b.min), b.max);
+    if constexpr (CountEvents) changed = hn::Or(changed, hn::Xor(result, v));
+    return result;
   }
   HWY_INLINE void add(Lanes32 d, Vec32 x, Vec32 w, const BlockBounds& b) {
-    const auto pair = multiply_pairs(d, x, w, hn::Zero(d));
-    const auto block = hn::Min(hn::Max(pair, b.min), b.max);
-    acc = hn::Add(acc, block);
-    if constexpr (CountEvents) changed = hn::Or(changed, hn::Xor(block, pair));
+    const auto block = saturated(multiply_pairs(d, x, w, hn::Zero(d)), b);
+    if constexpr (Spill) {
+      partial = saturated(hn::Add(partial, block), b);
+    } else {
+      acc = hn::Add(acc, block);
+    }
+  }
+  HWY_INLINE void spill(Lanes32 d) {
+    acc = hn::Add(acc, partial);
+    partial = hn::Zero(d);
   }
 };
 
 /// Four pixels by two vectors of channels, as in the pairs kernel.
-template <bool CountEvents>
+template <bool CountEvents, bool Spill>
 HWY_INLINE void blocks_group(const TileJob& job, const PixelGroup& group, int64_t channel) {
   const Lanes32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const BlockBounds bounds{hn::Set(d, static_cast<int32_t>(job.block_min)),
                            hn::Set(d, static_cast<int32_t>(job.block_max))};
   const int32_t* weights = reinterpret_cast<const int32_t*>(job.weights) + channel;
-  BlockSum<CountEvents> s00, s01, s10, s11, s20, s21, s30, s31;
+  BlockSum<CountEvents, Spill> s00, s01, s10, s11, s20, s21, s30, s31;
   const auto init0 = hn::LoadU(d, job.init + channel);
   const auto init1 = hn::LoadU(d, job.init + channel + lanes);
   s00.start(d, init0), s01.start(d, init1), s10.start(d, init0), s11.start(d, init1);
   s20.start(d, init0), s21.start(d, init1), s30.start(d, init0), s31.start(d, init1);
+  const auto spill_all = [&]() HWY_ATTR {
+    s00.spill(d), s01.spill(d), s10.spill(d), s11.spill(d);
+    s20.spill(d), s21.spill(d), s30.spill(d), s31.spill(d);
+  };
+  int64_t until_spill = job.spill_steps;
   const int64_t stride = job.pixel_stride;
   for (int64_t r = 0; r < job.runs; ++r) {
     const uint8_t* x = group.x + job.run_offset[r];
@@ -60,40 +78,57 @@ HWY_INLINE void blocks_group(const TileJob& job, const PixelGroup& group, int64_
       s20.add(d, x2, w0, bounds), s21.add(d, x2, w1, bounds);
       const auto x3 = broadcast_pair(d, x + 3 * stride);
       s30.add(d, x3, w0, bounds), s31.add(d, x3, w1, bounds);
-    }
-  }
-  const auto finish = [&](int64_t pixel, const BlockSum<CountEvents>& sum, int64_t first) HWY_ATTR {
-    if (pixel >= group.count) return;
-    hn::StoreU(sum.acc, d, group.acc + pixel * job.acc_stride + first);
-    if constexpr (CountEvents) {
-      int32_t changed[16];
-      hn::StoreU(sum.changed, d, changed);
-      for (int64_t i = 0; i < lanes && first + i < job.channels; ++i) {
-        *job.overflow_count += changed[i] != 0 ? 1 : 0;
+      if constexpr (Spill) {
+        if (--until_spill == 0) {
+          spill_all();
+          until_spill = job.spill_steps;
+        }
       }
     }
-  };
+  }
+  if constexpr (Spill) spill_all();
+  const auto finish = [&](int64_t pixel, const BlockSum<CountEvents, Spill>& sum, int64_t first)
+                          HWY_ATTR {
+                            if (pixel >= group.count) return;
+                            hn::StoreU(sum.acc, d, group.acc + pixel * job.acc_stride + first);
+                            if constexpr (CountEvents) {
+                              int32_t changed[16];
+                              hn::StoreU(sum.changed, d, changed);
+                              for (int64_t i = 0; i < lanes && first + i < job.channels; ++i) {
+                                *job.overflow_count += changed[i] != 0 ? 1 : 0;
+                              }
+                            }
+                          };
   finish(0, s00, channel), finish(0, s01, channel + lanes);
   finish(1, s10, channel), finish(1, s11, channel + lanes);
   finish(2, s20, channel), finish(2, s21, channel + lanes);
   finish(3, s30, channel), finish(3, s31, channel + lanes);
 }
 
-template <bool CountEvents>
+template <bool CountEvents, bool Spill>
 void blocks_groups(const TileJob& job) {
   const int64_t step = 2 * static_cast<int64_t>(hn::Lanes(Lanes32()));
   for (int64_t channel = 0; channel < job.channels; channel += step) {
     for (int64_t g = 0; g < job.group_count; ++g) {
-      blocks_group<CountEvents>(job, job.groups[g], channel);
+      blocks_group<CountEvents, Spill>(job, job.groups[g], channel);
     }
   }
 }
 
-int64_t blocks_tile(const TileJob& job) {
+template <bool Spill>
+void blocks_by(const TileJob& job) {
   if (job.overflow_count != nullptr) {
-    blocks_groups<true>(job);
+    blocks_groups<true, Spill>(job);
   } else {
-    blocks_groups<false>(job);
+    blocks_groups<false, Spill>(job);
+  }
+}
+
+int64_t blocks_tile(const TileJob& job) {
+  if (job.spill_steps > 0) {
+    blocks_by<true>(job);
+  } else {
+    blocks_by<false>(job);
   }
   return HWY_TARGET;
 }

@@ -46,21 +46,23 @@ bool ordered_fits(const Conv2dParams& p) {
 }
 
 /// The blocks kernel saturates the sums of pairs of products and adds them modulo 2^32. Pairs are
-/// those of the packed runs, so no pair may cross from one run to the next; weights whose codes are
+/// those of the packed runs, so no pair may cross from one run to the next, and spills are counted
+/// over all runs; weights whose codes are
 /// multiplied must have no zero point, so that what centring would change is one number per
 /// channel. Where events are counted, no sum of saturated pairs may leave the accumulator.
 bool blocks_fit(const Conv2dParams& p, const Conv2dRange& range, EventCounting counting) {
   const Accumulator& accumulator = p.accumulator;
   const auto& block = accumulator.block;
   const bool form =
-      block && !accumulator.term && block->taps == 2 && block->spill_every == 0 &&
-      block->bits <= 31 &&
+      block && !accumulator.term && block->taps == 2 && block->bits <= 31 &&
       (block->overflow == Overflow::saturate || block->overflow == Overflow::saturate_symmetric) &&
       accumulator.overflow == Overflow::wrap && accumulator.bits == 32;
   if (!form || p.weights.shape()[0] / p.groups < 8) return false;
   const int64_t position_taps = p.weights.shape()[3];
   const int64_t taps = p.weights.numel() / p.weights.shape()[0];
   if (position_taps % 2 != 0 && taps != position_taps) return false;
+  const bool by_position = block->span == Accumulator::Block::Span::position;
+  if (block->spill_every > 0 && by_position && taps != position_taps) return false;
   for (const int64_t zero : p.weight_zero_point) {
     if (zero != 0 && accumulator.operands != Accumulator::Operands::centred) return false;
   }
@@ -192,6 +194,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
         const Accumulator width{.bits = group.bits, .overflow = group.overflow};
         job.block_min = width.min();
         job.block_max = width.max();
+        job.spill_steps = group.spill_every / 2;
       }
       job.bias_last = weights.bias_last.data() + b * kTileChannels;
       job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;

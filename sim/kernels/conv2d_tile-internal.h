@@ -36,8 +36,10 @@ struct TileJob {
   const int32_t* init = nullptr;     ///< [32]
   int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
 
-  // Only conv2d_blocks_tile: what a pair of products saturates to.
+  // Only conv2d_blocks_tile: what a pair of products saturates to, and the steps after which the
+  // register that pairs then meet in, of the same bounds, is added to the accumulator (0: none).
   int64_t block_min = 0, block_max = 0;
+  int64_t spill_steps = 0;
 
   // Only conv2d_ordered_tile (the count also conv2d_blocks_tile): limits and policy, and where to
   // count elements that left the width.

@@ -237,6 +237,7 @@ TEST_CASE("accumulator: saturated pairs have a kernel of their own, equal to the
         with_block({.taps = 2,
                     .bits = seed % 3 == 2 ? 15 : 16,
                     .overflow = seed % 8 == 0 ? Overflow::saturate_symmetric : Overflow::saturate,
+                    .spill_every = seed % 2 == 0 ? static_cast<int64_t>(seed % 10) : 0,
                     .span = seed % 2 == 0 ? Block::Span::layer : Block::Span::position});
     c.accumulator.operands = static_cast<Operands>(seed % 3);
     if (c.accumulator.operands == Operands::centred) c.weight_zero_point = -9;
@@ -269,6 +270,10 @@ TEST_CASE("accumulator: pairs that the packed runs would not keep go to the norm
   c.group_ic = 4;
   CHECK(kind() == Conv2dKernelKind::blocks);
   c.accumulator.block->spill_every = 4;
+  CHECK(kind() == Conv2dKernelKind::blocks);
+  c.accumulator.block->span = Block::Span::position;  // spills would be counted by position
+  CHECK(kind() == std::nullopt);
+  c.accumulator.block->taps = 4;
   CHECK(kind() == std::nullopt);
 }
 
