@@ -130,7 +130,11 @@ class Linter {
                           "kernels have 64",
                           bits, rules_->accumulator.bits, bits + rules_->accumulator.bits));
     }
-    if (requantize["rounding"].is_array() &&
+    int64_t fixed = 0;
+    for (const sim::Step& step : rules_->requantize.steps) {
+      if (step.kind == sim::StepKind::shr) fixed += step.a.integer;
+    }
+    if (requantize["rounding"].is_array() && rules_->min_shift < fixed &&
         requantize["left_shift"]["position"] == "in_total_shift") {
       warning(
           "left-shift-lost", "/requantize/left_shift/position",

@@ -9,6 +9,7 @@
 #include <valijson/validator.hpp>
 
 #include "backends/io/npy.h"
+#include "backends/profile/field_table.h"
 #include "backends/profile/profile.h"
 
 namespace facsim::backends {
@@ -38,6 +39,10 @@ class SchemaValidator {
 
 TEST_CASE("profile schema: the shipped file is the one this build generates") {
   CHECK(read_file(kSource / "configs/schema/backend-profile.schema.json") == profile_schema_json());
+}
+
+TEST_CASE("profile fields: the shipped page is the one this build writes") {
+  CHECK(read_file(kSource / "configs/FIELDS.md") == profile_field_table());
 }
 
 TEST_CASE("profile schema: accepts every shipped profile") {

@@ -92,4 +92,11 @@ TEST_CASE("facsim profile: schema is JSON, usage errors are exit code 2") {
 }
 
 }  // namespace
+TEST_CASE("facsim profile fields: every field with its values, default, meaning") {
+  const CommandResult result = run_command({"profile", "fields"});
+  CHECK(result.exit_code == 0);
+  CHECK(contains(result.out, "| `/accumulator/bits` | an integer in 8..64 | `32` |"));
+  CHECK(contains(result.out, "| `half_even` |"));
+}
+
 }  // namespace facsim::test

@@ -89,11 +89,14 @@ TEST_CASE("facsim requantize: --scale, one value for all rows, another output ty
       {"requantize", "--profile", "onnxruntime-cpu", "--op", "conv2d", "--acc",
        rows.write("acc.npy", acc), "--scale", rows.write("s.npy", std::vector<float>{0.5f}),
        "--zero-point", rows.write("z.npy", std::vector<uint8_t>{10}), "--out-type", "uint8", "-o",
-       rows.out(), "--format", "json"});
+       rows.out(), "--format", "json", "--repeat", "2"});
   CAPTURE(result.err);
   REQUIRE(result.exit_code == 0);
   CHECK(values_of(rows.out()) == std::vector<int64_t>{8, 10, 10, 12, 12, 255});
-  CHECK(nlohmann::json::parse(result.out).at("rows") == 6);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(json.at("rows") == 6);
+  CHECK(json.at("form") == "float_half_even");
+  CHECK(json.at("elements_per_ns") > 0);
 }
 
 TEST_CASE("facsim requantize: phrases choose variants and types; biases and offsets by --arg") {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "backends/profile/field_table.h"
 #include "backends/profile/profile.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
@@ -42,6 +43,8 @@ class ProfileCommand final : public Command {
     list_ = app.add_subcommand("list", "names, titles and evidence of all profiles");
     show_ = app.add_subcommand("show", "the resolved profile, everything it extends merged in");
     schema_ = app.add_subcommand("schema", "the JSON Schema of profiles (draft-07)");
+    fields_ = app.add_subcommand(
+        "fields", "every field: allowed values, default, meaning, example (Markdown)");
     lint_ = app.add_subcommand(
         "lint", "semantic findings; exit code 1 for errors, 3 for a profile that does not load");
     explain_ = app.add_subcommand("explain", "one setting: value, who set it, meaning, example");
@@ -63,6 +66,10 @@ class ProfileCommand final : public Command {
     if (list_->parsed()) return list(globals);
     if (schema_->parsed()) {
       print(backends::profile_schema_json());
+      return ExitCode::equal;
+    }
+    if (fields_->parsed()) {
+      print(backends::profile_field_table());
       return ExitCode::equal;
     }
     if (name_.empty()) name_ = globals.profile;
@@ -152,7 +159,7 @@ class ProfileCommand final : public Command {
   }
 
   CLI::App *list_ = nullptr, *show_ = nullptr, *schema_ = nullptr, *lint_ = nullptr,
-           *explain_ = nullptr;
+           *explain_ = nullptr, *fields_ = nullptr;
   std::string name_, pointer_;
   bool strict_ = false;
 };

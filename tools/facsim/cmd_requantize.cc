@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
+#include <limits>
 #include <map>
 
 #include <fmt/format.h>
@@ -72,6 +74,34 @@ sim::Events requantize(const sim::Requantizer& requantizer, const std::vector<in
   return kernel.run(acc.data(), rows, 1, 0, rows, output.raw(), rows, isa, true);
 }
 
+/// The form that runs these accumulators and its best speed in `repeat` runs.
+struct Speed {
+  std::string form;
+  double elements_per_ns = 0;
+};
+
+Speed measure(const sim::Requantizer& requantizer, const std::vector<int64_t>& acc, Tensor& output,
+              sim::Isa isa, int repeat) {
+  const auto rows = static_cast<int64_t>(acc.size());
+  if (rows == 0) return {"none", 0};
+  const auto [lowest, highest] = std::minmax_element(acc.begin(), acc.end());
+  const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
+  const bool narrow = *lowest >= INT32_MIN && *highest <= INT32_MAX;
+  const std::vector<int32_t> acc32(acc.begin(), narrow ? acc.end() : acc.begin());
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeat; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    if (narrow) {
+      kernel.run(acc32.data(), rows, 1, 0, rows, output.raw(), rows, isa, false);
+    } else {
+      kernel.run(acc.data(), rows, 1, 0, rows, output.raw(), rows, isa, false);
+    }
+    const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - start;
+    best = std::min(best, time.count());
+  }
+  return {std::string(kernel.form()), static_cast<double>(rows) / best};
+}
+
 class RequantizeCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
@@ -98,6 +128,8 @@ class RequantizeCommand final : public Command {
         "(default), \"conv2d int16x8\", \"linear uint8\", gemm, …");
     app.add_option("--out-type", out_type_,
                    "int8, int32, … (default: the type in --op, or the profile's own)");
+    app.add_option("--repeat", repeat_, "also run N times without counting events: form and speed")
+        ->check(CLI::Range(1, 1000000));
     app.add_option("-o,--output", output_, "result .npy, one value per row")->required();
     app.footer(
         "Each file has one value per row, or one value for all rows. An integer --arg bias that "
@@ -129,19 +161,29 @@ class RequantizeCommand final : public Command {
     Tensor output(given.output.storage(), repeats ? Shape{files.rows()} : given_acc.shape());
     const sim::Events events = requantize(requantizer, acc, output, globals.isa);
     backends::write_npy(output_, output);
+    std::optional<Speed> speed;
+    if (repeat_ > 0) speed = measure(requantizer, acc, output, globals.isa, repeat_);
     if (globals.format == OutputFormat::json) {
-      print_json({{"profile", profile.name},
-                  {"op", choice.name},
-                  {"rows", files.rows()},
-                  {"output", output_},
-                  {"events",
-                   {{"saturated", events.saturated},
-                    {"wrapped", events.wrapped},
-                    {"accumulator_overflow", events.accumulator_overflow}}}});
+      nlohmann::ordered_json json = {{"profile", profile.name},
+                                     {"op", choice.name},
+                                     {"rows", files.rows()},
+                                     {"output", output_},
+                                     {"events",
+                                      {{"saturated", events.saturated},
+                                       {"wrapped", events.wrapped},
+                                       {"accumulator_overflow", events.accumulator_overflow}}}};
+      if (speed) {
+        json["form"] = speed->form;
+        json["elements_per_ns"] = speed->elements_per_ns;
+      }
+      print_json(json);
     } else {
       note(fmt::format("{} rows under {}: {} saturated, {} wrapped; written to {}",
                        with_commas(files.rows()), profile.name, with_commas(events.saturated),
                        with_commas(events.wrapped), printable(output_)));
+      if (speed) {
+        note(fmt::format("form {}, {:.2f} elements/ns", speed->form, speed->elements_per_ns));
+      }
     }
     return ExitCode::equal;
   }
@@ -217,6 +259,7 @@ class RequantizeCommand final : public Command {
   std::string acc_, multiplier_, shift_, shift_sign_ = "right", scale_, zero_point_, clamp_min_,
                                          clamp_max_, op_ = "conv2d", out_type_, output_;
   std::vector<std::string> arguments_;
+  int repeat_ = 0;
 };
 
 }  // namespace
