@@ -411,18 +411,27 @@ Tally::~Tally() {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   fmt::print("{}: {} layers, {} values compared, {} mismatches, {} refused by both, {:.1f} s\n",
              peer_, layers_, values_, mismatches_, refused_, seconds);
+  if (ops_.size() < 2) return;
+  for (const auto& [op, count] : ops_) {
+    fmt::print("{}, {}: {} layers, {} values compared, {} mismatches\n", peer_, op, count.layers,
+               count.values, count.mismatches);
+  }
 }
 
 void Tally::add(const Layer& layer, const Tensor& peer, const Tensor& ours,
                 const std::string& how) {
   ++layers_;
+  PerOp& count = ops_[layer.op];
+  ++count.layers;
   if (peer.dtype() != ours.dtype() || peer.shape() != ours.shape()) {
     ++mismatches_;
+    ++count.mismatches;
     fmt::print("{}: shape {} and {}: {}\n", peer_, to_string(peer.shape()), to_string(ours.shape()),
                layer.text());
     return;
   }
   values_ += peer.numel();
+  count.values += peer.numel();
   const bool real = peer.dtype() == DType::float32;
   int64_t differing = 0;
   std::string first;
@@ -436,6 +445,7 @@ void Tally::add(const Layer& layer, const Tensor& peer, const Tensor& ours,
     first = fmt::format("at {} peer {}, ours {}", i, value(peer), value(ours));
   }
   mismatches_ += differing;
+  count.mismatches += differing;
   if (differing > 0 && ++shown_ <= 10) {
     fmt::print("{}: {} of {} differ, {}: {} {}\n", peer_, differing, peer.numel(), first,
                layer.text(), how);

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -108,7 +109,11 @@ class Tally {
   int64_t disagreements() const { return disagreements_; }
 
  private:
+  struct PerOp {
+    int64_t layers = 0, values = 0, mismatches = 0;
+  };
   std::string peer_;
+  std::map<std::string, PerOp> ops_;  ///< by the layers' op words
   int64_t layers_ = 0, values_ = 0, mismatches_ = 0, refused_ = 0, disagreements_ = 0, shown_ = 0;
   std::chrono::steady_clock::time_point start_;
 };

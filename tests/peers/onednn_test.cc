@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers by oneDNN's int8 convolution, matrix product and max pooling against the profile onednn.
+// Layers by oneDNN's int8 convolution, matrix product and pooling against the profile onednn.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -37,7 +37,7 @@ class OneDnn {
  public:
   Tensor run(const Layer& layer) {
     if (layer.op == "linear") return matmul(layer);
-    if (layer.op == "max_pool2d") return max_pool(layer);
+    if (layer.op == "max_pool2d" || layer.op == "avg_pool2d") return pool(layer);
     return convolution(layer);
   }
 
@@ -171,7 +171,7 @@ class OneDnn {
     return y;
   }
 
-  Tensor max_pool(const Layer& layer) {
+  Tensor pool(const Layer& layer) {
     const Tensor& x = layer.inputs[0];
     const Shape& s = x.shape();
     const sim::Window2d& window = layer.attributes.window;
@@ -180,8 +180,13 @@ class OneDnn {
     const memory::desc x_desc(Dims{s[0], s[3], s[1], s[2]}, type_of(x), Tag::nhwc);
     const memory::desc y_desc(Dims{s[0], s[3], oh, ow}, type_of(x), Tag::nhwc);
     using Forward = dnnl::pooling_forward;
-    const Forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::pooling_max,
-                             x_desc, y_desc, Dims{window.stride[0], window.stride[1]},
+    dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
+    if (layer.op == "avg_pool2d") {
+      algorithm = layer.attributes.count_include_pad ? dnnl::algorithm::pooling_avg_include_padding
+                                                     : dnnl::algorithm::pooling_avg_exclude_padding;
+    }
+    const Forward::desc desc(dnnl::prop_kind::forward_inference, algorithm, x_desc, y_desc,
+                             Dims{window.stride[0], window.stride[1]},
                              Dims{window.kernel[0], window.kernel[1]},
                              Dims{window.padding.top, window.padding.left},
                              Dims{window.padding.bottom, window.padding.right});
@@ -263,7 +268,7 @@ LayerDomain onednn_domain(Dice& dice) {
 
 }  // namespace
 
-TEST_CASE("oneDNN: convolutions, depthwise convolutions, linear layers, max pools") {
+TEST_CASE("oneDNN: convolutions, depthwise convolutions, linear layers, pools") {
   if (!has_vnni()) {
     fmt::print("SKIPPED: oneDNN's u8s8 and s8s8 bits depend on the CPU; this one has no VNNI\n");
     return;
@@ -281,18 +286,27 @@ TEST_CASE("oneDNN: convolutions, depthwise convolutions, linear layers, max pool
   peer.compare("convolution", count / 2, make(false, false));
   peer.compare("depthwise convolution", count / 6, make(true, false));
   peer.compare("linear", count / 6, make(false, true));
-  peer.compare("max pool", count / 6, [](Dice& dice) {
-    Layer layer;
-    layer.op = "max_pool2d";
-    const Shape shape{dice.between(1, 2), dice.between(2, 8), dice.between(2, 8),
-                      dice.between(1, 40)};
-    const sim::IntType type = dice.one_in(2) ? sim::kInt8 : sim::kUint8;
-    layer.inputs.push_back(random_codes(dice, type, shape));
-    layer.qparams.push_back(random_activation(dice, type, dice.magnitude(-4, 1)));
-    layer.output = layer.qparams.front();
-    layer.attributes.window = random_window(dice, shape, 4, /*dilation=*/false);
-    return layer;
-  });
+  const auto make_pool = [](const std::string& op) {
+    return [op](Dice& dice) {
+      Layer layer;
+      layer.op = op;
+      const Shape shape{dice.between(1, 2), dice.between(2, 8), dice.between(2, 8),
+                        dice.between(1, 40)};
+      const sim::IntType type = dice.one_in(2) ? sim::kInt8 : sim::kUint8;
+      layer.inputs.push_back(random_codes(dice, type, shape));
+      layer.qparams.push_back(random_activation(dice, type, dice.magnitude(-4, 1)));
+      if (op == "avg_pool2d") {
+        // Padding is the code 0: it stands for the real 0 where the zero point is 0.
+        layer.qparams.front().zero_point = {0};
+        layer.attributes.count_include_pad = dice.one_in(2);
+      }
+      layer.output = layer.qparams.front();
+      layer.attributes.window = random_window(dice, shape, 4, /*dilation=*/false);
+      return layer;
+    };
+  };
+  peer.compare("max pool", count / 6, make_pool("max_pool2d"));
+  peer.compare("average pool", count / 6, make_pool("avg_pool2d"));
 }
 
 }  // namespace facsim::test
