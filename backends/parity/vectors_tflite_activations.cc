@@ -19,9 +19,6 @@ GivenMultiplier named_multiplier(const CaseData& data, const std::string& multip
                           data.integer("output_zero_point", 0), clamp, output);
 }
 
-/// The whole range of the output: these ops have no fused activation of their own.
-ClampBounds range_of(sim::IntType type) { return {type.min(), type.max()}; }
-
 /// One operand: an op that takes the case's "input", by given or derived parameters.
 template <class Given, class Derived>
 std::vector<Computed> unary_case(const CaseRun& run, bool has_scales, Given given,
@@ -70,7 +67,7 @@ std::vector<Computed> softmax(const CaseRun& run) {
         params.scale =
             scale_program(rules, named_multiplier(data, "input_multiplier",
                                                   by_lut ? "input_shift" : "input_left_shift",
-                                                  range_of(sim::kInt32), sim::kInt32));
+                                                  whole_range(sim::kInt32), sim::kInt32));
         return sim::Softmax(std::move(params));
       },
       [&] {
@@ -99,7 +96,7 @@ std::vector<Computed> sigmoid_case(const CaseRun& run, std::string_view op) {
           params.radius = data.integer("input_range_radius");
           params.scale =
               scale_program(rules, named_multiplier(data, "input_multiplier", "input_shift",
-                                                    range_of(sim::kInt32), sim::kInt32));
+                                                    whole_range(sim::kInt32), sim::kInt32));
         } else {
           params.algorithm = sim::SigmoidParams::Algorithm::table_u16;
           params.scale =

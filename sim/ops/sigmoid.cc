@@ -27,7 +27,7 @@ int64_t interpolate_sigmoid(int64_t magnitude) {
   return (low << FractionBits) + fraction * (high - low);
 }
 
-std::string_view name_of(SigmoidParams::Function function) {
+std::string_view sigmoid_word(SigmoidParams::Function function) {
   return function == SigmoidParams::Function::sigmoid ? "sigmoid" : "tanh";
 }
 
@@ -64,7 +64,8 @@ int32_t tanh_by_table(int64_t x) {
 }
 
 Sigmoid::Sigmoid(SigmoidParams params)
-    : UnaryCodes(name_of(params.function), params.type, params.type), params_(std::move(params)) {
+    : UnaryCodes(sigmoid_word(params.function), params.type, params.type),
+      params_(std::move(params)) {
   const bool by_table = params_.algorithm == SigmoidParams::Algorithm::table_u16;
   if (by_table ? params_.type != kInt16 : params_.type != kInt8) {
     throw Error({ErrorCode::unsupported, std::string(kind()), to_string(params_.type),
@@ -79,7 +80,7 @@ Sigmoid::Sigmoid(SigmoidParams params)
   make_table();
 }
 
-std::string_view Sigmoid::kind() const { return name_of(params_.function); }
+std::string_view Sigmoid::kind() const { return sigmoid_word(params_.function); }
 
 int64_t Sigmoid::gemmlowp_q4(int64_t value, Events& events, std::vector<TracedStep>* steps) const {
   const IntType type = params_.type;

@@ -17,8 +17,8 @@ namespace facsim::sim {
 
 namespace {
 
-constexpr int kSumIntegerBits = 12;
-constexpr int64_t kRowBlock = 4096;  ///< elements
+constexpr int kSoftmaxSumIntegerBits = 12;
+constexpr int64_t kSoftmaxBlock = 4096;  ///< elements
 
 /// f is float32 to float32.
 template <class F>
@@ -121,7 +121,7 @@ int32_t Softmax::exponential(int64_t difference) const {
 int32_t Softmax::term(int32_t exponential) const {
   return params_.algorithm == SoftmaxParams::Algorithm::lut513
              ? exponential
-             : gemmlowp::rescale<0, kSumIntegerBits>(exponential);
+             : gemmlowp::rescale<0, kSoftmaxSumIntegerBits>(exponential);
 }
 
 template <class In>
@@ -140,13 +140,13 @@ Softmax::Row Softmax::reduce(const In* x, int64_t depth, bool by_norm) const {
   if (row.sum >= (int64_t{1} << (to_8_bits ? 28 : 31))) {
     throw Error({ErrorCode::unsupported, "softmax",
                  fmt::format("a row of {} whose exponentials sum to {}", depth,
-                             row.sum >> (by_lut ? 15 : 31 - kSumIntegerBits)),
+                             row.sum >> (by_lut ? 15 : 31 - kSoftmaxSumIntegerBits)),
                  to_8_bits ? "a sum below 512" : "a sum that fits 32 bits",
                  "the platform's own kernel stops or overflows here"});
   }
   const auto sum = static_cast<int32_t>(row.sum);
   if (!by_lut) {
-    const gemmlowp::Reciprocal reciprocal = gemmlowp::reciprocal(sum, kSumIntegerBits);
+    const gemmlowp::Reciprocal reciprocal = gemmlowp::reciprocal(sum, kSoftmaxSumIntegerBits);
     row.reciprocal = reciprocal.significand;
     row.shift = reciprocal.bits_over_unit + 31 - params_.output_type.bits;
     return row;
@@ -221,7 +221,7 @@ Events Softmax::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Tensor& input = *inputs[0];
   detail::check_codes(kind(), "input", input, params_.input_type);
   const int64_t depth = input.shape()[input.shape().rank() - 1];
-  const int64_t rows_per_block = std::max<int64_t>(1, kRowBlock / depth);
+  const int64_t rows_per_block = std::max<int64_t>(1, kSoftmaxBlock / depth);
   const bool by_norm = context.isa == Isa::scalar;
   detail::with_integer(input.dtype(), [&]<class In>() {
     detail::with_integer(output.dtype(), [&]<class Out>() {
