@@ -30,6 +30,24 @@ void require_binary(const OpRules& rules, const quant::QParams& lhs, const quant
   detail::require_output(output, rules);
 }
 
+/// The rules of a product: of the variant int16_to_int8 where the platform has one for these types
+/// (TFLite reference/mul.h, codes are fractions of 2^15 and 2^7), else of the operands' type.
+const OpRules& mul_rules(const Profile& profile, const quant::QParams& lhs,
+                         const quant::QParams& rhs, const quant::QParams& output) {
+  const auto narrowing = profile.ops.find("mul int16_to_int8");
+  if (narrowing == profile.ops.end() || lhs.type != sim::kInt16 || rhs.type != sim::kInt16 ||
+      output.type != sim::kInt8) {
+    return profile.rules_for("mul", lhs.type);
+  }
+  const float scale = lhs.scale.front() * rhs.scale.front() / output.scale.front();
+  if (scale != 0x1p-23f) {
+    throw Error({ErrorCode::unsupported, "mul", fmt::format("a real multiplier of {}", scale),
+                 "2^-23 (scales 2^-15, 2^-15 and 2^-7)",
+                 "int8 outputs of int16 have no multiplier"});
+  }
+  return narrowing->second;
+}
+
 sim::Requantizer folded_mean_program(const OpRules& rules, const quant::QParams& input,
                                      const quant::QParams& output, int64_t count) {
   const quant::Multiplier scale = quant::derive_multiplier(
@@ -67,7 +85,7 @@ sim::BatchMatmulParams lower_batch_matmul(const Profile& profile, const quant::Q
 sim::MulParams lower_mul(const Profile& profile, const quant::QParams& lhs,
                          const quant::QParams& rhs, const quant::QParams& output,
                          Activation activation) {
-  const OpRules& rules = profile.rules_for("mul", lhs.type);
+  const OpRules& rules = mul_rules(profile, lhs, rhs, output);
   require_binary(rules, lhs, rhs, output);
   return {lhs.type, rhs.type, lhs.zero_point.front(), rhs.zero_point.front(),
           product_program(rules, lhs, rhs, output, activation)};
@@ -108,13 +126,13 @@ std::shared_ptr<const sim::Op> lower_mean(const Profile& profile, const quant::Q
   params.count = count;
   if (rules.algorithm == "tflite.folded_mean") {
     params.requantize = folded_mean_program(rules, input, output, count);
-  } else if (rules.algorithm.empty()) {
+  } else if (rules.algorithm == "requantized_mean") {
     detail::LayerValues values;
     values.output_scale = output.scale.front();
     values.accumulator_scale = {input.scale.front() / static_cast<float>(count)};
-    values.real_multiplier = {quant::real_multiplier(input.scale.front(), 1.0f,
-                                                     output.scale.front(), rules.multiplier) /
-                              static_cast<double>(count)};
+    values.real_multiplier = {
+        quant::real_multiplier(input.scale.front(), 1.0f, output.scale.front(), rules.multiplier) /
+        static_cast<double>(count)};
     values.zero_point = output.zero_point.front();
     values.clamp = {output.quant_min, output.quant_max};
     values.output = output.type;
@@ -161,7 +179,8 @@ std::shared_ptr<const sim::Op> lower_node_mean(const NodeView& node) {
                    "an axis of " + to_string(shape), ""});
     }
     axes.push_back(static_cast<int>(axis));
-    count = std::min(count * shape[static_cast<int>(axis)], int64_t{1} << 29);
+    constexpr int64_t kTooMany = int64_t{1} << 29;
+    count = std::min(count * std::min(shape[static_cast<int>(axis)], kTooMany), kTooMany);
   }
   return lower_mean(node.profile(), node.qparams(0), std::move(axes), node.attributes().keep_dims,
                     count, node.output());

@@ -39,7 +39,7 @@ std::shared_ptr<const sim::Op> lower_min_max(const Profile& profile, std::string
 ///
 /// tflite.folded_mean: M, W (whole right shift) from s_in / s_out; with k = min(floor(log2(count)),
 /// 32, 62 - W): multiplier M * 2^k / count (cut), shift W + k; acc = sum of q - z_in through the
-/// rules' program. Without an algorithm: the rules' own derivation of s_in / (count * s_out).
+/// rules' program. requantized_mean: the rules' own derivation of s_in / (count * s_out).
 /// Source: TFLite reference/reduce.h QuantizedMeanOrSum.
 std::shared_ptr<const sim::Op> lower_mean(const Profile& profile, const quant::QParams& input,
                                           std::vector<int> axes, bool keep_dims, int64_t count,

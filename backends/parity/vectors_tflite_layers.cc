@@ -232,7 +232,13 @@ std::vector<Computed> transpose_conv2d(const CaseRun& run) {
   window.dilation = data.pair("dilations", Pair{1, 1});
   const Pair before{data.integer("pad_top", 0), data.integer("pad_left", 0)};
   Pair after{}, output_padding{};
+  constexpr int64_t kLargest = int64_t{1} << 24;  // so that no product below leaves 64 bits
   for (size_t axis = 0; axis < 2; ++axis) {
+    for (const int64_t value : {window.stride[axis], window.dilation[axis], before[axis]}) {
+      if (value < 0 || value > kLargest || in[static_cast<int>(axis) + 1] > kLargest) {
+        data.fail("strides", std::to_string(value), "0.." + std::to_string(kLargest));
+      }
+    }
     const int spatial = static_cast<int>(axis) + 1;
     const int64_t whole = (in[spatial] - 1) * window.stride[axis] +
                           (window.kernel[axis] - 1) * window.dilation[axis] + 1 - before[axis];

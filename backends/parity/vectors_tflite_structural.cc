@@ -87,6 +87,9 @@ std::vector<Computed> strided_slice(const CaseRun& run) {
     if (bit("end_mask", axis)) slice.end.reset();
     if (bit("shrink_axis_mask", axis)) {
       const int64_t index = begin[axis] < 0 ? begin[axis] + extent : begin[axis];
+      if (index < 0 || index >= extent) {
+        data.fail("begin", std::to_string(begin[axis]), "an index below " + std::to_string(extent));
+      }
       slice = {index, index + 1, 1};
     }
     params.axes.push_back(slice);

@@ -18,6 +18,11 @@ const std::vector<Algorithm>& algorithms() {
        {},
        "the sum of q - zero_point through the op's requantize, its multiplier times 2^k / elements "
        "(cut), k = floor(log2(elements)) (TFLite reduce.h QuantizedMeanOrSum)"},
+      {"requantized_mean",
+       {"mean"},
+       {},
+       "the sum of q - zero_point through the op's requantize, by input_scale / (elements * "
+       "output_scale) derived as any multiplier"},
       {"tflite.resize",
        {"resize"},
        {},

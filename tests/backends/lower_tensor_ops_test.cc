@@ -150,6 +150,19 @@ TEST_CASE("lower_tensor_ops: TFLite Micro derives the multipliers of SUB in floa
   CHECK(apart > 0);
 }
 
+TEST_CASE("lower_tensor_ops: int16 fractions multiply to int8 with two roundings") {
+  const Profile tflite = profile_named("tflite-reference");
+  const quant::QParams fraction = codes_with(0x1p-15f, 0, sim::kInt16);
+  const NodeInput a = input_of<int16_t>({1, 5}, {-32768, 32767, 16384, 181, -181}, fraction);
+  const NodeInput b = input_of<int16_t>({1, 5}, {-32768, 32767, -16384, 23174, 23174}, fraction);
+  // -1 * -1 saturates to 32767, 32766, -8192, 128 (a tie: 0.5 up to 1), -128 (away from zero).
+  CHECK(run_op(tflite, "mul", {a, b}, codes_with(0x1p-7f, 0), {1, 5}) ==
+        Codes{127, 127, -32, 1, -1});
+  CHECK_THROWS_AS(run_op(tflite, "mul", {a, b}, codes_with(0x1p-6f, 0), {1, 5}), Error);
+  const NodeInput c = input_of<int8_t>({1, 5}, {1, 2, 3, 4, 5}, codes_with(0x1p-15f, 0));
+  CHECK_THROWS_AS(run_op(tflite, "mul", {a, c}, fraction, {1, 5}), Error);
+}
+
 TEST_CASE("lower_tensor_ops: minimum and maximum need one scale") {
   const Profile tflite = profile_named("tflite-reference");
   const quant::QParams q = codes_with(0.5f, 3);
@@ -174,6 +187,11 @@ TEST_CASE("lower_tensor_ops: mean folds the number of elements into the multipli
   const auto is_product = [](const sim::TracedStep& step) { return step.integer == 2 * 715827882; };
   CHECK(std::any_of(explanation.steps.begin(), explanation.steps.end(), is_product));
   CHECK(explanation.result == 1);  // 0.67
+  // Without folding, 1 / 3 itself is the real multiplier: 2^31 * 2 / 3 at shift 32.
+  const Profile plain = load_profile("tflite-reference", ProfileSearch::standard(),
+                                     {{"/ops/mean/algorithm", "requantized_mean"}});
+  const auto exact = lower_mean(plain, codes_with(1.0f, 0), {1}, true, 3, codes_with(1.0f, 0));
+  CHECK(exact->explain(inputs, 0).result == 1);
 }
 
 TEST_CASE("lower_tensor_ops: concat requantizes only inputs of another scale") {
