@@ -225,8 +225,8 @@ class NetworkReader {
     }
     if (op.has(Attribute::table)) out.table = reader.integers("table", kAnyInteger, {2, 65536});
     read_axis_attributes(reader, op, out);
-    if (op.has(Attribute::alpha)) out.alpha = reader.numbers("alpha", {1, 1})[0];
-    if (op.has(Attribute::beta)) out.beta = reader.numbers("beta", {1, 1})[0];
+    if (op.has(Attribute::alpha)) out.alpha = reader.number("alpha");
+    if (op.has(Attribute::beta)) out.beta = reader.number("beta");
     if (op.has(Attribute::transposed_operands)) {
       out.transpose_lhs = reader.boolean("transpose_lhs");
       out.transpose_rhs = reader.boolean("transpose_rhs");

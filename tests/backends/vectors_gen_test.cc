@@ -103,7 +103,7 @@ TEST_CASE("vectors gen: steered accumulators stand on both sides of output thres
 
 TEST_CASE("vectors gen: a suite passes its own check and fails under a neighbour") {
   for (const std::string op : {"requantize", "conv2d", "depthwise_conv2d", "linear", "add",
-                               "avg_pool2d", "quantize", "max_pool2d"}) {
+                               "avg_pool2d", "quantize", "leaky_relu", "mul", "max_pool2d"}) {
     INFO(op);
     const TemporaryFolder folder;
     const GeneratedSuite suite = generate_vectors(options_for("xnnpack-x86", op));
