@@ -52,7 +52,8 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
                                                 const quant::QParams& input,
                                                 const quant::QParams& output,
                                                 Activation activation) {
-  const OpRules& rules = profile.rules(kind == "requantize" ? "requantize" : "relu");
+  const OpRules& rules =
+      profile.rules_for(kind == "requantize" ? "requantize" : "relu", input.type);
   detail::require_activation("input", input, rules);
   detail::require_output(output, rules);
   const ClampBounds clamp = clamp_bounds(rules, activation, output);
@@ -65,8 +66,8 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
   }
   detail::LayerValues values;
   values.accumulator_scale = {input.scale.front()};
-  values.real_multiplier = {quant::real_multiplier(input.scale.front(), 1.0f, output.scale.front(),
-                                                   rules.multiplier.scale_product)};
+  values.real_multiplier = {
+      quant::real_multiplier(input.scale.front(), 1.0f, output.scale.front(), rules.multiplier)};
   values.output_scale = output.scale.front();
   values.zero_point = output.zero_point.front();
   values.clamp = clamp;

@@ -17,7 +17,8 @@ class NodeView {
   const IntNode& node() const { return node_; }
   const Profile& profile() const { return profile_; }
   const NodeAttributes& attributes() const { return node_.attributes; }
-  const OpRules& rules(std::string_view op) const { return profile_.rules(op); }
+  /// Of the variant that the type of input 0 chooses.
+  const OpRules& rules(std::string_view op) const;
 
   size_t input_count() const { return node_.inputs.size(); }
   const IntTensor& tensor(size_t input) const;

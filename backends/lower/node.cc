@@ -33,6 +33,11 @@ constexpr auto kLowerings = std::to_array<LoweringLine>({
 
 }  // namespace
 
+const OpRules& NodeView::rules(std::string_view op) const {
+  if (node_.inputs.empty() || !tensor(0).qparams) return profile_.rules(op);
+  return profile_.rules_for(op, tensor(0).qparams->type);
+}
+
 const IntTensor& NodeView::tensor(size_t input) const {
   if (input >= node_.inputs.size() || node_.inputs[input] < 0 ||
       static_cast<size_t>(node_.inputs[input]) >= graph_.tensors.size()) {

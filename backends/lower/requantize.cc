@@ -263,6 +263,7 @@ sim::Arguments bind_arguments(const sim::StepProgram& program, const OpRules& ru
 }
 
 sim::Requantizer bind(const OpRules& rules, const LayerValues& values) {
+  require_program(rules);
   sim::StepProgram program = program_for(rules, values.output);
   sim::Arguments arguments = bind_arguments(program, rules, values);
   return sim::Requantizer(std::move(program), std::move(arguments), values.output);
@@ -270,6 +271,7 @@ sim::Requantizer bind(const OpRules& rules, const LayerValues& values) {
 
 sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
                             const LayerValues& values) {
+  require_program(rules);
   sim::StepProgram program = program_for(rules, values.output);
   sim::Arguments arguments = bind_arguments(program, rules, values);
   program.steps.insert(program.steps.begin(), prefix.begin(), prefix.end());
@@ -429,7 +431,6 @@ double products_per_accumulator_step(const sim::Accumulator& accumulator) {
 sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scales,
                                   const LayerBias& bias) {
   quant::check(scales.output, "output");
-  detail::require_program(rules);
   detail::LayerValues values;
   values.accumulator_scale.clear();
   values.real_multiplier.clear();
@@ -438,9 +439,9 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
     const double step = products_per_accumulator_step(rules.accumulator);
     values.accumulator_scale.push_back(scales.input_scale * weight_scale *
                                        static_cast<float>(step));
-    values.real_multiplier.push_back(
-        step * quant::real_multiplier(scales.input_scale, weight_scale, values.output_scale,
-                                      rules.multiplier));
+    values.real_multiplier.push_back(step * quant::real_multiplier(scales.input_scale, weight_scale,
+                                                                   values.output_scale,
+                                                                   rules.multiplier));
   }
   if (!rules.requantize_per_channel && scales.weight_scale.size() > 1) {
     throw Error({ErrorCode::unsupported, "weights", "a scale per channel", "one scale per tensor",
@@ -460,7 +461,6 @@ sim::Requantizer make_requantizer(const OpRules& rules, const LinearScales& scal
 }
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenMultiplier& given) {
-  detail::require_program(rules);
   detail::check_given(rules, given);
   detail::LayerValues values;
   values.zero_point = given.zero_point;

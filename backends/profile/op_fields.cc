@@ -74,8 +74,14 @@ Field when_field() {
                       "tensors.activation to int16 and tensors.bias to 64 bits");
 }
 
+Field aliases_field() {
+  Field aliases = list("aliases", "other names in the platform's own words",
+                       text("", "a phrase of lower-case words", kPhrasePattern));
+  return with_example(std::move(aliases), "[\"gemm\"]: facsim requantize --op gemm");
+}
+
 Field variant_field() {
-  std::vector<Field> members = {when_field()};
+  std::vector<Field> members = {when_field(), aliases_field()};
   for (Field& field : op_rule_fields()) members.push_back(std::move(field));
   Field variant = object("", "rules merged over the op's", std::move(members));
   variant.default_value.reset();
@@ -142,10 +148,7 @@ Field ops_field() {
   std::vector<Field> ops;
   for (const std::string& name : profile_ops()) {
     std::vector<Field> members = op_rule_fields();
-    members.push_back(
-        with_example(list("aliases", "other names of the op in the platform's own words",
-                          text("", "a phrase of lower-case words", kPhrasePattern)),
-                     "[\"gemm\"]: facsim requantize --op gemm"));
+    members.push_back(aliases_field());
     members.push_back(map_of("variants", "rules for certain types, or under a name of their own",
                              kPhrasePattern, variant_field()));
     Field op = object(name, "rules of " + name + ", merged over the profile's", std::move(members));

@@ -324,15 +324,17 @@ void check_condition(const Json& json, const RulesKey& key, const OpRules& rules
 }
 
 void read_aliases(const Json& json, Profile& profile, Findings& findings) {
-  for (const auto& [op, rules] : json["ops"].items()) {
-    if (!rules.contains("aliases")) continue;
-    for (size_t i = 0; i < rules["aliases"].size(); ++i) {
-      const std::string alias = rules["aliases"][i].get<std::string>();
-      const std::string pointer = fmt::format("/ops/{}/aliases/{}", op, i);
-      const auto& words = detail::profile_ops();
+  const std::vector<std::string>& words = detail::profile_ops();
+  for (const RulesKey& key : detail::rules_keys(json)) {
+    const std::string place = key.places().front() + "/aliases";
+    if (!json.contains(Json::json_pointer(place))) continue;
+    const Json& aliases = json.at(Json::json_pointer(place));
+    for (size_t i = 0; i < aliases.size(); ++i) {
+      const std::string alias = aliases[i].get<std::string>();
+      const std::string pointer = fmt::format("{}/{}", place, i);
       if (std::find(words.begin(), words.end(), alias) != words.end()) {
         findings.add_at(pointer, "\"" + alias + "\" is an op", "a phrase that is no op");
-      } else if (const auto [it, added] = profile.aliases.emplace(alias, op); !added) {
+      } else if (const auto [it, added] = profile.aliases.emplace(alias, key.name()); !added) {
         findings.add_at(pointer, "\"" + alias + "\" is an alias of " + it->second + " already",
                         "one op for a phrase");
       }

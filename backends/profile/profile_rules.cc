@@ -105,11 +105,13 @@ const OpRules& Profile::rules_for(std::string_view op, sim::IntType activation,
 }
 
 Profile::Choice Profile::choose(std::string_view phrase) const {
-  const SplitPhrase split = split_phrase(*this, phrase);
+  SplitPhrase split = split_phrase(*this, phrase);
   const auto choice = [](const auto& entry) {
     return Choice{entry.first, entry.second.output_types.front(), &entry.second};
   };
   std::string_view rest = split.rest;
+  // Words after the alias of a variant name another variant of its op.
+  if (!rest.empty() && !rest.starts_with(',')) split.op = detail::RulesKey::parse(split.op).op;
   for (const bool with_prose : {true, false}) {
     if (!with_prose) rest = rest.substr(0, rest.find(','));
     const auto it = ops.find(rest.empty() ? split.op : split.op + " " + std::string(rest));

@@ -92,6 +92,7 @@ Json effective_rules(const Json& resolved, const RulesKey& key) {
     const Json& variant = op["variants"][key.variant];
     rules.merge_patch(variant);
     rules.erase("when");
+    rules.erase("aliases");
     take_types_of(variant, rules);
   }
   // merge_patch drops nulls that are values (intermediate_bits).

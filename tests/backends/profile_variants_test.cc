@@ -24,7 +24,7 @@ constexpr const char* kVariantChip = R"({
                     "requantize": {"left_shift": {"position": "in_total_shift"},
                                    "multiplier": {"reduce_to_bits": 16}, "rounding": "half_up"}},
         "int16x8 bias32": {"when": {"activation": "int16", "bias": "int32"}},
-        "legacy uint8": {"tensors": {"activation": {"signed": false}}, "output": {"bits": 32, "signed": true}}
+        "legacy uint8": {"aliases": ["old gemm"], "tensors": {"activation": {"signed": false}}, "output": {"bits": 32, "signed": true}}
       }
     },
     "linear": {"tensors": {"activation": {"also_accepts": ["uint8"]}}}
@@ -110,6 +110,9 @@ TEST_CASE("profile variants: phrases name an op or alias, then a variant or a ty
            Case{"conv2d", "conv2d", sim::kInt8},
            Case{"gemm", "conv2d", sim::kInt8},
            Case{"gemm legacy uint8", "conv2d legacy uint8", {32, true}},
+           Case{"old gemm", "conv2d legacy uint8", {32, true}},
+           Case{"old gemm, in prose", "conv2d legacy uint8", {32, true}},
+           Case{"old gemm int16x8", "conv2d int16x8", {16, true}},
            Case{"matrix product int16x8", "conv2d int16x8", {16, true}},
            Case{"conv2d int16", "conv2d int16x8", {16, true}},
            Case{"conv2d int16x8 bias32", "conv2d int16x8 bias32", {16, true}},
