@@ -88,5 +88,68 @@ TEST_CASE("multiplier: what is not a multiplier is refused") {
   }
 }
 
+TEST_CASE("multiplier: the nearest of all shifts, fewest bits first") {
+  struct Case {
+    double real;
+    int bits;
+    int64_t multiplier;
+    int shift;
+    const char* reason;
+  };
+  for (const Case& c : {
+           Case{0.5, 8, 1, 1, "exact: the smallest shift (frexp_round: 64, shift 7)"},
+           Case{0.3, 8, 77, 8, "77 / 256 = 0.30078; 154 / 512 does not fit"},
+           Case{3.0, 8, 3, 0, "an integer"},
+           Case{100.4, 8, 100, 0, "no fraction fits"},
+           Case{254.0, 8, 127, -1, "above the largest multiplier"},
+           Case{0.999, 8, 1, 0, "64 / 64 is as near"},
+           Case{0.0, 8, 0, 0, "zero"},
+       }) {
+    CAPTURE(c.reason);
+    MultiplierSpec spec;
+    spec.bits = c.bits;
+    spec.derivation = Derivation::search_min_error;
+    const Multiplier m = derive_multiplier(c.real, spec);
+    CHECK(m.multiplier == c.multiplier);
+    CHECK(m.shift == c.shift);
+  }
+  MultiplierSpec spec;
+  spec.bits = 2;
+  spec.derivation = Derivation::search_min_error;
+  CHECK_THROWS_AS(derive_multiplier(std::ldexp(1.0, 33), spec), Error);
+}
+
+TEST_CASE("multiplier: fraction bits, a constant shift, reduction") {
+  MultiplierSpec spec;
+  spec.bits = 16;
+  spec.fraction_bits = 12;
+  CHECK(derive_multiplier(0.3, spec).multiplier == 2458);  // 0.6 * 4096
+  CHECK(derive_multiplier(0.3, spec).shift == 13);
+  spec.derivation = Derivation::fixed_fraction;
+  CHECK(derive_multiplier(0.3, spec).multiplier == 1229);
+  CHECK(derive_multiplier(0.3, spec).shift == 12);
+  CHECK(derive_multiplier(7.9, spec).multiplier == 32358);
+  CHECK_THROWS_AS(derive_multiplier(8.0, spec), Error);
+
+  MultiplierSpec reduced;
+  reduced.reduce_to_bits = 16;
+  const Multiplier half = derive_multiplier(0.5, reduced);
+  CHECK(half.multiplier == 16384);
+  CHECK(half.shift == 15);
+  const Multiplier given = reduce_multiplier({1134312299, 45}, reduced);
+  CHECK(given.multiplier == 17308);  // 17308.23
+  CHECK(given.shift == 29);
+  CHECK(reduce_multiplier({0x7FFFFFFF, 31}, reduced).multiplier == 0x7FFF);  // not 0x8000
+  CHECK(reduce_multiplier({0x7FFE8000, 31}, reduced).multiplier == 0x7FFF);  // a tie goes up
+}
+
+TEST_CASE("multiplier: a quotient and a product with the reciprocal") {
+  MultiplierSpec spec;
+  spec.scale_product = ScaleProduct::float32;
+  CHECK(real_multiplier(0.273939937F, 1.0F, 0.00214854861F, spec) < 127.5);
+  spec.formula = MultiplierSpec::Formula::reciprocal;
+  CHECK(real_multiplier(0.273939937F, 1.0F, 0.00214854861F, spec) == 127.5);
+}
+
 }  // namespace
 }  // namespace facsim::quant
