@@ -153,6 +153,50 @@ std::optional<Tensor> convolution(const Layer& layer, bool per_channel) {
   return finish(op, xnn_setup_convolution2d_nhwc_qs8, int8_t{});
 }
 
+std::array<int64_t, 2> deconvolution_extent(const Layer& layer) {
+  const sim::Window2d& w = layer.attributes.window;
+  const Shape& s = layer.inputs[0].shape();
+  const auto extent = [&](size_t i, int64_t padding) {
+    return (s[static_cast<int>(i) + 1] - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1 +
+           layer.attributes.output_padding[i] - padding;
+  };
+  return {extent(0, w.padding.top + w.padding.bottom), extent(1, w.padding.left + w.padding.right)};
+}
+
+std::optional<Tensor> deconvolution(const Layer& layer) {
+  const Tensor& x = layer.inputs[0];
+  const Shape& s = x.shape();
+  const sim::Window2d& w = layer.attributes.window;
+  const int64_t groups = layer.attributes.groups;
+  const int64_t oc = layer.channels();
+  const auto [oh, ow] = deconvolution_extent(layer);
+  Tensor y(x.dtype(), {s[0], oh, ow, oc});
+  const auto compute = [&](auto create, auto setup, auto zx, auto... kernel) {
+    using T = decltype(zx);
+    const Bounds<T> bounds(layer);
+    const Operator op = make_operator(
+        create, u32(w.padding.top), u32(w.padding.right), u32(w.padding.bottom),
+        u32(w.padding.left), u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]), u32(w.stride[1]),
+        u32(w.dilation[0]), u32(w.dilation[1]), u32(groups), sz(s[3] / groups), sz(oc / groups),
+        sz(s[3]), sz(oc), zx, layer.qparams[0].scale.front(), kernel..., bias_of(layer),
+        zero_point<T>(layer.output), layer.output.scale.front(), bounds.min, bounds.max, 0u);
+    if (op == nullptr) return false;
+    run(op, setup(op.get(), sz(s[0]), sz(s[1]), sz(s[2]), u32(layer.attributes.output_padding[0]),
+                  u32(layer.attributes.output_padding[1]), x.data<T>(), y.data<T>(), nullptr));
+    return true;
+  };
+  const bool done =
+      x.dtype() == DType::uint8
+          ? compute(xnn_create_deconvolution2d_nhwc_qu8, xnn_setup_deconvolution2d_nhwc_qu8,
+                    zero_point<uint8_t>(layer.qparams[0]), zero_point<uint8_t>(layer.weight),
+                    layer.weight_scale(0), layer.weights.data<uint8_t>())
+          : compute(xnn_create_deconvolution2d_nhwc_qs8, xnn_setup_deconvolution2d_nhwc_qs8,
+                    zero_point<int8_t>(layer.qparams[0]), layer.weight_scale(0),
+                    layer.weights.data<int8_t>());
+  if (!done) return {};
+  return y;
+}
+
 std::optional<Tensor> linear(const Layer& layer) {
   const Tensor& x = layer.inputs[0];
   const int64_t n = x.shape()[0];
@@ -494,6 +538,24 @@ TEST_CASE("XNNPACK: convolutions, depthwise convolutions and linear layers") {
   };
   peer.compare("convolution", count / 2, make_convolution(false), run_convolution);
   peer.compare("depthwise convolution", count / 4, make_convolution(true), run_convolution);
+  peer.compare("transposed convolution", count / 4, accepted([](Dice& dice) {
+                 while (true) {
+                   Layer layer = random_linear_layer(dice, xnnpack_domain(dice));
+                   layer.op = "transpose_conv2d";
+                   // XNNPACK ae108ef crashes in its sub-convolutions (strided, not dilated,
+                   // kernel >= stride) on some layers: all of that path are left out.
+                   const auto [kernel, stride, dilation, padding] = layer.attributes.window;
+                   const bool strided = stride[0] > 1 || stride[1] > 1;
+                   const bool dilated = dilation[0] > 1 || dilation[1] > 1;
+                   if (strided && !dilated && kernel[0] >= stride[0] && kernel[1] >= stride[1])
+                     continue;
+                   layer.attributes.output_padding = {dice.between(0, stride[0] - 1),
+                                                      dice.between(0, stride[1] - 1)};
+                   const auto [oh, ow] = deconvolution_extent(layer);
+                   if (oh >= 1 && ow >= 1) return layer;
+                 }
+               }),
+               deconvolution);
   peer.compare("linear", count / 4, accepted([](Dice& dice) {
                  LayerDomain domain = xnnpack_domain(dice);
                  domain.linear = true;
