@@ -71,6 +71,30 @@ const std::vector<Algorithm>& algorithms() {
        "taps dequantized and summed in float32 in window order, / taps, / output_scale, + zero "
        "point, "
        "rounded (ONNX Runtime QLinearAveragePool)"},
+      {"xnnpack.mantissa_average",
+       {"avg_pool2d", "global_avg_pool"},
+       {"rounding"},
+       "sum of q - zero_point (padded taps are 0) times the 24-bit mantissa of float32 input_scale / "
+       "(output_scale * window size), one right shift rounded by params rounding; a window over the "
+       "whole unpadded image follows global_avg_pool (XNNPACK qu8 avgpool: half_away_from_zero, ARM "
+       "gavgpool: half_up)"},
+      {"ort.lookup_table",
+       {"leaky_relu", "sigmoid"},
+       {},
+       "a table of every code: dequantized, the function in float32 (sigmoid: a rational function "
+       "with fused multiply-adds), quantized as the op's activations (ONNX Runtime contrib "
+       "qlinear_lookup_table, mlas logistic on x86 with FMA)"},
+      {"xnnpack.lookup_table",
+       {"leaky_relu", "sigmoid", "tanh"},
+       {},
+       "a table of every code: dequantized, the function in float32 (by exp and tanh), times the "
+       "reciprocal output scale, rounded (XNNPACK lut-elementwise-nc; leaky_relu: versions of 2022 "
+       "and before)"},
+      {"xnnpack.lrelu_q8",
+       {"leaky_relu"},
+       {},
+       "multipliers half_even(256 * input_scale / output_scale), times alpha for negative values, "
+       "one half_up shift by 8 (XNNPACK qs8-vlrelu and qu8-vlrelu, since mid 2022)"},
       {"tflite.gemmlowp_q4",
        {"sigmoid", "tanh"},
        {},
@@ -113,30 +137,6 @@ const std::vector<Algorithm>& algorithms() {
        {},
        "int16 gates and cell, sigmoid and tanh by the 256-entry table; int16 inputs sum in 64 bits "
        "and narrow as arm_nn_requantize_s64 (CMSIS-NN arm_lstm_unidirectional_s8, _s16)"},
-      {"xnnpack.mantissa_average",
-       {"avg_pool2d", "global_avg_pool"},
-       {"rounding"},
-       "sum of q - zero_point (padded taps are 0) times the 24-bit mantissa of float32 input_scale / "
-       "(output_scale * window size), one right shift rounded by params rounding; a window over the "
-       "whole unpadded image follows global_avg_pool (XNNPACK qu8 avgpool: half_away_from_zero, ARM "
-       "gavgpool: half_up)"},
-      {"ort.lookup_table",
-       {"leaky_relu", "sigmoid"},
-       {},
-       "a table of every code: dequantized, the function in float32 (sigmoid: a rational function "
-       "with fused multiply-adds), quantized as the op's activations (ONNX Runtime contrib "
-       "qlinear_lookup_table, mlas logistic on x86 with FMA)"},
-      {"xnnpack.lookup_table",
-       {"leaky_relu", "sigmoid", "tanh"},
-       {},
-       "a table of every code: dequantized, the function in float32 (by exp and tanh), times the "
-       "reciprocal output scale, rounded (XNNPACK lut-elementwise-nc; leaky_relu: versions of 2022 "
-       "and before)"},
-      {"xnnpack.lrelu_q8",
-       {"leaky_relu"},
-       {},
-       "multipliers half_even(256 * input_scale / output_scale), times alpha for negative values, "
-       "one half_up shift by 8 (XNNPACK qs8-vlrelu and qu8-vlrelu, since mid 2022)"},
       {"vitis.reciprocal_average",
        {"avg_pool2d", "global_avg_pool"},
        {},
