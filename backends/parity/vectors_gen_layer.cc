@@ -73,8 +73,8 @@ float legal_scale(const VectorTarget& target, float scale) {
 }
 
 /// Parameters of an activation by the profile's zero point rule.
-QParams activation(const VectorTarget& target, VectorDice& dice, sim::IntType type, float scale,
-                   VectorStrategy strategy) {
+QParams activation_qparams(const VectorTarget& target, VectorDice& dice, sim::IntType type,
+                           float scale, VectorStrategy strategy) {
   QParams q;
   q.type = type;
   q.quant_min = type.min();
@@ -333,8 +333,8 @@ VectorLayer try_weighted(const VectorTarget& target, VectorDice& dice, VectorStr
   Weighted w;
   w.steered = strategy != VectorStrategy::random;
   choose_geometry(target, dice, w);
-  w.input = activation(target, dice, target.input, 1, strategy);
-  w.output = activation(target, dice, target.output, 1, strategy);
+  w.input = activation_qparams(target, dice, target.input, 1, strategy);
+  w.output = activation_qparams(target, dice, target.output, 1, strategy);
   choose_weights(target, dice, w);
   choose_layer_scales(target, dice, strategy, w);
   if (dice.one_in(3)) {
@@ -400,11 +400,11 @@ VectorLayer try_binary(const VectorTarget& target, VectorDice& dice, VectorStrat
     if (strategy == VectorStrategy::edges) return dice.magnitude(-6, 3);
     return dice.magnitude(-1.5f, 1.5f);
   };
-  const QParams first = activation(target, dice, target.input, scale * factor(), strategy);
-  QParams second = activation(target, dice, target.input, scale * factor(), strategy);
+  const QParams first = activation_qparams(target, dice, target.input, scale * factor(), strategy);
+  QParams second = activation_qparams(target, dice, target.input, scale * factor(), strategy);
   float output_scale = scale * factor();
   if (target.op == "mul") output_scale = first.scale.front() * dice.magnitude(-2, 2);
-  QParams output = activation(target, dice, target.output, output_scale, strategy);
+  QParams output = activation_qparams(target, dice, target.output, output_scale, strategy);
   if (same) second = output = first;
   Tensor a, b;
   if (pairs) {
@@ -449,10 +449,10 @@ VectorLayer try_unary(const VectorTarget& target, VectorDice& dice, VectorStrate
   attributes.alpha = dice.magnitude(-6, -1);
   float scale = dice.magnitude(-7, -2);
   if (strategy == VectorStrategy::ties) scale = std::ldexp(1.0f, std::ilogb(scale));
-  const QParams input = activation(target, dice, target.input, scale, strategy);
+  const QParams input = activation_qparams(target, dice, target.input, scale, strategy);
   float out_scale = scale * dice.magnitude(-1, 1);
   if (strategy == VectorStrategy::ties) out_scale = scale * dice.pick({2.0f, 4.0f, 0.5f, 0.75f});
-  QParams output = activation(target, dice, target.output, out_scale, strategy);
+  QParams output = activation_qparams(target, dice, target.output, out_scale, strategy);
   // Functions with a fixed output range, and ops that keep their codes.
   const sim::IntType type = target.output;
   switch (dice.between(0, 3)) {
@@ -501,12 +501,13 @@ VectorLayer try_pool(const VectorTarget& target, VectorDice& dice, VectorStrateg
                         dice.between(0, window.kernel[1] - 1), 0, 0};
     }
   }
-  const QParams input = activation(target, dice, target.input, dice.magnitude(-6, -2), strategy);
+  const QParams input =
+      activation_qparams(target, dice, target.input, dice.magnitude(-6, -2), strategy);
   QParams output = input;
   if (target.op != "max_pool2d" && dice.one_in(2)) {
     const float ratio =
         strategy == VectorStrategy::ties ? dice.pick({0.5f, 2.0f, 1.0f}) : dice.magnitude(-1, 1);
-    output = activation(target, dice, target.output, input.scale.front() * ratio, strategy);
+    output = activation_qparams(target, dice, target.output, input.scale.front() * ratio, strategy);
   }
   if (dice.one_in(3)) attributes.activation = Activation::relu;
   attributes.count_include_pad = target.op == "avg_pool2d" && dice.one_in(2);
@@ -521,18 +522,20 @@ VectorLayer try_moving(const VectorTarget& target, VectorDice& dice, VectorStrat
   VectorLayer layer = empty_layer(target);
   NodeAttributes& attributes = layer.graph.nodes.front().attributes;
   const Shape shape{1, dice.between(3, 5), dice.between(3, 5), dice.between(2, 4)};
-  const QParams input = activation(target, dice, target.input, dice.magnitude(-6, -2), strategy);
+  const QParams input =
+      activation_qparams(target, dice, target.input, dice.magnitude(-6, -2), strategy);
   QParams output = input;
   if (dice.one_in(2)) {
-    output = activation(target, dice, target.output, input.scale.front() * dice.magnitude(-1, 1),
-                        strategy);
+    output = activation_qparams(target, dice, target.output,
+                                input.scale.front() * dice.magnitude(-1, 1), strategy);
   }
   add_input(layer, "input", codes_of(dice, target.input, shape, strategy), input);
   if (target.op == "concat") {
     attributes.axis = 3;
-    const QParams second = dice.one_in(2) ? input
-                                          : activation(target, dice, target.input,
-                                                       input.scale.front() * 1.5f, strategy);
+    const QParams second =
+        dice.one_in(2)
+            ? input
+            : activation_qparams(target, dice, target.input, input.scale.front() * 1.5f, strategy);
     add_input(layer, "input2", codes_of(dice, target.input, shape, strategy), second);
   } else if (target.op == "pad") {
     attributes.pad_before = {0, dice.between(0, 2), dice.between(0, 2), 0};
@@ -551,7 +554,8 @@ VectorLayer try_moving(const VectorTarget& target, VectorDice& dice, VectorStrat
         dice.pick({ResizeAttributes::Mode::nearest, ResizeAttributes::Mode::bilinear});
     attributes.resize.half_pixel_centers = dice.one_in(2);
   } else if (target.op == "prelu") {
-    QParams alpha = activation(target, dice, target.input, dice.magnitude(-8, -5), strategy);
+    QParams alpha =
+        activation_qparams(target, dice, target.input, dice.magnitude(-8, -5), strategy);
     add_constant(layer, "alpha", codes_of(dice, target.input, {shape[3]}, strategy), alpha);
   }
   add_output(layer, output.type.storage(), output);

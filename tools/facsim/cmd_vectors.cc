@@ -121,15 +121,15 @@ Json to_json(const VectorReport& report) {
 using backends::BranchCoverage;
 using backends::GeneratedSuite;
 using backends::Neighbour;
-using State = BranchCoverage::State;
+using CoverageState = BranchCoverage::State;
 
 std::string state_text(const BranchCoverage& entry) {
   switch (entry.state) {
-    case State::reached:
+    case CoverageState::reached:
       return with_commas(entry.hits);
-    case State::not_reached:
+    case CoverageState::not_reached:
       return "not reached";
-    case State::unreachable:
+    case CoverageState::unreachable:
       return "unreachable";
   }
   return "?";
@@ -155,10 +155,10 @@ void print_coverage(const GeneratedSuite& suite) {
     table.add_row({first.program, first.step, branches});
   }
   print("\n" + table.text());
-  const int64_t reached = suite.count(State::reached);
-  const int64_t missing = suite.count(State::not_reached);
+  const int64_t reached = suite.count(CoverageState::reached);
+  const int64_t missing = suite.count(CoverageState::not_reached);
   print(fmt::format("{} of {} branches reached, {} more shown to be unreachable\n", reached,
-                    reached + missing, suite.count(State::unreachable)));
+                    reached + missing, suite.count(CoverageState::unreachable)));
 }
 
 std::vector<const Neighbour*> neighbours_of(const GeneratedSuite& suite,
@@ -192,9 +192,9 @@ Json to_json(const GeneratedSuite& suite) {
                {"seed", suite.seed},
                {"cases", suite.cases.size()},
                {"values", suite.values()}};
-  json["coverage"] = {{"reached", suite.count(State::reached)},
-                      {"not_reached", suite.count(State::not_reached)},
-                      {"unreachable", suite.count(State::unreachable)}};
+  json["coverage"] = {{"reached", suite.count(CoverageState::reached)},
+                      {"not_reached", suite.count(CoverageState::not_reached)},
+                      {"unreachable", suite.count(CoverageState::unreachable)}};
   constexpr std::string_view kStates[] = {"reached", "not_reached", "unreachable"};
   Json& branches = json["coverage"]["branches"] = Json::array();
   for (const BranchCoverage& entry : suite.coverage) {
