@@ -11,6 +11,9 @@
 
 namespace facsim::backends::detail {
 
+/// Bytes that one byte of deflated data can become at most (zlib's technical notes: 1032:1).
+inline constexpr uint64_t kLargestDeflateExpansion = 1032;
+
 /// An open POSIX file descriptor; closed at the end of its life.
 class FileDescriptor {
  public:

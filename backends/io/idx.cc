@@ -13,7 +13,6 @@ namespace facsim::backends {
 namespace {
 
 constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
-constexpr uint64_t kLargestExpansion = 1032;  // of deflate
 
 using GzFile = std::unique_ptr<gzFile_s, decltype(&gzclose)>;
 
@@ -86,7 +85,7 @@ Tensor read_idx(const std::filesystem::path& file) {
     extents.push_back(static_cast<int64_t>(extent));
   }
   const uint64_t reachable =
-      gzdirect(in.get()) != 0 ? opened.size : opened.size * kLargestExpansion;
+      gzdirect(in.get()) != 0 ? opened.size : opened.size * detail::kLargestDeflateExpansion;
   if (bytes > reachable) {
     fail(file, "file of " + std::to_string(opened.size) + " bytes",
          std::to_string(bytes) + " data bytes as the header says (truncated or lying)");

@@ -11,6 +11,17 @@
 
 namespace facsim::backends {
 
+namespace detail {
+
+/// A member of an archive (not in the anonymous namespace: NpzFile::Impl holds them).
+struct NpzEntry {
+  std::string name;   ///< without ".npy"
+  std::string place;  ///< archive!member
+  uint64_t size = 0;
+};
+
+}  // namespace detail
+
 namespace {
 
 constexpr int64_t kMaxMembers = 65536;
@@ -38,12 +49,6 @@ using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
 [[noreturn]] void fail_absent(const std::string& place, std::string_view name) {
   fail(ErrorCode::missing_key, place, "no array \"" + std::string(name) + "\"");
 }
-
-struct Entry {
-  std::string name;   ///< without ".npy"
-  std::string place;  ///< archive!member
-  uint64_t size = 0;
-};
 
 /// The array's name of a member: its name without ".npy".
 std::string array_name(const char* member, const std::string& place) {
@@ -81,8 +86,7 @@ zip_stat_t checked_stat(zip_t* archive, zip_uint64_t index, const std::string& p
          "at most " + std::to_string(kMaxMemberBytes));
   }
   // Deflate cannot expand by more than 1032:1, so a larger claim is a lie.
-  constexpr uint64_t kLargestExpansion = 1032;
-  if (stat.size / kLargestExpansion > stat.comp_size) {
+  if (stat.size / detail::kLargestDeflateExpansion > stat.comp_size) {
     fail(ErrorCode::bad_value, place,
          std::to_string(stat.size) + " bytes claimed of " + std::to_string(stat.comp_size) +
              " compressed");
@@ -91,18 +95,18 @@ zip_stat_t checked_stat(zip_t* archive, zip_uint64_t index, const std::string& p
 }
 
 /// Checks name, size and method of every member.
-std::vector<Entry> list_entries(zip_t* archive, const std::string& place) {
+std::vector<detail::NpzEntry> list_entries(zip_t* archive, const std::string& place) {
   const zip_int64_t count = zip_get_num_entries(archive, 0);
   if (count > kMaxMembers) {
     fail(ErrorCode::bad_value, place, std::to_string(count) + " members",
          "at most " + std::to_string(kMaxMembers));
   }
-  std::vector<Entry> entries;
+  std::vector<detail::NpzEntry> entries;
   std::set<std::string> names;
   uint64_t total = 0;
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
     const char* raw_name = zip_get_name(archive, i, ZIP_FL_ENC_GUESS);
-    Entry entry{array_name(raw_name, place), place + "!" + raw_name, 0};
+    detail::NpzEntry entry{array_name(raw_name, place), place + "!" + raw_name, 0};
     if (!names.insert(entry.name).second) {
       fail(ErrorCode::duplicate_key, entry.place, "two members of the same name");
     }
@@ -149,13 +153,13 @@ struct NpzFile::Impl {
 
   void index() {
     entries = list_entries(archive.get(), place);
-    for (const Entry& entry : entries) names.push_back(entry.name);
+    for (const detail::NpzEntry& entry : entries) names.push_back(entry.name);
   }
 
   /// Calls decode(read, size, place) on a member's bytes and makes sure that they end there.
   template <class Decode>
   auto decode(size_t i, Decode decode_bytes) const {
-    const Entry& entry = entries[i];
+    const detail::NpzEntry& entry = entries[i];
     const Member member(zip_fopen_index(archive.get(), i, 0), &zip_fclose);
     if (!member) fail(ErrorCode::bad_value, entry.place, zip_strerror(archive.get()));
     const auto read = [&](void* buffer, size_t count) {
@@ -195,7 +199,7 @@ struct NpzFile::Impl {
 
   std::string place;
   Archive archive{nullptr, &zip_discard};
-  std::vector<Entry> entries;
+  std::vector<detail::NpzEntry> entries;
   std::vector<std::string> names;
 };
 
