@@ -21,36 +21,37 @@ using sim::Step;
 using sim::ValueRange;
 
 /// One choice of the values that a layer brings.
-struct Candidate {
+struct LayerCandidate {
   int64_t multiplier = 1;
   int shift = 0;  ///< whole
   int64_t zero_point = 0;
   bool has_multiplier = false;
 };
 
-bool names(const sim::StepProgram& program, std::string_view name) {
+bool names_argument(const sim::StepProgram& program, std::string_view name) {
   return std::any_of(program.steps.begin(), program.steps.end(), [&](const Step& step) {
     return step.a.argument == name || step.b.argument == name;
   });
 }
 
 std::vector<int64_t> multipliers_of(const OpRules& rules) {
-  if (!names(rules.requantize, "multiplier")) return {1};
+  if (!names_argument(rules.requantize, "multiplier")) return {1};
   const int fraction_bits = rules.multiplier.fraction_bits > 0 ? rules.multiplier.fraction_bits
                                                                : rules.multiplier.bits - 1;
   const int64_t largest = (int64_t{1} << fraction_bits) - 1;
   return {int64_t{1} << (fraction_bits - 1), std::max<int64_t>(largest, 1)};
 }
 
-std::vector<Candidate> candidates_of(const OpRules& rules) {
+std::vector<LayerCandidate> candidates_of(const OpRules& rules) {
   const sim::IntType output = rules.output_types.front();
   std::vector<int64_t> zero_points = {0};
   if (rules.activation.zero_point == quant::TensorSpec::ZeroPoint::any) {
     zero_points = {output.min(), output.max()};
   }
-  const bool scales = names(rules.requantize, "multiplier") || names(rules.requantize, "shift") ||
-                      names(rules.requantize, "left_shift");
-  std::vector<Candidate> candidates;
+  const bool scales = names_argument(rules.requantize, "multiplier") ||
+                      names_argument(rules.requantize, "shift") ||
+                      names_argument(rules.requantize, "left_shift");
+  std::vector<LayerCandidate> candidates;
   for (int shift = rules.min_shift; shift <= rules.max_shift; ++shift) {
     for (const int64_t multiplier : multipliers_of(rules)) {
       for (const int64_t zero_point : zero_points) {
@@ -71,7 +72,7 @@ sim::PerChannel<T> operand_value(const Operand& operand, T constant,
 
 /// The program with the candidate's values; nothing if the profile refuses such a layer.
 std::optional<std::vector<BoundStep>> bound_steps(const OpRules& rules,
-                                                  const Candidate& candidate) {
+                                                  const LayerCandidate& candidate) {
   GivenMultiplier given;
   given.multiplier = {candidate.multiplier};
   given.shift = {candidate.shift};
@@ -103,22 +104,23 @@ std::optional<std::vector<BoundStep>> bound_steps(const OpRules& rules,
   return steps;
 }
 
-struct Place {
+struct ProblemPlace {
   StepProblem::Kind kind;
   size_t step;
 };
 
 /// The first step that some value of `input` cannot take.
-std::optional<Place> first_problem(const std::vector<BoundStep>& steps, sim::IntType output,
-                                   ValueRange input) {
+std::optional<ProblemPlace> first_problem(const std::vector<BoundStep>& steps, sim::IntType output,
+                                          ValueRange input) {
   const std::vector<ValueRange> ranges = sim::infer_ranges(steps, 1, input);
   for (size_t i = 0; i < ranges.size(); ++i) {
-    if (!ranges[i].is_real && !ranges[i].bounded) return Place{StepProblem::Kind::inexact, i};
-    if (ranges[i].may_throw) return Place{StepProblem::Kind::refused, i};
+    if (!ranges[i].is_real && !ranges[i].bounded)
+      return ProblemPlace{StepProblem::Kind::inexact, i};
+    if (ranges[i].may_throw) return ProblemPlace{StepProblem::Kind::refused, i};
   }
   const ValueRange& last = ranges.back();
   if (!last.is_real && (last.min < output.min() || last.max > output.max())) {
-    return Place{StepProblem::Kind::outside, ranges.size() - 1};
+    return ProblemPlace{StepProblem::Kind::outside, ranges.size() - 1};
   }
   return std::nullopt;
 }
@@ -126,8 +128,8 @@ std::optional<Place> first_problem(const std::vector<BoundStep>& steps, sim::Int
 /// The accumulator nearest to 0 on the side of `sign` that has a problem. The ranges of [0, a] grow
 /// with a, so a search by halves finds it; the point is checked by itself, because a wrap makes
 /// ranges wider than what they hold.
-std::optional<std::pair<int64_t, Place>> smallest(const std::vector<BoundStep>& steps,
-                                                  const OpRules& rules, int sign) {
+std::optional<std::pair<int64_t, ProblemPlace>> smallest_problem(
+    const std::vector<BoundStep>& steps, const OpRules& rules, int sign) {
   const sim::IntType output = rules.output_types.front();
   const auto problem = [&](int64_t magnitude) {
     const int64_t acc = sign * magnitude;
@@ -147,10 +149,10 @@ std::optional<std::pair<int64_t, Place>> smallest(const std::vector<BoundStep>& 
   return std::pair{acc, *at};
 }
 
-std::string describe(const OpRules& rules, const Candidate& candidate, int64_t acc,
-                     const Place& place) {
+std::string describe_problem(const OpRules& rules, const LayerCandidate& candidate, int64_t acc,
+                             const ProblemPlace& place) {
   std::string with;
-  if (candidate.has_multiplier && names(rules.requantize, "multiplier")) {
+  if (candidate.has_multiplier && names_argument(rules.requantize, "multiplier")) {
     with += fmt::format(", multiplier {}", candidate.multiplier);
   }
   with += candidate.has_multiplier ? fmt::format(", whole shift {}", candidate.shift)
@@ -172,17 +174,18 @@ std::vector<StepProblem> find_step_problems(const OpRules& rules) {
     StepProblem problem;
   };
   std::map<StepProblem::Kind, Found> found;
-  for (const Candidate& candidate : candidates_of(rules)) {
+  for (const LayerCandidate& candidate : candidates_of(rules)) {
     const auto steps = bound_steps(rules, candidate);
     if (!steps || steps->empty()) continue;
     for (const int sign : {1, -1}) {
-      const auto problem = smallest(*steps, rules, sign);
+      const auto problem = smallest_problem(*steps, rules, sign);
       if (!problem) continue;
       const auto [acc, place] = *problem;
       const auto known = found.find(place.kind);
       if (known != found.end() && std::abs(known->second.acc) <= std::abs(acc)) continue;
       found.insert_or_assign(
-          place.kind, Found{acc, {place.kind, place.step, describe(rules, candidate, acc, place)}});
+          place.kind,
+          Found{acc, {place.kind, place.step, describe_problem(rules, candidate, acc, place)}});
     }
   }
   std::vector<StepProblem> problems;

@@ -43,7 +43,7 @@ bool may_be_equal(const std::optional<T>& a, const std::optional<T>& b) {
 }
 
 template <class T>
-bool contains(const std::optional<T>& a, const std::optional<T>& b) {
+bool has_condition(const std::optional<T>& a, const std::optional<T>& b) {
   return !b || (a && *a == *b);
 }
 
@@ -128,8 +128,8 @@ bool overlap(const VariantCondition& a, const VariantCondition& b) {
 }
 
 bool refines(const VariantCondition& a, const VariantCondition& b) {
-  return a != b && contains(a.activation, b.activation) && contains(a.weight, b.weight) &&
-         contains(a.bias, b.bias);
+  return a != b && has_condition(a.activation, b.activation) && has_condition(a.weight, b.weight) &&
+         has_condition(a.bias, b.bias);
 }
 
 }  // namespace facsim::backends::detail
