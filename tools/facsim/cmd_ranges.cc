@@ -47,7 +47,7 @@ class RangesCommand final : public Command {
         "take its accumulator out of its width, in any order of the taps; or shows one that does,\n"
         "replayed on the scalar path. Exit code 1 if a layer is not proved.\n\n"
         "Examples:\n"
-        "  facsim ranges --model net.tflite --profile tflite-micro\n"
+        "  facsim ranges --model net.json --profile tflite-micro\n"
         "  facsim ranges --model net.json --bits 20 --witness overflow.npz --format json");
   }
 
