@@ -38,7 +38,7 @@ std::string manifest(std::string_view pool_attributes =
     {"name": "wrong", )" +
          pool + R"(, "arrays": {)" + array("input", "x", "[1, 1, 4, 1]") + ", " +
          array("golden", "wrong", "[1, 1, 2, 1]") + R"(}},
-    {"name": "later", "op": "softmax", "family": "softmax", "profile": "tflite-micro",
+    {"name": "later", "op": "lrn", "family": "lrn", "profile": "tflite-micro",
      "npz": "s.npz", "golden": "golden", "attrs": {}, "arrays": {)" +
          array("golden", "right", "[1, 1, 2, 1]") + R"(}},
     {"name": "nobody", "op": "requantize", "family": "requantize", "profile": "no-such-chip",
@@ -75,7 +75,7 @@ TEST_CASE("vectors: a case passes, fails with its first mismatch, or is unsuppor
   CHECK(report.cases[1].first->got == "3");
   CHECK(report.cases[1].first->expected == "2");
   CHECK(report.cases[2].status == Status::unsupported);
-  CHECK(contains(report.cases[2].message, "softmax"));
+  CHECK(contains(report.cases[2].message, "lrn"));
   CHECK(report.cases[3].status == Status::unsupported);
   CHECK(contains(report.cases[3].message, "no-such-chip"));
 }
@@ -124,7 +124,7 @@ TEST_CASE("vectors: broken suites are errors") {
        "/cases/0/golden"},
       {"bad name", "half_away", "half away", ErrorCode::bad_value, "/cases/0/name"},
       {"name twice", "\"wrong\", ", "\"half_away\", ", ErrorCode::duplicate_key, "/cases/1/name"},
-      {"no op", "\"op\": \"softmax\",", "", ErrorCode::missing_key, "\"op\""},
+      {"no op", "\"op\": \"lrn\",", "", ErrorCode::missing_key, "\"op\""},
       {"no attributes", "\"attrs\": {}", "\"attrs\": []", ErrorCode::bad_value, "/cases/2/attrs"},
       {"not JSON", "]}", "]", ErrorCode::bad_json, "manifest.json"},
       {"no cases", "\"cases\"", "\"cass\"", ErrorCode::missing_key, "\"cases\""},
