@@ -34,7 +34,7 @@ REPLACEMENTS = [
     (r"(?<= )&(?= )", "|"), (r"(?<= )\|(?= )", "&"), (r"(?<= )\^(?= )", "|"),
     (r"(?<= )<<(?= )", ">>"), (r"(?<= )>>(?= )", "<<"),
     (r"(?<=[ (])~(?=\w)", ""), (r"(?<=[ (])!(?=\w)", ""), (r"(?<=[ (,{])-(?=[a-z])", ""),
-    (r"(?<=\+)=(?= )", None), (r"\+=(?= )", "-="), (r"\*=(?= )", "+="), (r"-=(?= )", "+="),
+    (r"\+=(?= )", "-="), (r"\*=(?= )", "+="), (r"-=(?= )", "+="),
     (r"\btrue\b", "false"), (r"\bfalse\b", "true"),
     (r"\bstd::min\b", "std::max"), (r"\bstd::max\b", "std::min"),
     (r"\bsmaller_of\b", "larger_of"), (r"\blarger_of\b", "smaller_of"),
@@ -44,7 +44,6 @@ REPLACEMENTS = [
     (r"Overflow::wrap\b", "Overflow::saturate"),
     (r"(?<![\w.'])(\d+)(?![\w.'])", "+1"), (r"(?<![\w.'])(\d+)(?![\w.'])", "-1"),
 ]
-REPLACEMENTS = [r for r in REPLACEMENTS if r[1] is not None]
 
 
 def tests_of(source):

@@ -82,8 +82,6 @@ TEST_CASE("pitfall 11: the division of an average pool") {
   CHECK(by_reciprocal(350, 28) == 13);
   CHECK(divided(350, 28, Rounding::half_even) == 12);
   // TOSA's reciprocal with half up is TFLite's division, ties included (all sums: tests/proof).
-  sim::Arguments tosa;
-  tosa.integers = {{"multiplier", {1073741825}}, {"shift", {31}}};  // of 2
   const std::vector<sim::Step> steps = {step(StepKind::mul, 1073741825),
                                         step(StepKind::shr, 31, Rounding::half_up)};
   CHECK(evaluate(steps, -5) == -3);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/core/numeric.h"
+#include "sim/ops/conv2d_range.h"
 #include "tests/proof/prover.h"
 
 namespace facsim::proof {
@@ -38,37 +39,41 @@ TEST_CASE("proof: 131071 products of int8 fit an int32 accumulator, in any order
   CHECK((kTaps + 1) * kLargest == int64_t{INT32_MAX} + 1);  // which all taps -128 * -128 reach
 }
 
-/// Conv2dRange: x - zx in xl..xh with xl <= 0 <= xh. A tap of weight w moves the ends of the
-/// partial sums by w xl and w xh, the low end by the smaller. Counts the w, xl, xh for which some x
-/// with its tap taken or not lies outside, or an end is reached by none.
-int64_t wrong_tap_bounds(int64_t xl_max) {
+/// One tap of weight w on int8 codes with zero point zx: the tap taken with any code, or not taken.
+/// Counts the (w, zx) of all int8 pairs for which the bounds of Conv2dRange are not the ends of
+/// what these sums reach, after `change` was done to the bounds.
+template <class Change>
+int64_t wrong_tap_bounds(Change change) {
   int64_t wrong = 0;
-  for (int64_t w = -256; w <= 255; ++w) {
-    for (int64_t xl = -256; xl <= xl_max; ++xl) {
+  sim::Conv2dParams params;
+  params.weights = Tensor(DType::int8, Shape{1, 1, 1, 1});
+  for (int64_t w = -128; w <= 127; ++w) {
+    params.weights.set_int(0, w);
+    for (int64_t zx = -128; zx <= 127; ++zx) {
+      params.input_zero_point = params.padding_value = zx;
       int64_t lowest = 0, highest = 0;  // the tap not taken
-      for (int64_t x = xl; x < 0; ++x) {
-        lowest = std::min(lowest, w * x);
-        highest = std::max(highest, w * x);
+      for (int64_t x = -128; x <= 127; ++x) {
+        lowest = std::min(lowest, w * (x - zx));
+        highest = std::max(highest, w * (x - zx));
       }
-      for (int64_t xh = std::max<int64_t>(xl, 0); xh <= 255; ++xh) {
-        for (int64_t x = std::max(xl, xh); x <= xh; ++x) {  // what xh adds to the range before
-          lowest = std::min(lowest, w * x);
-          highest = std::max(highest, w * x);
-        }
-        const int64_t low = w > 0 ? w * xl : w * xh, high = w > 0 ? w * xh : w * xl;
-        wrong += low == lowest && high == highest ? 0 : 1;
-      }
+      const sim::Conv2dRange::Bounds bounds = change(sim::Conv2dRange(params).all());
+      wrong += bounds.partial_min == lowest && bounds.partial_max == highest ? 0 : 1;
     }
   }
   return wrong;
 }
 
 TEST_CASE("enumerated: the range pass bounds every partial sum and reaches both ends") {
-  CHECK(wrong_tap_bounds(0) == 0);
+  CHECK(wrong_tap_bounds([](sim::Conv2dRange::Bounds bounds) { return bounds; }) == 0);
 }
 
-TEST_CASE("refuted: the range pass bounds partial sums when 0 is no possible input") {
-  CHECK(wrong_tap_bounds(1) > 0);
+TEST_CASE("refuted: the bounds of partial sums are those of the negated weights") {
+  CHECK(wrong_tap_bounds([](sim::Conv2dRange::Bounds bounds) {
+          const auto low = bounds.partial_min;
+          bounds.partial_min = -bounds.partial_max;
+          bounds.partial_max = -low;
+          return bounds;
+        }) > 0);
 }
 
 }  // namespace
