@@ -167,7 +167,8 @@ LayerBias quantize_bias(const OpRules& rules, std::span<const double> bias, floa
   const bool own = spec.scale != BiasSpec::Scale::input_times_weight;
   const size_t scales = own ? 1 : weight_scale.size();
   std::vector<double> unit(scales);
-  for (size_t c = 0; c < scales; ++c) unit[c] = accumulator_unit(rules, input_scale, weight_scale, c);
+  for (size_t c = 0; c < scales; ++c)
+    unit[c] = accumulator_unit(rules, input_scale, weight_scale, c);
   if (spec.scale == BiasSpec::Scale::own_power_of_two) {
     unit[0] = std::ldexp(1.0, own_exponent(bias, unit[0], type));
   } else if (own) {
@@ -209,6 +210,12 @@ Tensor accumulator_bias(const OpRules& rules, const LayerBias& bias, float input
                         weight_scale);
   }
 
+  for (const int64_t zero_point : bias.qparams.zero_point) {
+    if (zero_point != 0) {
+      throw Error({ErrorCode::unsupported, "bias", fmt::format("zero point {}", zero_point), "0",
+                   "the bias is added to the accumulator as it is"});
+    }
+  }
   const auto channels = static_cast<size_t>(bias.codes.numel());
   const sim::IntType type{spec.bits, true};
   int shift = 0;

@@ -138,6 +138,12 @@ Profile::Choice Profile::choose(std::string_view phrase) const {
                  sim::to_string(rules.activation_types.front()),
                  "also_accepts, or a variant, of the profile"});
   }
+  if (type->weight && !accepts(rules.weight_types, *type->weight)) {
+    throw Error({ErrorCode::unsupported, "profile " + name,
+                 fmt::format("{} of {} weights", split.op, sim::to_string(*type->weight)),
+                 sim::to_string(rules.weight_types.front()),
+                 "also_accepts, or a variant, of the profile"});
+  }
   for (const auto& entry : ops) {
     if (&entry.second != &rules) continue;
     Choice chosen = choice(entry);

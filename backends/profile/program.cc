@@ -101,6 +101,7 @@ class StepReader {
     if (shape.has_bounds) {
       step.a = operand("min", shape.takes_real);
       step.b = operand("max", shape.takes_real);
+      check_order(step);
     }
     if (*kind == StepKind::fmul && json_.contains("addend")) step.b = operand("addend", true);
     if (*kind == StepKind::round && json_.contains("arg")) step.a = operand("arg", true);
@@ -128,6 +129,16 @@ class StepReader {
   }
 
  private:
+  /// Constant bounds of a clamp, in their order.
+  void check_order(const Step& step) {
+    const bool crossed =
+        (step.a.kind == Operand::Kind::integer && step.b.kind == Operand::Kind::integer &&
+         step.a.integer > step.b.integer) ||
+        (step.a.kind == Operand::Kind::real && step.b.kind == Operand::Kind::real &&
+         step.a.real > step.b.real);
+    if (crossed) report_(pointer_, "min above max", "min <= max");
+  }
+
   bool needs(const char* key) {
     if (json_.contains(key)) return true;
     report_(pointer_, std::string("step without \"") + key + "\"", "");

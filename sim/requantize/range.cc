@@ -67,6 +67,13 @@ ValueRange resized(const BoundStep& step, const ValueRange& v) {
   return inside;
 }
 
+/// What is refused for some value; what passes is an int64.
+ValueRange any_integer_or_refused() {
+  ValueRange v = ValueRange::integers(INT64_MIN, INT64_MAX);
+  v.may_throw = true;
+  return v;
+}
+
 ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange& v) {
   const int128 a = step.a.values().empty() ? 0 : step.a[channel];
   if (step.kind == StepKind::resize) return resized(step, v);
@@ -90,6 +97,7 @@ ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange
       return ValueRange::integers(round_shift(step.rounding, v.min, static_cast<int>(a)),
                                   round_shift(step.rounding, v.max, static_cast<int>(a)));
     case StepKind::div:
+      if (a < 1) return any_integer_or_refused();
       return ValueRange::integers(round_divide(step.rounding, v.min, a),
                                   round_divide(step.rounding, v.max, a));
     case StepKind::add:
@@ -101,13 +109,6 @@ ValueRange integer_step(const BoundStep& step, int64_t channel, const ValueRange
     default:  // to_f32
       return ValueRange::reals(to_float32(v.min), to_float32(v.max));
   }
-}
-
-/// A float32 that may not fit an int64 is refused by `round`; what passes is an int64.
-ValueRange rounded_out_of_range() {
-  ValueRange v = ValueRange::integers(INT64_MIN, INT64_MAX);
-  v.may_throw = true;
-  return v;
 }
 
 /// Bounds are float32: of float64 values only those of a clamp are known.
@@ -134,7 +135,7 @@ ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v
         {std::min(std::max(v.real_min, a), b), std::min(std::max(v.real_max, a), b)});
   }
   if (!v.bounded) {
-    return step.kind == StepKind::round ? rounded_out_of_range() : ValueRange::any_real();
+    return step.kind == StepKind::round ? any_integer_or_refused() : ValueRange::any_real();
   }
   switch (step.kind) {
     case StepKind::fadd:
@@ -152,7 +153,7 @@ ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v
       constexpr double kLimit = 9223372036854775808.0;
       const double min = rounded_bound(step.rounding, v.real_min, v.real_min > 0 ? a : -a);
       const double max = rounded_bound(step.rounding, v.real_max, v.real_max < 0 ? -a : a);
-      if (min < -kLimit || max >= kLimit) return rounded_out_of_range();
+      if (min < -kLimit || max >= kLimit) return any_integer_or_refused();
       return ValueRange::integers(static_cast<int64_t>(min), static_cast<int64_t>(max));
     }
   }

@@ -123,6 +123,16 @@ TEST_CASE("lower: biases in accumulator units round by the profile and saturate"
   CHECK(per_channel.codes.int_at(1) == 4);
 }
 
+TEST_CASE("lower: a bias with a zero point is refused") {
+  const Profile profile = load_profile("tflite-micro", ProfileSearch::standard());
+  LayerBias bias;
+  bias.codes = Tensor(DType::int32, Shape{1});
+  bias.qparams = {{0.5f}, {300}, -1, sim::IntType{32, true}, INT32_MIN, INT32_MAX};
+  const std::vector<float> weight_scale{1.0f};
+  CHECK_THROWS_WITH_AS(accumulator_bias(profile.rules("conv2d"), bias, 0.5f, weight_scale),
+                       doctest::Contains("zero point 300"), Error);
+}
+
 TEST_CASE("lower: a bias with a power-of-two scale of its own is shifted to the accumulator") {
   const OpRules rules = shipped("vitis-ai").rules("conv2d");
   const std::vector<float> weight_scale = {0x1p-6f};  // accumulator unit 2^-10

@@ -84,6 +84,12 @@ TEST_CASE("profile variants: rules merge profile, op and variant; `when` sets th
   CHECK(profile.rules("conv2d legacy uint8").output_types == std::vector<sim::IntType>{{32, true}});
 }
 
+TEST_CASE("profile variants: a phrase with a weight type that the rules do not take is refused") {
+  const Profile profile = load_profile("tflite-micro", ProfileSearch::standard());
+  CHECK_NOTHROW(profile.choose("conv2d int16x8"));
+  CHECK_THROWS_WITH_AS(profile.choose("conv2d int16x9"), doctest::Contains("int9 weights"), Error);
+}
+
 TEST_CASE("profile variants: operand types choose the variant with the most conditions") {
   const Profile profile = VariantChip().load();
   const sim::IntType int16{16, true};

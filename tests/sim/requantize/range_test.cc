@@ -109,6 +109,12 @@ TEST_CASE("infer_ranges: every integer step at both ends") {
   check_integers(ranges({with_operand(StepKind::sub, 5)}, input)[0], -12, 4);
   check_integers(ranges({with_operand(StepKind::div, 2, Rounding::half_up)}, input)[0], -3, 5);
   check_integers(ranges({with_operand(StepKind::shr, 1, Rounding::ceil)}, input)[0], -3, 5);
+  for (const int64_t divisor : {0, -1}) {
+    const ValueRange refused =
+        ranges({with_operand(StepKind::div, divisor, Rounding::floor)}, input)[0];
+    CHECK(refused.may_throw);
+    check_integers(refused, INT64_MIN, INT64_MAX);
+  }
   check_integers(ranges({with_operand(StepKind::mul, 0)}, input)[0], 0, 0);
   const BoundStep clamp{StepKind::clamp,          {}, {}, {}, PerChannel<int64_t>({-4}),
                         PerChannel<int64_t>({6}), {}, {}};
