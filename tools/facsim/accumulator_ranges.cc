@@ -140,7 +140,9 @@ const char* to_string(LayerRange::Verdict verdict) {
 
 std::vector<LayerRange> accumulator_ranges(const sim::Graph& graph, std::optional<int> bits,
                                            std::vector<std::string>& not_analysed) {
-  constexpr std::array kOthers = {"transpose_conv2d", "batch_matmul", "svdf", "lstm"};
+  // Ops that sum as well, by rules of their own.
+  constexpr std::array kOthers = {"transpose_conv2d", "batch_matmul", "svdf", "lstm",
+                                  "avg_pool2d",       "mean"};
   std::vector<LayerRange> layers;
   for (const sim::Graph::Node& node : graph.nodes) {
     if (const sim::Conv2d* conv = convolution_of(*node.op)) {

@@ -109,6 +109,7 @@ class RangesCommand final : public Command {
       }
       if (layer.witness) witnesses += described(layer) + "\n";
     }
+    if (layers.empty()) return print("no convolution or linear layer: nothing to prove\n");
     print(table.text());
     if (!witnesses.empty()) print("\n" + witnesses);
     const bool all = proved == layers.size();
@@ -127,7 +128,8 @@ class RangesCommand final : public Command {
     }
     if (w.input.numel() > kShown) codes += fmt::format(" … ({} codes)", w.input.numel());
     return fmt::format(
-        "{}: {} of {} channels can leave {}. Channel {} of input [{}] sums to {}; the accumulator "
+        "{}: {} of {} channels can leave {} (or a group or term of it). Channel {} of input [{}] "
+        "sums to {}; the accumulator "
         "holds {}",
         printable(layer.name), layer.leaving.size(), layer.channels.size(),
         register_of(layer.accumulator), w.channel, codes, w.exact, with_commas(w.accumulator));
