@@ -37,6 +37,9 @@ TEST_CASE("platform programs: TOSA rounds once or twice and errs outside its ran
   // Pitfall 1: 7 * 1073774592 / 2^34 = 0.4375...
   CHECK(tosa(TosaRounding::double_round, 7, 1073774592, 34) == 1);
   CHECK(tosa(TosaRounding::single_round, 7, 1073774592, 34) == 0);
+  // Pitfall 2: -0.5 after 31 bits goes away from zero in the second rounding, up in the only one.
+  CHECK(tosa(TosaRounding::double_round, -2, 1 << 30, 32) == -1);
+  CHECK(tosa(TosaRounding::single_round, -2, 1 << 30, 32) == 0);
   // Up to 31 bits both round once, half up.
   CHECK(tosa(TosaRounding::double_round, -3, 8, 4) == -1);
   CHECK(tosa(TosaRounding::single_round, -3, 8, 4) == -1);
@@ -65,6 +68,8 @@ TEST_CASE("platform programs: NVDLA stages round half away and saturate") {
   CHECK(apply(nvdla_convert(kInt8), quarter, kInt8,
               apply(nvdla_sdp_stage(NvdlaAlu::none, NvdlaRelu::off), quarter, kInt32, 22)) == 2);
   CHECK(apply(nvdla_convert(kInt8), sixteenth, kInt8, 22) == 1);
+  CHECK(apply(nvdla_convert(kInt8), quarter, kInt8, -22) == -6);  // -5.5
+  CHECK(apply(nvdla_convert(kInt8), quarter, kInt8, 4000) == 127);
   const Arguments clip = integers({{"clip_truncate", 1}});
   CHECK(apply(nvdla_clip_truncate(), clip, kInt32, -5) == -3);
   CHECK(apply(nvdla_clip_truncate(), clip, kInt32, int64_t{1} << 40) == INT32_MAX);
@@ -123,6 +128,10 @@ TEST_CASE("platform programs: pitfall 23, CV18xx shifts in float32") {
   a.reals["power"] = {std::ldexp(1.0F, -29)};
   CHECK(apply(cv18xx_multiplier_shift(kInt8), a, kInt8, -348966093) == -58);
   CHECK(round_shift(Rounding::half_up, int128{-348966093} * 90, 29) == -59);
+  a.reals["multiplier_f32"] = {1.0F};
+  a.reals["power"] = {0.5F};
+  CHECK(apply(cv18xx_multiplier_shift(kInt8), a, kInt8, 5) == 3);  // 2.5
+  CHECK(apply(cv18xx_multiplier_shift(kInt8), a, kInt8, 2000) == 127);
 }
 
 TEST_CASE("platform programs: pitfall 26, oneDNN's int32 results pass through float32") {
@@ -143,6 +152,9 @@ TEST_CASE("platform programs: qonnx clamps before it rounds") {
   const Requantizer ceil(qonnx_quant(kInt8, Rounding::ceil), a, kInt8);
   CHECK(ceil.apply_real(1.1F, 0, events) == 3);
   CHECK(ceil.apply_real(3.6F, 0, events) == 7);
+  a.reals["clamp_max"] = {1000.0F};
+  CHECK(Requantizer(qonnx_quant(kInt8, Rounding::ceil), a, kInt8).apply_real(300.0F, 0, events) ==
+        127);
   Arguments v2 = integers({{"shift", 2}, {"clamp_min", -8}, {"clamp_max", 7}});
   CHECK(apply(qonnx_trunc(QonnxTrunc::v2, kInt8, Rounding::floor), v2, kInt8, 100) == 7);
   CHECK_THROWS_AS(apply(qonnx_trunc(QonnxTrunc::v1, {4, true}, Rounding::floor), v2, kInt8, 100),
