@@ -125,4 +125,14 @@ void check_conv2d_params(const Conv2dParams& p, RequantizeUse requantize) {
   if (requantize == RequantizeUse::used) check_requantize(p);
 }
 
+void check_accumulator_of_all_taps(std::string_view kind, const Accumulator& accumulator) {
+  using Block = Accumulator::Block;
+  const bool whole = !accumulator.block || (accumulator.block->taps == Block::kAllTaps &&
+                                            accumulator.block->span == Block::Span::layer);
+  if (whole && accumulator.operands == Accumulator::Operands::centred) return;
+  throw Error({ErrorCode::unsupported, fmt::format("{} accumulator", kind),
+               whole ? "operands that are not centred" : "blocks of taps",
+               "centred operands, blocks of all taps", ""});
+}
+
 }  // namespace facsim::sim

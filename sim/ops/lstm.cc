@@ -7,6 +7,7 @@
 
 #include "sim/core/error.h"
 #include "sim/ops/accumulate.h"
+#include "sim/ops/conv2d_check-internal.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/ops/recurrent-internal.h"
 #include "sim/ops/scale_program-internal.h"
@@ -74,6 +75,7 @@ Lstm::Lstm(LstmParams params) : params_(std::move(params)) {
           params_.cell_scale_power, "-31..0");
   require(params_.cell_clip >= 0 && params_.cell_clip <= INT16_MAX, "cell_clip", params_.cell_clip,
           "0..32767");
+  check_accumulator_of_all_taps("lstm", params_.accumulator);
 }
 
 Shape Lstm::output_shape(std::span<const Shape> inputs) const {

@@ -7,6 +7,7 @@
 
 #include "sim/core/error.h"
 #include "sim/ops/accumulate.h"
+#include "sim/ops/conv2d_check-internal.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/ops/recurrent-internal.h"
 #include "sim/ops/scale_program-internal.h"
@@ -37,6 +38,7 @@ Svdf::Svdf(SvdfParams params) : params_(std::move(params)) {
   detail::check_zero_point("svdf", "input_zero_point", params_.input_zero_point,
                            params_.input_type);
   detail::check_zero_point("svdf", "state_zero_point", params_.state_zero_point, state);
+  check_accumulator_of_all_taps("svdf", params_.accumulator);
   feature_weights_ = detail::widened(params_.feature_weights);
   time_weights_ = detail::widened(params_.time_weights);
 }

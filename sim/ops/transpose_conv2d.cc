@@ -108,6 +108,7 @@ TransposeConv2d::TransposeConv2d(TransposeConv2dParams params) : params_(std::mo
   Conv2dParams& layer = params_.layer;
   layer.padding_value = layer.input_zero_point;
   check_conv2d_params(layer, RequantizeUse::used);
+  check_accumulator_of_all_taps("transpose_conv2d", layer.accumulator);
   Conv2dRange(layer).check_order(layer.accumulator);
   for (const int64_t extra : params_.output_padding) {
     if (extra >= 0 && extra <= kMaxOutputPadding) continue;
@@ -237,22 +238,24 @@ Events TransposeConv2d::run_norm(const Tensor& input, Tensor& output,
   const Shape& out = output.shape();
   const Shape& in = input.shape();
   const Requantizer& requantize = params_.layer.requantize;
-  return detail::for_blocks(context.pool, out[0] * out[1], 1, [&](int64_t row, int64_t) {
-    Events events;
-    Taps taps;
-    taps.rows = taps_on_axis(params_.layer.window, 0, row % out[1], in[1]);
-    for (int64_t ow = 0; ow < out[2]; ++ow) {
-      taps.columns = taps_on_axis(params_.layer.window, 1, ow, in[2]);
-      for (int64_t oc = 0; oc < out[3]; ++oc) {
-        const int64_t acc = context.count_events
-                                ? accumulator<true>(taps, input, row / out[1], oc, events)
-                                : accumulator<false>(taps, input, row / out[1], oc, events);
-        output.set_int((row * out[2] + ow) * out[3] + oc,
-                       requantize.apply(acc, requantize.channels() == 1 ? 0 : oc, events));
-      }
-    }
-    return events;
-  });
+  const Events total =
+      detail::for_blocks(context.pool, out[0] * out[1], 1, [&](int64_t row, int64_t) {
+        Events events;
+        Taps taps;
+        taps.rows = taps_on_axis(params_.layer.window, 0, row % out[1], in[1]);
+        for (int64_t ow = 0; ow < out[2]; ++ow) {
+          taps.columns = taps_on_axis(params_.layer.window, 1, ow, in[2]);
+          for (int64_t oc = 0; oc < out[3]; ++oc) {
+            const int64_t acc = context.count_events
+                                    ? accumulator<true>(taps, input, row / out[1], oc, events)
+                                    : accumulator<false>(taps, input, row / out[1], oc, events);
+            output.set_int((row * out[2] + ow) * out[3] + oc,
+                           requantize.apply(acc, requantize.channels() == 1 ? 0 : oc, events));
+          }
+        }
+        return events;
+      });
+  return context.count_events ? total : Events{};
 }
 
 std::array<int64_t, 2> TransposeConv2d::phase_extent(const Phase& phase, const Shape& input) {

@@ -151,6 +151,12 @@ TEST_CASE("lstm: refuses parameters and inputs that do not fit") {
   params = random_lstm(kInt8);
   params.output = tflite_double(1 << 30, 0, 0, kInt16);
   CHECK(error_of([&] { Lstm{params}; }, "lstm output: a program to int16") == ErrorCode::bad_value);
+  params = random_lstm(kInt8);
+  params.accumulator.operands = Accumulator::Operands::unsigned_codes;
+  CHECK(error_of([&] { Lstm{params}; }, "lstm accumulator: operands") == ErrorCode::unsupported);
+  params = random_lstm(kInt8);
+  params.accumulator.block = Accumulator::Block{.taps = 4};
+  CHECK(error_of([&] { Lstm{params}; }, "lstm accumulator: blocks") == ErrorCode::unsupported);
   const Lstm op(random_lstm(kInt8));
   CHECK(error_of(
             [&] {

@@ -142,6 +142,12 @@ TEST_CASE("svdf: refuses parameters and inputs that do not fit") {
   params = small(kInt8, 2);
   params.state_zero_point = 300;
   CHECK(error_of([&] { Svdf{params}; }, "state_zero_point: 300") == ErrorCode::bad_value);
+  params = small(kInt8, 2);
+  params.accumulator.operands = Accumulator::Operands::codes;
+  CHECK(error_of([&] { Svdf{params}; }, "svdf accumulator: operands") == ErrorCode::unsupported);
+  params = small(kInt8, 2);
+  params.accumulator.block = Accumulator::Block{.taps = 4};
+  CHECK(error_of([&] { Svdf{params}; }, "svdf accumulator: blocks") == ErrorCode::unsupported);
   const Svdf op(small(kInt8, 2));
   CHECK(error_of(
             [&] {

@@ -135,6 +135,20 @@ TEST_CASE("transpose_conv2d: refuses what a convolution refuses and outputs of n
   params.output_padding = {0, 0};
   params.layer.window.stride = {0, 1};
   CHECK(error_of([&] { TransposeConv2d{params}; }, "stride") == ErrorCode::bad_value);
+  params.layer.window.stride = {1, 1};
+  params.layer.accumulator.block = Accumulator::Block{.taps = 2};
+  CHECK(error_of([&] { TransposeConv2d{params}; }, "transpose_conv2d accumulator: blocks") ==
+        ErrorCode::unsupported);
+  params.layer.accumulator.block = Accumulator::Block{.taps = Accumulator::Block::kAllTaps,
+                                                      .span = Accumulator::Block::Span::position};
+  CHECK(error_of([&] { TransposeConv2d{params}; }, "blocks of taps") == ErrorCode::unsupported);
+  params.layer.accumulator.block.reset();
+  for (const auto operands :
+       {Accumulator::Operands::codes, Accumulator::Operands::unsigned_codes}) {
+    params.layer.accumulator.operands = operands;
+    CHECK(error_of([&] { TransposeConv2d{params}; }, "transpose_conv2d accumulator: operands") ==
+          ErrorCode::unsupported);
+  }
   const TransposeConv2d fits(
       make_params({{1, 4, 5, 3}, 4, 1, {3, 3}, {2, 2}, {1, 1}, {}, {0, 0}}, kInt8, kInt8, 32));
   CHECK(fits.macs(std::vector<Shape>{{1, 4, 5, 3}}) == 4 * 5 * 3 * 4 * 9);
