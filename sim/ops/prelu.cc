@@ -85,8 +85,8 @@ Events Prelu::run(std::span<const Tensor* const> inputs, Tensor& output,
   detail::check_codes(kind(), "alpha", *inputs[1], params_.alpha_type);
   const PreluInputs in{*inputs[0], *inputs[1],
                        detail::BroadcastIndex(inputs[1]->shape(), output.shape())};
-  // The product of two differences of 16 bits needs 33.
-  const bool fits = params_.input_type.bits + params_.alpha_type.bits <= 24;
+  // The product of two differences of 16 bits needs 33. By storage, as prelu_block is compiled.
+  const bool fits = size_of(in.x.dtype()) + size_of(in.alpha.dtype()) <= 3;
   if (!fits || context.isa == Isa::scalar || context.count_events) {
     const Events events = detail::for_blocks(
         context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {

@@ -33,9 +33,9 @@ TEST_CASE("prelu: each sign takes its program, alpha broadcasts from the right")
     IntType x, alpha;
     Shape alpha_shape;
   };
-  for (const Case& c :
-       {Case{kInt8, kInt8, {1, 1, 7}}, Case{kUint8, kUint8, {1}}, Case{kInt16, kInt8, {5, 7}},
-        Case{kInt8, kInt8, {3, 5, 7}}, Case{kInt16, kInt16, {1, 5, 1}}}) {
+  for (const Case& c : {Case{kInt8, kInt8, {1, 1, 7}}, Case{kUint8, kUint8, {1}},
+                        Case{kInt16, kInt8, {5, 7}}, Case{kInt8, kInt8, {3, 5, 7}},
+                        Case{kInt16, kInt16, {1, 5, 1}}, Case{{12, true}, {12, true}, {1, 1, 7}}}) {
     PreluParams params = recorded(c.x, 1500000001);
     params.alpha_type = c.alpha;
     params.positive = tflite_double(1900000001, 1, 0, c.x);
