@@ -36,7 +36,8 @@ Sum modular_sum(const Tap* x, const Tap* w, int64_t taps) {
 }
 
 /// The norm of a sequential accumulator: every addition in the order of t, each brought into the
-/// width at once. Wide holds any value of the width plus one product: int64_t up to 62 bits.
+/// width at once. Wide holds any value of the width plus one product or the bias: int64_t up to 62
+/// bits and |bias| <= 2^62.
 template <class Wide, class Tap>
 Accumulated sequential_sum(const Tap* x, const Tap* w, int64_t taps, int64_t bias,
                            const Accumulator& accumulator) {
@@ -193,8 +194,10 @@ Accumulated accumulate(const Tap* x, const Tap* w, int64_t taps, int64_t bias,
       (!CountEvents && accumulator.overflow == Overflow::wrap)) {
     return unordered_sum(x, w, taps, bias, accumulator);
   }
-  return accumulator.bits <= 62 ? sequential_sum<int64_t>(x, w, taps, bias, accumulator)
-                                : sequential_sum<int128>(x, w, taps, bias, accumulator);
+  constexpr int64_t kMaxBias = int64_t{1} << 62;  // plus a value of 62 bits: inside 64 bits
+  const bool fits_int64 = accumulator.bits <= 62 && bias >= -kMaxBias && bias <= kMaxBias;
+  return fits_int64 ? sequential_sum<int64_t>(x, w, taps, bias, accumulator)
+                    : sequential_sum<int128>(x, w, taps, bias, accumulator);
 }
 
 }  // namespace facsim::sim

@@ -66,6 +66,20 @@ Accumulator with_block(const Block& block, int bits = 32, Overflow overflow = Ov
   return a;
 }
 
+TEST_CASE("accumulator: a bias of 64 bits saturates a sequential sum") {
+  Accumulator accumulator{32, Overflow::saturate, Accumulator::Order::sequential,
+                          Accumulator::Init::zero};
+  bool overflowed = false;
+  Dot dot{{1}, {1}, INT64_MAX};
+  CHECK(dot.sum(accumulator, &overflowed) == INT32_MAX);
+  CHECK(overflowed);
+  dot = {{1}, {-1}, INT64_MIN};
+  CHECK(dot.sum(accumulator) == INT32_MIN);
+  accumulator.bits = 62;
+  dot = {{255}, {127}, int64_t{1} << 62};
+  CHECK(dot.sum(accumulator) == (int64_t{1} << 61) - 1);
+}
+
 TEST_CASE("accumulator: pitfall 13, vpmaddubsw saturates each pair of products to 16 bits") {
   const Dot dot{{255, 255, 1, 1}, {127, 127, 100, 100}};
   bool overflowed = false;
