@@ -125,6 +125,11 @@ Resize::Resize(ResizeParams params) : params_(params) {
     throw Error({ErrorCode::unsupported, "resize type", fmt::format("{} bits", params.type.bits),
                  "at most 32 bits", ""});
   }
+  // Weights of two axes reach 2^46 where rounded scales add up; sums must fit 64 bits.
+  if (params.mode == ResizeParams::Mode::bilinear && params.type.bits > 16) {
+    throw Error({ErrorCode::unsupported, "resize type", fmt::format("{} bits", params.type.bits),
+                 "at most 16 bits to interpolate", "use nearest"});
+  }
 }
 
 Shape Resize::output_shape(std::span<const Shape> inputs) const {

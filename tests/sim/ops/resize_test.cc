@@ -119,6 +119,11 @@ TEST_CASE("resize: refuses sizes, modes and types that do not exist") {
               Resize({Mode::nearest, {1, 1}, false, false, {64, true}});
             },
             "64 bits") == ErrorCode::unsupported);
+  CHECK(error_of(
+            [] {
+              Resize({Mode::bilinear, {1, 1}, false, false, kInt32});
+            },
+            "resize type: 32 bits; expected at most 16") == ErrorCode::unsupported);
   const Tensor x = random_codes(kInt8, {2, 2}, 1);
   const Resize op({Mode::nearest, {1, 1}, false, false, kInt8});
   CHECK(error_of([&] { run(op, {&x}, {}); }, "(N, H, W, C)") == ErrorCode::shape_mismatch);
