@@ -41,7 +41,8 @@ int64_t sum(int64_t a, int64_t b, AddParams::Kind kind) {
   }
   return result;
 }
-float sum(float a, float b, AddParams::Kind kind) {
+/// Not inlined, so that no float operation leaves the FloatMode scope of its caller.
+__attribute__((noinline)) float sum(float a, float b, AddParams::Kind kind) {
   return kind == AddParams::Kind::add ? a + b : a - b;
 }
 
@@ -267,6 +268,7 @@ void Add::prepare_sums() {
   const bool tables = !lhs_table_.empty() && !rhs_table_.empty();
   if (sums_reals()) return;
   Range lhs{}, rhs{};
+  bool operands_fit_int32 = true;  // tables are summed in 64 bits
   if (tables) {
     lhs = range_of(lhs_table_);
     rhs = range_of(rhs_table_);
@@ -276,6 +278,8 @@ void Add::prepare_sums() {
     if (!lhs_operand_ || !rhs_operand_ || rhs_operand_->min == INT64_MIN) return;
     lhs = {lhs_operand_->min, lhs_operand_->max};
     rhs = {rhs_operand_->min, rhs_operand_->max};
+    operands_fit_int32 = lhs.min >= INT32_MIN && lhs.max <= INT32_MAX && rhs.min >= INT32_MIN &&
+                         rhs.max <= INT32_MAX;
     if (params_.kind == AddParams::Kind::sub) rhs = {-rhs.max, -rhs.min};
   }
   int64_t lowest = 0, highest = 0;
@@ -285,7 +289,7 @@ void Add::prepare_sums() {
     lhs_operand_.reset();
     return;
   }
-  sums_fit_int32_ = lowest >= INT32_MIN && highest <= INT32_MAX;
+  sums_fit_int32_ = operands_fit_int32 && lowest >= INT32_MIN && highest <= INT32_MAX;
   kernel_ = RequantizeKernel(params_.output, lowest, highest);
 }
 
@@ -366,6 +370,7 @@ Events Add::run(std::span<const Tensor* const> inputs, Tensor& output,
 }
 
 Explanation Add::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const FloatMode mode;
   const Shape shape = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, shape.numel());
   detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);

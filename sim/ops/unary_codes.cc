@@ -69,6 +69,7 @@ Events UnaryCodes::run(std::span<const Tensor* const> inputs, Tensor& output,
 }
 
 Explanation UnaryCodes::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const FloatMode mode;
   const Shape out = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, out.numel());
   detail::check_codes(kind(), "input", *inputs[0], input_type_);

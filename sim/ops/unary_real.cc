@@ -10,6 +10,7 @@
 #include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/ops/op_support-internal.h"
+#include "sim/ops/scale_program-internal.h"
 
 namespace facsim::sim {
 
@@ -88,6 +89,7 @@ UnaryReal::UnaryReal(UnaryRealParams params)
   if (!std::isfinite(params_.alpha)) {
     refuse("alpha", fmt::format("{}", params_.alpha), "a finite slope");
   }
+  detail::check_zero_point("unary_real", "zero_point", params_.zero_point, params_.input_type);
   const Requantizer& output = params_.output;
   if (!output.program().input_is_real || output.output_is_real() || output.channels() != 1) {
     refuse("output", "a program over integers, to float32, or per channel",

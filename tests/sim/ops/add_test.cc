@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 
 #include "sim/requantize/programs.h"
@@ -194,6 +195,55 @@ TEST_CASE("add: a program that refuses a code is reported only when the code occ
   CHECK(ints(run(op, {&fits, &zeros}, {})) == std::vector<int64_t>{-8, 0, 7});
   const Tensor outside = tensor<int8_t>({1, 3}, {0, 8, 0});
   CHECK(error_of([&] { run(op, {&outside, &zeros}, {}); }, "8") == ErrorCode::bad_value);
+}
+
+TEST_CASE("add: operands beyond 32 bits whose sums fit them") {
+  const auto always = [](int64_t value) {
+    StepProgram program;
+    program.steps = {{.kind = StepKind::mul, .a = Operand::constant(0), .b = {}},
+                     {.kind = StepKind::add, .a = Operand::constant(value), .b = {}}};
+    return Requantizer(program, {}, {64, true});
+  };
+  AddParams params;
+  params.lhs_type = params.rhs_type = kInt16;
+  params.lhs = always(int64_t{1} << 31);
+  params.rhs = always(-(int64_t{1} << 31));
+  params.output = identity(kInt32);
+  const Tensor x = random_codes(kInt16, {1, 40}, 1);
+  CHECK(ints(run_everywhere(Add(params), {&x, &x})) == std::vector<int64_t>(40, 0));
+  params.kind = AddParams::Kind::sub;
+  params.rhs = always((int64_t{1} << 31) + 5);
+  CHECK(ints(run_everywhere(Add(params), {&x, &x})) == std::vector<int64_t>(40, -5));
+}
+
+TEST_CASE("add: explains float32 sums alike in every rounding mode of the caller") {
+  StepProgram to_real;
+  to_real.steps = {{.kind = StepKind::to_f32, .a = {}, .b = {}},
+                   {.kind = StepKind::fmul, .a = Operand::constant_f32(0.1f), .b = {}}};
+  StepProgram to_codes;
+  to_codes.input_is_real = true;
+  to_codes.steps = {{.kind = StepKind::fdiv, .a = Operand::constant_f32(0.3f), .b = {}},
+                    {.kind = StepKind::round, .a = {}, .b = {}},
+                    {.kind = StepKind::resize, .a = {}, .b = {}, .type = kInt8}};
+  AddParams params;
+  params.lhs = params.rhs = Requantizer(to_real, {}, kInt8);
+  params.output = Requantizer(to_codes, {}, kInt8);
+  const Add op(params);
+  const Tensor a = random_codes(kInt8, {1, 64}, 1), b = random_codes(kInt8, {1, 64}, 2);
+  for (const int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    for (int64_t i = 0; i < a.numel(); ++i) {
+      const std::vector<const Tensor*> inputs = {&a, &b};
+      const Explanation expected = op.explain(inputs, i);
+      std::fesetround(environment);
+      const Explanation found = op.explain(inputs, i);
+      std::fesetround(FE_TONEAREST);
+      CHECK(found.result == expected.result);
+      REQUIRE(found.steps.size() == expected.steps.size());
+      for (size_t s = 0; s < found.steps.size(); ++s) {
+        CHECK(found.steps[s].real == expected.steps[s].real);
+      }
+    }
+  }
 }
 
 TEST_CASE("add: refuses what it cannot add") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cfenv>
 #include <cmath>
 
 #include "tests/sim/ops/op_tester.h"
@@ -88,6 +89,28 @@ TEST_CASE("unary_real: leaky_relu keeps 0 and positive values") {
   CHECK(apply_real_function(RealFunction::leaky_relu, 0, 0.1f) == 0);
 }
 
+TEST_CASE("unary_real: explains alike in every rounding mode of the caller") {
+  const Tensor codes = random_codes(kInt8, {1, 64}, 3);
+  const std::vector<const Tensor*> inputs = {&codes};
+  for (const RealFunction function : kFunctions) {
+    CAPTURE(to_string(function));
+    const UnaryReal op(params_of(function));
+    for (const int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+      for (int64_t i = 0; i < codes.numel(); ++i) {
+        const Explanation expected = op.explain(inputs, i);
+        std::fesetround(environment);
+        const Explanation found = op.explain(inputs, i);
+        std::fesetround(FE_TONEAREST);
+        CHECK(found.result == expected.result);
+        REQUIRE(found.steps.size() == expected.steps.size());
+        for (size_t s = 0; s < found.steps.size(); ++s) {
+          CHECK(found.steps[s].real == expected.steps[s].real);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("unary_real: parameters that make no function are refused") {
   const auto refused = [](auto change, const char* text) {
     UnaryRealParams params = params_of(RealFunction::tanh);
@@ -97,6 +120,7 @@ TEST_CASE("unary_real: parameters that make no function are refused") {
   using P = UnaryRealParams;
   CHECK(refused([](P& p) { p.scale = 0; }, "scale") == ErrorCode::bad_value);
   CHECK(refused([](P& p) { p.scale = NAN; }, "scale") == ErrorCode::bad_value);
+  CHECK(refused([](P& p) { p.zero_point = 128; }, "zero_point: 128") == ErrorCode::bad_value);
   CHECK(refused([](P& p) { p.alpha = INFINITY; }, "alpha") == ErrorCode::bad_value);
   CHECK(refused(
             [](P& p) {
