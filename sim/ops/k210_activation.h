@@ -8,6 +8,8 @@
 
 namespace facsim::sim {
 
+// The KPU's arithmetic behind its products. No profile uses it yet.
+
 /// The KPU's rounding of a right shift ("banker" in nncase): with q = floor(v / 2^n) and the
 /// fraction f cut off, q for f < 1/2; q + sign(v) for f > 1/2, and for f = 1/2 if q is odd. For
 /// negative v this is not a rounding to the nearest: -1.25 gives -3. n <= 0 shifts left.

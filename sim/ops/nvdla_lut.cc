@@ -5,6 +5,10 @@
 #include <bit>
 #include <span>
 
+#include <fmt/format.h>
+
+#include "sim/core/check.h"
+#include "sim/core/error.h"
 #include "sim/core/types.h"
 #include "sim/core/wide.h"
 #include "sim/overflow/overflow.h"
@@ -62,9 +66,23 @@ int64_t continued(int64_t end_value, int64_t distance, const NvdlaLut::Slope& sl
   return to_int32(int128{end_value} + to_int32(shifted));
 }
 
+void check_lut_index(const char* field, int value, int lowest, int highest) {
+  if (value >= lowest && value <= highest) return;
+  throw Error({ErrorCode::bad_value, fmt::format("nvdla_lut {}", field), fmt::format("{}", value),
+               fmt::format("{}..{}", lowest, highest), ""});
+}
+
 }  // namespace
 
 int64_t NvdlaLut::operator()(int64_t x) const {
+  // The bits that a distance of int32 values has: no shift below is negative.
+  FACSIM_CHECK(kInt32.min() <= x && x <= kInt32.max());
+  for (const Axis* axis : {&le_axis, &lo_axis}) {
+    FACSIM_CHECK(kInt32.min() <= axis->start && axis->start <= kInt32.max());
+  }
+  check_lut_index("le_index_offset", le_index_offset, -64, 62);
+  check_lut_index("le_index_select", le_index_select, 0, kLutFractionBits);
+  check_lut_index("lo_index_select", lo_index_select, 0, kLutFractionBits);
   const LutPlace in_le = le_exponential
                              ? exponential_place(x, le_axis.start, le_index_offset, std::ssize(le))
                              : linear_place(x, le_axis.start, le_index_select, std::ssize(le));

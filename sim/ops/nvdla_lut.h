@@ -21,6 +21,8 @@ namespace facsim::sim {
 /// `slope` continues: y_end + (x - end) * scale / 2^shift; each rounded half_away_from_zero and
 /// saturated to 32 bits. The lower end of an exponential table is start + 2^index_offset (start, if
 /// that offset is negative), since its first entry lies there; upper ends are given.
+/// Error bad_value for a select outside 0..35 or an index offset outside -64..62.
+/// No profile uses it yet.
 /// Sources: NVDLA vmod NV_NVDLA_SDP_HLS_lut_expn.v, _lut_line.v, _Y_int_idx.v; cmod sdp_y_inp.cpp.
 struct NvdlaLut {
   enum class Table { le, lo };
@@ -33,7 +35,7 @@ struct NvdlaLut {
     Slope underflow, overflow;
   };
   bool le_exponential = true;
-  int le_index_offset = 0;  ///< int8
+  int le_index_offset = 0;  ///< int8, -64..62
   int le_index_select = 0;  ///< linear LE: 0..31
   int lo_index_select = 0;  ///< 0..31
   Axis le_axis, lo_axis;

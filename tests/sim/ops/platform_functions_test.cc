@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "sim/core/error.h"
 #include "sim/ops/interpolated_table.h"
 #include "sim/ops/k210_activation.h"
 #include "sim/ops/nvdla_lut.h"
@@ -190,6 +191,20 @@ TEST_CASE("nvdla_lut: the exponential table doubles its steps") {
   CHECK(lut(1 << 10) == 800);
   CHECK(lut(3) == -1);  // below start + 2^2: the slope goes on from there
   CHECK(lut(-10) == -14);
+}
+
+TEST_CASE("nvdla_lut: shifts that no table has are refused") {
+  NvdlaLut lut = ramp_lut();
+  lut.lo_index_select = 35;
+  CHECK(lut(0) == 32);
+  lut.lo_index_select = 36;
+  CHECK_THROWS_WITH_AS(lut(0), doctest::Contains("nvdla_lut lo_index_select: 36"), Error);
+  lut = ramp_lut();
+  lut.le_index_select = -1;
+  CHECK_THROWS_WITH_AS(lut(0), doctest::Contains("nvdla_lut le_index_select: -1"), Error);
+  lut = ramp_lut();
+  lut.le_index_offset = 63;
+  CHECK_THROWS_WITH_AS(lut(0), doctest::Contains("nvdla_lut le_index_offset: 63"), Error);
 }
 
 }  // namespace
