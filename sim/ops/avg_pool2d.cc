@@ -164,21 +164,24 @@ Events avg_pool(const AvgPool2dParams& params, const Window2d& window, const Ten
 Events avg_pool_norm(const AvgPool2dParams& params, const Window2d& window, const Tensor& input,
                      Tensor& output, const RunContext& context) {
   const Shape& out = output.shape();
-  return detail::for_blocks(context.pool, out[0] * out[1], 1, [&](int64_t row, int64_t) {
-    Events events;
-    const detail::Taps rows = detail::row_taps(window, row % out[1], input.shape()[1]);
-    for (int64_t ow = 0; ow < out[2]; ++ow) {
-      const detail::Taps columns = detail::column_taps(window, ow, input.shape()[2]);
-      const Count count = count_of(params, window, rows.count() * columns.count());
-      for (int64_t c = 0; c < out[3]; ++c) {
-        const int64_t acc = window_sum(input, row / out[1], c, rows, columns) + count.correction;
-        output.set_int(
-            (row * out[2] + ow) * out[3] + c,
-            params.requantize.apply(acc, argument_index(params.requantize, count), events));
-      }
-    }
-    return events;
-  });
+  const Events total =
+      detail::for_blocks(context.pool, out[0] * out[1], 1, [&](int64_t row, int64_t) {
+        Events events;
+        const detail::Taps rows = detail::row_taps(window, row % out[1], input.shape()[1]);
+        for (int64_t ow = 0; ow < out[2]; ++ow) {
+          const detail::Taps columns = detail::column_taps(window, ow, input.shape()[2]);
+          const Count count = count_of(params, window, rows.count() * columns.count());
+          for (int64_t c = 0; c < out[3]; ++c) {
+            const int64_t acc =
+                window_sum(input, row / out[1], c, rows, columns) + count.correction;
+            output.set_int(
+                (row * out[2] + ow) * out[3] + c,
+                params.requantize.apply(acc, argument_index(params.requantize, count), events));
+          }
+        }
+        return events;
+      });
+  return context.count_events ? total : Events{};
 }
 
 }  // namespace

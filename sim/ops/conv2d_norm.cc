@@ -138,7 +138,7 @@ int64_t Conv2dNorm::at(const Conv2dShape& s, const Tensor& input, int64_t flat_i
 
 Events run_conv2d_norm(const Conv2dNorm& norm, const Conv2dShape& s, const Tensor& input,
                        const RunContext& context, const NormRowSink& sink) {
-  return detail::for_blocks(context.pool, s.n * s.oh, 1, [&](int64_t row, int64_t) {
+  const Events total = detail::for_blocks(context.pool, s.n * s.oh, 1, [&](int64_t row, int64_t) {
     Events events;
     std::vector<int64_t> acc(static_cast<size_t>(s.ow * s.oc));
     if (context.count_events) {
@@ -149,6 +149,7 @@ Events run_conv2d_norm(const Conv2dNorm& norm, const Conv2dShape& s, const Tenso
     events += sink(row, acc);
     return events;
   });
+  return context.count_events ? total : Events{};
 }
 
 }  // namespace facsim::sim

@@ -174,11 +174,14 @@ Events Mean::run(std::span<const Tensor* const> inputs, Tensor& output,
   detail::check_codes(kind(), "input", input, params_.input_type);
   if (output.empty()) return {};
   if (context.isa == Isa::scalar) {
-    return detail::for_blocks(context.pool, output.numel(), 1, [&](int64_t i, int64_t) {
-      Events events;
-      output.set_int(i, params_.requantize.apply(mean_accumulator(params_, input, i), 0, events));
-      return events;
-    });
+    const Events events =
+        detail::for_blocks(context.pool, output.numel(), 1, [&](int64_t i, int64_t) {
+          Events counted;
+          output.set_int(i,
+                         params_.requantize.apply(mean_accumulator(params_, input, i), 0, counted));
+          return counted;
+        });
+    return context.count_events ? events : Events{};
   }
   return detail::with_integer(input.dtype(), [&]<class T>() {
     // |sum| + |correction| < 2 * count * 2^bits.

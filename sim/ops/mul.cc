@@ -145,15 +145,16 @@ Events Mul::run(std::span<const Tensor* const> inputs, Tensor& output,
                : mul_by_kernel<int64_t>(params_, kernel_, *inputs[0], *inputs[1], output, context);
   }
   const MulElement element(params_, inputs, output.shape());
-  return detail::for_blocks(
+  const Events events = detail::for_blocks(
       context.pool, output.numel(), detail::kElementBlock, [&](int64_t begin, int64_t end) {
-        Events events;
+        Events counted;
         for (int64_t i = begin; i < end; ++i) {
           output.set_int(i,
-                         params_.requantize.apply(element.product(i), element.channel(i), events));
+                         params_.requantize.apply(element.product(i), element.channel(i), counted));
         }
-        return events;
+        return counted;
       });
+  return context.count_events ? events : Events{};
 }
 
 Explanation Mul::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
