@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include "backends/lower/requantize-internal.h"
+#include "sim/core/check.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends::detail {
 
 int64_t input_radius(int integer_bits, int64_t left_shift) {
+  FACSIM_CHECK(left_shift >= 0);
   const int64_t largest = ((int64_t{1} << integer_bits) - 1) << (31 - integer_bits);
   return left_shift > 62 ? 0 : largest >> left_shift;
 }

@@ -51,6 +51,10 @@ std::shared_ptr<const sim::Op> sigmoid_q4(const SigmoidOperands& operands) {
                           operands.is_tanh() ? 0 : operands.output.type.min());
   const double real = std::ldexp(static_cast<double>(operands.input.scale.front()), 31 - 4);
   const quant::Multiplier derived = quant::derive_multiplier(real, operands.rules.multiplier);
+  if (derived.shift > 31) {
+    operands.refuse(fmt::format("input scale {}", operands.input.scale.front()),
+                    "a scale of at least 2^-28");
+  }
   sim::SigmoidParams params = operands.params(sim::SigmoidParams::Algorithm::gemmlowp_q4);
   params.radius = detail::input_radius(4, 31 - derived.shift);
   params.scale = detail::scale_program(operands.rules, real);

@@ -157,6 +157,9 @@ TEST_CASE("lower activations: what the platform refuses is refused by name") {
   CHECK_CONTAINS((ActivationNode{"tanh", {100.0f, 0, sim::kInt16}, {0x1p-15f, 0, sim::kInt16}})
                      .error("tflite-micro"),
                  "0..32767");
+  CHECK_CONTAINS((ActivationNode{"sigmoid", {0x1p-29f, 0}, {0x1p-8f, -128}}).error("tflite-micro"),
+                 "a scale of at least 2^-28");
+  CHECK((ActivationNode{"tanh", {0x1p-28f, 0}, {0x1p-7f, 0}}).error("tflite-micro") == "no error");
   CHECK_CONTAINS((ActivationNode{"hard_swish", {100.0f, 0}, {0.1f, 0}}).error("tflite-micro"),
                  "output_exponent");
   CHECK_CONTAINS((ActivationNode{"softmax", {0.1f, 0}, {0.1f, 0}}).error("tflite-micro"),
