@@ -68,6 +68,19 @@ TEST_CASE("mean: every set of axes equals the definition") {
   }
 }
 
+TEST_CASE("mean: saturated codes are counted where events are asked for") {
+  MeanParams params = mean_params(kInt8, {1}, 1);
+  StepProgram program;
+  program.steps = {
+      {.kind = StepKind::mul, .a = Operand::constant(2), .b = {}},
+      {.kind = StepKind::resize, .a = {}, .b = {}, .type = kInt8, .overflow = Overflow::saturate}};
+  params.requantize = Requantizer(program, {}, kInt8);
+  const Tensor x = tensor<int8_t>({1, 1, 3}, {100, -7, -65});
+  Events events;
+  CHECK(ints(run_everywhere(Mean(params), {&x}, &events)) == std::vector<int64_t>{127, -14, -128});
+  CHECK(events.saturated == 2);
+}
+
 TEST_CASE("mean: refuses axes twice, other counts, float32 programs") {
   CHECK(error_of([] { Mean{mean_params(kInt8, {1, 1}, 4)}; }, "once") == ErrorCode::bad_value);
   CHECK(error_of([] { Mean{mean_params(kInt8, {-1}, 4)}; }, "below 0") == ErrorCode::bad_value);
