@@ -97,6 +97,16 @@ void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const
   }
 }
 
+/// Says that a generated suite was made under another state of its profile.
+void note_fingerprint(const VectorSuite& suite, const Profile& profile, VectorReport& report) {
+  if (profile.name != suite.generator_profile || suite.generator_fingerprint.empty() ||
+      profile.fingerprint == suite.generator_fingerprint || !report.notes.empty()) {
+    return;
+  }
+  report.notes.push_back(fmt::format("generated under {} with fingerprint {}, now {}", profile.name,
+                                     suite.generator_fingerprint, profile.fingerprint));
+}
+
 /// The cases to run and the profile each runs under.
 struct Selection {
   std::vector<const VectorCase*> cases;
@@ -160,8 +170,10 @@ VectorReport check_vectors(const std::filesystem::path& folder, const VectorOpti
     result.op = c->op;
     result.profile = profile != nullptr ? profile->name : c->profile;
     if (profile == nullptr) {
-      result.message = "no profile \"" + c->profile + "\"";
+      result.message = "no profile \"" + c->profile +
+                       "\"; --profile PATH names its file, --profile-path a folder that has it";
     } else {
+      note_fingerprint(suite, *profile, report);
       compute_case(suite, *c, *npz, *profile, context, result);
     }
     result.seconds =

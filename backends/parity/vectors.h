@@ -30,6 +30,7 @@ std::string_view to_string(VectorResult::Status status);
 struct VectorReport {
   std::string suite;  ///< the folder's name
   std::vector<VectorResult> cases;
+  std::vector<std::string> notes;  ///< what may explain a result; for people
   int64_t count(VectorResult::Status status) const;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "backends/lower/given_arguments.h"
 #include "backends/parity/vectors_gen-internal.h"
@@ -264,8 +265,14 @@ class SuiteMaker {
     suite_.fingerprint = profile.fingerprint;
     suite_.op = options.op;
     suite_.seed = options.seed;
+    total_ = static_cast<int64_t>(options.strategies.size()) * options.count;
     bare_ = options.op == "requantize";
     if (bare_) {
+      if (!profile.ops.contains(requantize_op(profile))) {
+        throw Error({ErrorCode::unsupported, "op requantize",
+                     "profile " + profile.name + " has neither conv2d nor linear",
+                     "a profile whose layers have accumulators", ""});
+      }
       choice_ = profile.choose(requantize_op(profile));
     } else {
       target_.emplace(vector_target(profile, options.op));
@@ -273,11 +280,7 @@ class SuiteMaker {
   }
 
   GeneratedSuite make() {
-    const auto total = static_cast<int64_t>(options_.strategies.size());
-    for (const VectorStrategy strategy : options_.strategies) {
-      add_strategy(strategy);
-      if (options_.progress) options_.progress(++done_, total);
-    }
+    for (const VectorStrategy strategy : options_.strategies) add_strategy(strategy);
     if (suite_.cases.empty()) {
       throw Error({ErrorCode::unsupported, "op " + options_.op,
                    "none of the strategies applies to it", "", "try --strategy random"});
@@ -329,6 +332,10 @@ class SuiteMaker {
     suite_.cases.push_back(std::move(made));
   }
 
+  void report_progress() const {
+    if (options_.progress) options_.progress(done_, total_);
+  }
+
   void add_strategy(VectorStrategy strategy) {
     if (!applies(strategy)) return;
     // All pairs of codes are 65536 values a case: two sets of scales are enough.
@@ -346,6 +353,8 @@ class SuiteMaker {
           throw;
         }
       }
+      ++done_;
+      report_progress();
     }
   }
 
@@ -362,10 +371,14 @@ class SuiteMaker {
         continue;  // not a profile of this build
       }
       if (other->fingerprint == profile_.fingerprint) continue;
-      for (const GeneratedCase& made : suite_.cases) add_verdict(neighbour, made, *other);
+      for (const GeneratedCase& made : suite_.cases) {
+        add_verdict(neighbour, made, *other);
+        report_progress();
+      }
       for (int64_t i = 0; i < kSearches && neighbour.verdict == Neighbour::Verdict::not_separated;
            ++i) {
         search(neighbour, *other, i);
+        report_progress();
       }
       suite_.neighbours.push_back(std::move(neighbour));
     }
@@ -396,7 +409,7 @@ class SuiteMaker {
   std::optional<VectorTarget> target_;
   CoverageCounter coverage_;
   GeneratedSuite suite_;
-  int64_t done_ = 0;
+  int64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
@@ -466,8 +479,11 @@ GeneratedSuite generate_vectors(const VectorGenOptions& options) {
   if (options.count < 1 || options.count > 1000) {
     throw Error({ErrorCode::bad_value, "count", std::to_string(options.count), "1..1000", ""});
   }
-  const Profile profile = load_profile(options.profile, options.search, options.overrides);
-  return detail::SuiteMaker(options, profile).make();
+  VectorGenOptions once = options;
+  std::set<VectorStrategy> seen;
+  std::erase_if(once.strategies, [&](VectorStrategy s) { return !seen.insert(s).second; });
+  const Profile profile = load_profile(once.profile, once.search);
+  return detail::SuiteMaker(once, profile).make();
 }
 
 }  // namespace facsim::backends

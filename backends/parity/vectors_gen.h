@@ -94,8 +94,9 @@ struct GeneratedSuite {
 struct VectorGenOptions {
   ProfileSearch search;
   std::string profile;
-  std::vector<ProfileOverride> overrides;
-  std::string op = "requantize";  ///< op word; "requantize": bare accumulators by conv2d's rules
+  /// Phrase of the profile (Profile::choose); "requantize": bare accumulators by the rules of
+  /// conv2d, or of linear on a platform that only has that.
+  std::string op = "requantize";
   std::vector<VectorStrategy> strategies{VectorStrategy::ties, VectorStrategy::edges,
                                          VectorStrategy::overflow, VectorStrategy::exhaustive8,
                                          VectorStrategy::random};
@@ -103,12 +104,13 @@ struct VectorGenOptions {
   uint64_t seed = 1;
   bool separate =
       true;  ///< compare with the other shipped profiles, add cases that tell them apart
+  /// Called after each case, and after each search for a case that separates; may throw.
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
 /// Makes a suite whose every output is computed by the scalar norm under the profile. The same
-/// options give the same suite. Errors: unsupported for an op the profile does not have or that no
-/// generator knows.
+/// options give the same suite; a strategy named twice counts once. Errors: unsupported for an op
+/// the profile does not have or that no generator knows, and for a variant that no layer selects.
 GeneratedSuite generate_vectors(const VectorGenOptions& options);
 
 /// Which files a suite is written as.
@@ -118,8 +120,12 @@ struct VectorFormats {
   bool hex = false;  ///< NAME_ROLE.hex for $readmemh: two's complement words, one a line
   bool c = false;    ///< a C header
 };
-/// Writes into `folder`, created if missing. Error io.
+/// Error bad_value for something that is there and not an empty folder: files of another suite
+/// would stay beside those of a new one. Error io if it cannot be read.
+void require_new_folder(const std::filesystem::path& folder);
+/// Writes into `folder`, created if missing, see require_new_folder. `before_file` is called before
+/// each file and may throw; the manifest is the last file. Error io.
 void write_vectors(const std::filesystem::path& folder, const GeneratedSuite& suite,
-                   const VectorFormats& formats);
+                   const VectorFormats& formats, const std::function<void()>& before_file = {});
 
 }  // namespace facsim::backends

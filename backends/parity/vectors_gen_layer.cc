@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One-node networks that a profile accepts, with inputs that steer accumulators.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -226,7 +229,8 @@ void choose_layer_scales(const VectorTarget& target, VectorDice& dice, VectorStr
                          Weighted& w) {
   const int64_t oc = w.weights.shape()[0];
   const bool per_channel = target.rules.weight.granularity == Spec::Granularity::per_channel &&
-                           target.rules.requantize_per_channel && oc > 1;
+                           target.rules.requantize_per_channel && oc > 1 &&
+                           !target.rules_op.ends_with(" per_tensor");
   const auto spread = static_cast<float>(target.output.bits - 8);
   float multiplier = dice.magnitude(-12, -5) * std::exp2(spread);
   if (strategy == VectorStrategy::ties) {
@@ -375,11 +379,6 @@ Tensor all_codes(sim::IntType type) {
   Tensor codes(type.storage(), {1, count});
   for (int64_t i = 0; i < count; ++i) codes.set_int(i, type.min() + i);
   return codes;
-}
-
-bool is_binary(std::string_view op) {
-  static const std::set<std::string_view> kOps{"add", "sub", "mul", "minimum", "maximum"};
-  return kOps.contains(op);
 }
 
 VectorLayer try_binary(const VectorTarget& target, VectorDice& dice, VectorStrategy strategy) {
@@ -564,18 +563,51 @@ VectorLayer try_moving(const VectorTarget& target, VectorDice& dice, VectorStrat
 
 using Maker = VectorLayer (*)(const VectorTarget&, VectorDice&, VectorStrategy);
 
+struct MakerEntry {
+  std::string_view op;
+  Maker make;
+};
+
+constexpr std::array kMakers{
+    MakerEntry{"conv2d", try_weighted},  MakerEntry{"linear", try_weighted},
+    MakerEntry{"add", try_binary},       MakerEntry{"sub", try_binary},
+    MakerEntry{"mul", try_binary},       MakerEntry{"minimum", try_binary},
+    MakerEntry{"maximum", try_binary},   MakerEntry{"max_pool2d", try_pool},
+    MakerEntry{"avg_pool2d", try_pool},  MakerEntry{"global_avg_pool", try_pool},
+    MakerEntry{"mean", try_moving},      MakerEntry{"pad", try_moving},
+    MakerEntry{"concat", try_moving},    MakerEntry{"slice", try_moving},
+    MakerEntry{"transpose", try_moving}, MakerEntry{"resize", try_moving},
+    MakerEntry{"prelu", try_moving},     MakerEntry{"quantize", try_unary},
+    MakerEntry{"dequantize", try_unary}, MakerEntry{"requantize", try_unary},
+    MakerEntry{"relu", try_unary},       MakerEntry{"relu6", try_unary},
+    MakerEntry{"clamp", try_unary},      MakerEntry{"leaky_relu", try_unary},
+    MakerEntry{"hard_swish", try_unary}, MakerEntry{"sigmoid", try_unary},
+    MakerEntry{"tanh", try_unary},       MakerEntry{"softmax", try_unary}};
+
+/// Null for an op that has no generator.
 Maker maker_of(std::string_view op) {
-  static const std::set<std::string_view> kUnary{"quantize",   "dequantize", "requantize", "relu",
-                                                 "relu6",      "clamp",      "sigmoid",    "tanh",
-                                                 "hard_swish", "leaky_relu", "softmax"};
-  static const std::set<std::string_view> kMoving{"concat", "pad",    "slice", "transpose",
-                                                  "mean",   "resize", "prelu"};
-  if (op == "conv2d" || op == "linear") return try_weighted;
-  if (op == "avg_pool2d" || op == "global_avg_pool" || op == "max_pool2d") return try_pool;
-  if (is_binary(op)) return try_binary;
-  if (kUnary.contains(op)) return try_unary;
-  if (kMoving.contains(op)) return try_moving;
-  return nullptr;
+  const auto entry =
+      std::find_if(kMakers.begin(), kMakers.end(), [&](const MakerEntry& e) { return e.op == op; });
+  return entry == kMakers.end() ? nullptr : entry->make;
+}
+
+std::vector<std::string_view> generated_ops() {
+  std::vector<std::string_view> ops{"depthwise_conv2d"};
+  for (const MakerEntry& entry : kMakers) ops.push_back(entry.op);
+  return ops;
+}
+
+/// Layers are lowered by the types that they have, and by `per_tensor` if their weights have one
+/// scale. A variant that those do not select would give vectors of the op's own rules under the
+/// variant's name.
+void require_layer_reaches(const Profile::Choice& choice, std::string_view phrase) {
+  const size_t space = choice.name.find(' ');
+  if (space == std::string::npos || choice.rules->when.count() > 0) return;
+  if (choice.name.substr(space + 1) == "per_tensor") return;
+  throw Error({ErrorCode::unsupported, fmt::format("op \"{}\"", phrase),
+               "a variant without `when`, which the types of a layer do not select",
+               "an op, or a variant that types select",
+               fmt::format("it is only reached by facsim requantize --op \"{}\"", phrase)});
 }
 
 }  // namespace
@@ -596,8 +628,10 @@ VectorTarget vector_target(const Profile& profile, std::string_view phrase) {
   std::string op = choice.name.substr(0, choice.name.find(' '));
   if (op == "depthwise_conv2d") op = "conv2d";
   if (maker_of(op) == nullptr) {
-    throw Error({ErrorCode::unsupported, "op " + op, "no generator of vectors", "", ""});
+    throw Error({ErrorCode::unsupported, "op " + op, "no generator of vectors",
+                 fmt::format("one of {}", fmt::join(generated_ops(), ", ")), ""});
   }
+  require_layer_reaches(choice, phrase);
   return {profile,
           op,
           choice.name,

@@ -30,6 +30,8 @@ struct VectorSuite {
   std::filesystem::path folder;
   json::Document manifest;
   std::vector<VectorCase> cases;
+  /// Of a generated suite, else empty: the profile and its fingerprint when it was made.
+  std::string generator_profile, generator_fingerprint;
 };
 
 /// Reads and checks FOLDER/manifest.json. Keys that are not needed are ignored: later suites may

@@ -57,9 +57,23 @@ class SuiteReader {
     for (size_t i = 0; i < cases.size(); ++i) read_case(cases[i], json::child("/cases", i));
     if (errors_.empty() && suite_.cases.empty()) top.fail("cases", "no cases", "at least one");
     if (!errors_.empty()) throw Error(std::move(errors_));
+    read_generator();
   }
 
  private:
+  /// Suites of other makers say there what they like.
+  void read_generator() {
+    const auto generator = suite_.manifest.value.find("generator");
+    if (generator == suite_.manifest.value.end() || !generator->is_object()) return;
+    const auto text = [&](const char* key) {
+      const auto member = generator->find(key);
+      const bool is_text = member != generator->end() && member->is_string();
+      return is_text ? member->template get<std::string>() : std::string();
+    };
+    suite_.generator_profile = text("profile");
+    suite_.generator_fingerprint = text("profile_fingerprint");
+  }
+
   void read_case(const json::Json& value, std::string pointer) {
     ObjectReader reader(suite_.manifest, value, pointer, errors_);
     VectorCase c;

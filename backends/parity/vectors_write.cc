@@ -136,24 +136,30 @@ void write_manifest(const std::filesystem::path& folder, const GeneratedSuite& s
   write_file_atomically(folder / "manifest.json", manifest.dump(1) + "\n");
 }
 
-void write_npz_suite(const std::filesystem::path& folder, const GeneratedSuite& suite) {
+void write_npz_suite(const std::filesystem::path& folder, const GeneratedSuite& suite,
+                     const std::function<void()>& before_file) {
   NamedTensors members;
   for (const GeneratedCase& made : suite.cases) {
     for (const auto& [role, tensor] : all_arrays(made)) {
       members.emplace_back(made.name + "/" + role, tensor);
     }
     if (made.graph.nodes.empty()) continue;
+    before_file();
     std::filesystem::create_directories(folder / "networks");
     write_int_graph(folder / "networks" / (made.name + ".json"), made.graph);
   }
+  before_file();
   write_npz(folder / npz_name(suite), members);
+  before_file();
   write_manifest(folder, suite);
 }
 
 // ---- hex, C -------------------------------------------------------------------------------------
 
-void write_hex(const std::filesystem::path& folder, const GeneratedCase& made) {
+void write_hex(const std::filesystem::path& folder, const GeneratedCase& made,
+               const std::function<void()>& before_file) {
   for (const auto& [role, tensor] : all_arrays(made)) {
+    before_file();
     const int bits = word_bits(tensor);
     std::string text = fmt::format(
         "// {} {}: {} {}, {} words of {} bits, two's complement, last axis fastest\n", made.name,
@@ -216,18 +222,37 @@ void write_c(const std::filesystem::path& folder, const GeneratedSuite& suite) {
 
 }  // namespace
 
+void require_new_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error) && !error) return;
+  const bool is_folder = !error && std::filesystem::is_directory(folder, error);
+  const bool is_new = is_folder && std::filesystem::is_empty(folder, error);
+  if (error) {
+    throw Error({ErrorCode::io, folder.string(), error.message(), "an empty or new folder", ""});
+  }
+  if (is_new) return;
+  throw Error({ErrorCode::bad_value, folder.string(),
+               is_folder ? "a folder that is not empty" : "not a folder", "an empty or new folder",
+               ""});
+}
+
 void write_vectors(const std::filesystem::path& folder, const GeneratedSuite& suite,
-                   const VectorFormats& formats) {
+                   const VectorFormats& formats, const std::function<void()>& before_file) {
+  require_new_folder(folder);
+  const std::function<void()> before = before_file ? before_file : [] {};
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     throw Error({ErrorCode::io, folder.string(), error.message(), "a folder to write to", ""});
   }
-  if (formats.npz) write_npz_suite(folder, suite);
   for (const GeneratedCase& made : suite.cases) {
-    if (formats.hex) write_hex(folder, made);
+    if (formats.hex) write_hex(folder, made, before);
   }
-  if (formats.c) write_c(folder, suite);
+  if (formats.c) {
+    before();
+    write_c(folder, suite);
+  }
+  if (formats.npz) write_npz_suite(folder, suite, before);
 }
 
 }  // namespace facsim::backends

@@ -236,4 +236,108 @@ TEST_CASE("vectors gen: what cannot be made is refused with a reason") {
   CHECK_THROWS_AS(vector_strategy_from_string("tie"), Error);
 }
 
+TEST_CASE("vectors gen: a variant that layers do not select is refused by its phrase") {
+  const auto message_of = [](std::string profile, std::string op) -> std::string {
+    try {
+      generate_vectors(options_for(std::move(profile), std::move(op)));
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::unsupported ? error.what() : "another code";
+    }
+    return "";
+  };
+  const auto contains = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  CHECK(contains(message_of("gemmlowp", "gemm legacy uint8"),
+                 "facsim requantize --op \"gemm legacy uint8\""));
+  CHECK(contains(message_of("xnnpack-x86", "leaky_relu ae108ef"), "without `when`"));
+  CHECK(contains(message_of("tosa", "rescale single_round"), "without `when`"));
+  CHECK(contains(message_of("ruy", "linear int32"), "without `when`"));
+  CHECK(contains(message_of("tflite-reference", "mul int16_to_int8"), "without `when`"));
+  CHECK(message_of("tflite-reference", "conv2d int16x8").empty());
+  CHECK(contains(message_of("qonnx", "requantize"), "op requantize"));
+  CHECK(contains(message_of("cmsis-nn", "svdf"), "one of depthwise_conv2d, conv2d"));
+
+  // One scale selects per_tensor: the layers must have it.
+  const GeneratedSuite suite = generate_vectors(options_for("xnnpack-arm", "linear per_tensor"));
+  for (const GeneratedCase& made : suite.cases) {
+    const auto weights =
+        std::find_if(made.graph.tensors.begin(), made.graph.tensors.end(),
+                     [](const IntTensor& tensor) { return tensor.name == "weights"; });
+    REQUIRE(weights != made.graph.tensors.end());
+    CHECK(weights->qparams->scale.size() == 1);
+  }
+}
+
+TEST_CASE("vectors gen: a strategy named twice counts once") {
+  VectorGenOptions options = options_for("nvdla", "conv2d");
+  options.strategies = {VectorStrategy::ties, VectorStrategy::random, VectorStrategy::ties};
+  CHECK(generate_vectors(options).cases.size() == 4);
+}
+
+TEST_CASE("vectors gen: stops where progress throws, in cases, searches and files") {
+  struct Stop {};
+  VectorGenOptions options = options_for("tflite-reference", "conv2d");
+  options.strategies = {VectorStrategy::ties};
+  options.count = 3;
+  int64_t calls = 0, stop_at = 2;
+  options.progress = [&](int64_t done, int64_t total) {
+    CHECK(done <= total);
+    if (++calls == stop_at) throw Stop{};
+  };
+  CHECK_THROWS_AS(generate_vectors(options), Stop);
+  options.separate = true;
+  calls = 0;
+  stop_at = 8;  // three cases, then their comparison with neighbours
+  CHECK_THROWS_AS(generate_vectors(options), Stop);
+  options.separate = false;
+  options.progress = {};
+  const GeneratedSuite suite = generate_vectors(options);
+  const TemporaryFolder folder;
+  int files = 0;
+  const auto before_file = [&] {
+    if (++files == 3) throw Stop{};
+  };
+  CHECK_THROWS_AS(write_vectors(folder / "suite", suite, {}, before_file), Stop);
+  CHECK_FALSE(std::filesystem::exists(folder / "suite" / "manifest.json"));
+}
+
+TEST_CASE("vectors gen: only an empty or new folder is written to") {
+  VectorGenOptions options = options_for("nvdla", "requantize");
+  options.strategies = {VectorStrategy::random};
+  options.count = 1;
+  const GeneratedSuite suite = generate_vectors(options);
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "suite");
+  write_vectors(folder / "suite", suite, {});
+  for (const VectorFormats& formats : {VectorFormats{}, VectorFormats{false, true, false}}) {
+    try {
+      write_vectors(folder / "suite", suite, formats);
+      FAIL("written twice");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::bad_value);
+      CHECK(std::string(error.what()).find("empty or new folder") != std::string::npos);
+    }
+  }
+  CHECK_THROWS_AS(require_new_folder(folder / "suite" / "manifest.json"), Error);
+}
+
+TEST_CASE("vectors check: says that the profile changed since the suite was made") {
+  VectorGenOptions options = options_for("nvdla", "requantize");
+  options.strategies = {VectorStrategy::random};
+  options.count = 1;
+  GeneratedSuite suite = generate_vectors(options);
+  const TemporaryFolder folder;
+  write_vectors(folder / "same", suite, {});
+  CHECK(check_suite(folder / "same").notes.empty());
+  const std::string now = suite.fingerprint;
+  suite.fingerprint = "0123456789abcdef";
+  write_vectors(folder / "old", suite, {});
+  const VectorReport report = check_suite(folder / "old");
+  REQUIRE(report.notes.size() == 1);
+  CHECK(report.notes.front() ==
+        "generated under nvdla with fingerprint 0123456789abcdef, now " + now);
+  CHECK(check_suite(folder / "old", "tflite-reference").notes.empty());
+}
+
 }  // namespace facsim::backends

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/command_runner.h"
@@ -66,7 +67,52 @@ TEST_CASE("facsim vectors gen: usage errors exit 2, what no generator makes exit
       run_command({"vectors", "gen", "--profile", "gemmlowp", "--op", "conv2d", "--out", out});
   CHECK(no_op.exit_code == 4);
   CHECK(has(no_op.err, "conv2d"));
+  const CommandResult empty =
+      run_command({"vectors", "gen", "--profile", "nvdla", "--op", "conv2d", "--out", ""});
+  CHECK(empty.exit_code == 2);
+  CHECK(has(empty.err, "--out"));
+  const CommandResult set = run_command({"vectors", "gen", "--profile", "nvdla", "--op", "conv2d",
+                                         "--set", "/requantize/rounding=floor", "--out", out});
+  CHECK(set.exit_code == 2);
+  CHECK(has(set.err, "extends nvdla"));
+  const CommandResult by_name = run_command(
+      {"vectors", "gen", "--profile", "gemmlowp", "--op", "gemm legacy uint8", "--out", out});
+  CHECK(by_name.exit_code == 4);
+  CHECK(has(by_name.err, "gemm legacy uint8"));
   CHECK_FALSE(std::filesystem::exists(out));
+  CHECK(has(run_command({"vectors", "gen", "--help"}).out, "--no-separate  "));
+}
+
+TEST_CASE("facsim vectors check: a profile of one's own is found by its path") {
+  const TempFolder folder;
+  const std::string chip = (folder / "my-chip.json").string();
+  const auto write_chip = [&](std::string_view rounding) {
+    std::ofstream(chip) << R"({"schema_version": 1, "name": "my-chip", "title": "chip", )"
+                        << R"("extends": "tflite-reference", "requantize": {"rounding": ")"
+                        << rounding << R"("}})";
+  };
+  write_chip("half_even");
+  const std::string out = (folder / "suite").string();
+  const std::vector<std::string> gen = {
+      "vectors", "gen",   "--profile", chip,         "--op",      "conv2d",       "--count",
+      "1",       "--out", out,         "--strategy", "ties,ties", "--no-separate"};
+  const CommandResult written = run_command(gen);
+  REQUIRE(written.exit_code == 0);
+  CHECK(has(written.out, "1 cases"));
+  const CommandResult again = run_command(gen);
+  CHECK(again.exit_code == 3);
+  CHECK(has(again.err, "empty or new folder"));
+
+  const CommandResult unknown = run_command({"vectors", "check", out});
+  CHECK(unknown.exit_code == 4);
+  CHECK(has(unknown.out, "--profile PATH"));
+  const CommandResult known = run_command({"vectors", "check", out, "--profile", chip});
+  CHECK(known.exit_code == 0);
+  CHECK_FALSE(has(known.err, "fingerprint"));
+  write_chip("floor");
+  const CommandResult changed = run_command({"vectors", "check", out, "--profile", chip});
+  CHECK(changed.exit_code == 1);
+  CHECK(has(changed.err, "generated under my-chip with fingerprint"));
 }
 
 }  // namespace facsim::test

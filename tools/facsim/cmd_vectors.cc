@@ -242,9 +242,11 @@ class VectorsCommand final : public Command {
  private:
   void set_up_gen(CLI::App& app) {
     gen_ = app.add_subcommand("gen", "write a suite of directed cases for a profile and an op");
-    gen_->add_option("--op", op_, "op word; requantize: accumulators by the rules of conv2d")
+    gen_->add_option("--op", op_,
+                     "op phrase: conv2d, \"conv2d int16x8\", \"linear uint8\", …; requantize: "
+                     "accumulators by the rules of conv2d")
         ->required();
-    gen_->add_option("--out", out_, "folder to write to")->required();
+    gen_->add_option("--out", out_, "empty or new folder to write to")->required();
     gen_->add_option("--strategy", strategies_, "how values are chosen; all of them by default")
         ->delimiter(',')
         ->check(one_of({"ties", "edges", "overflow", "exhaustive8", "random"}));
@@ -252,7 +254,7 @@ class VectorsCommand final : public Command {
     gen_->add_option("--emit", emit_, "npz, hex ($readmemh), c (a header)")
         ->delimiter(',')
         ->check(one_of({"npz", "hex", "c"}));
-    gen_->add_flag("!--no-separate", separate_,
+    gen_->add_flag("--no-separate", no_separate_,
                    "do not look for cases that tell the profile from the other shipped ones");
     gen_->footer(
         "Every expected value is computed by the scalar norm under --profile. Strategies steer\n"
@@ -265,19 +267,26 @@ class VectorsCommand final : public Command {
         "  facsim vectors gen --profile ./my-chip.json --op requantize --strategy ties,overflow "
         "\\\n"
         "    --count 16 --emit npz,hex,c --out suite/\n"
-        "  facsim vectors check suite/");
+        "  facsim vectors check suite/ --profile ./my-chip.json");
   }
 
   ExitCode run_gen(const Globals& globals) {
     if (globals.profile.empty()) throw UsageError("vectors gen needs --profile");
+    if (out_.empty()) throw UsageError("--out is empty; expected a folder to write to");
+    if (!globals.overrides.empty()) {
+      throw UsageError(
+          "vectors gen takes no --set: a suite names its profile only; write a profile of its own "
+          "that extends " +
+          globals.profile);
+    }
+    backends::require_new_folder(out_);
     backends::VectorGenOptions options;
     options.search = globals.search();
     options.profile = globals.profile;
-    options.overrides = globals.overrides;
     options.op = op_;
     options.count = count_;
     options.seed = globals.seed;
-    options.separate = separate_;
+    options.separate = !no_separate_;
     options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
     if (!strategies_.empty()) options.strategies.clear();
     for (const std::string& word : strategies_) {
@@ -287,7 +296,8 @@ class VectorsCommand final : public Command {
       return std::find(emit_.begin(), emit_.end(), word) != emit_.end();
     };
     const GeneratedSuite suite = backends::generate_vectors(options);
-    backends::write_vectors(out_, suite, {emits("npz"), emits("hex"), emits("c")});
+    backends::write_vectors(out_, suite, {emits("npz"), emits("hex"), emits("c")},
+                            throw_if_interrupted);
     if (globals.format == OutputFormat::json) {
       print_json(to_json(suite));
       return ExitCode::equal;
@@ -317,6 +327,7 @@ class VectorsCommand final : public Command {
       };
       report = backends::check_vectors(folder_, options);
     }
+    for (const std::string& text : report.notes) note(printable(text));
     if (!junit_.empty()) backends::write_file_atomically(junit_, backends::to_junit(report));
     const int64_t passed = report.count(Status::passed);
     const int64_t failed = report.count(Status::failed);
@@ -336,7 +347,7 @@ class VectorsCommand final : public Command {
   std::string op_;
   std::vector<std::string> strategies_, emit_{"npz"};
   int64_t count_ = 8;
-  bool separate_ = true;
+  bool no_separate_ = false;
 };
 
 }  // namespace
