@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "backends/lower/given_arguments.h"
@@ -256,6 +257,25 @@ void add_verdict(Neighbour& neighbour, const GeneratedCase& made, const Profile&
   neighbour.verdict = neighbour.differing > 0 ? Verdict::separated : Verdict::not_separated;
 }
 
+/// All of a resolved profile that layers of these ops follow, as text: what only names, describes
+/// or trains left out, and the rules of other ops. Equal texts are equal rules; the converse need
+/// not hold.
+std::string rules_text(std::string_view name_or_path, const ProfileSearch& search,
+                       const std::set<std::string>& ops) {
+  nlohmann::json rules = nlohmann::json::parse(resolved_profile_json(name_or_path, search));
+  for (const char* key : {"$schema", "name", "title", "evidence", "training", "fusion"}) {
+    rules.erase(key);
+  }
+  nlohmann::json own = nlohmann::json::object();
+  if (const auto all = rules.find("ops"); all != rules.end() && all->is_object()) {
+    for (const std::string& op : ops) {
+      if (all->contains(op)) own[op] = all->at(op);
+    }
+  }
+  rules["ops"] = std::move(own);
+  return rules.dump();
+}
+
 /// The generator of one suite.
 class SuiteMaker {
  public:
@@ -358,8 +378,19 @@ class SuiteMaker {
     }
   }
 
+  /// Ops whose rules the cases follow, with those that lowering may take in their place.
+  std::set<std::string> followed_ops() const {
+    if (bare_) return {"conv2d", "linear"};
+    const std::string op = target_->rules_op.substr(0, target_->rules_op.find(' '));
+    if (target_->op == "conv2d") return {"conv2d", "depthwise_conv2d"};
+    if (op == "relu6" || op == "clamp") return {op, "relu"};
+    return {op};
+  }
+
   void add_neighbours() {
     constexpr int64_t kSearches = 100;
+    const std::set<std::string> ops = followed_ops();
+    const std::string rules = rules_text(options_.profile, options_.search, ops);
     for (const std::string& name : list_profiles(options_.search)) {
       if (name == profile_.name) continue;
       Neighbour neighbour;
@@ -371,6 +402,11 @@ class SuiteMaker {
         continue;  // not a profile of this build
       }
       if (other->fingerprint == profile_.fingerprint) continue;
+      if (rules_text(name, options_.search, ops) == rules) {
+        neighbour.verdict = Neighbour::Verdict::same_rules;
+        suite_.neighbours.push_back(std::move(neighbour));
+        continue;
+      }
       for (const GeneratedCase& made : suite_.cases) {
         add_verdict(neighbour, made, *other);
         report_progress();

@@ -60,6 +60,7 @@ struct Neighbour {
     separated,      ///< at least one value differs
     not_separated,  ///< computes every case that it can to the same bits
     incomparable,   ///< refuses every case
+    same_rules,     ///< not run: its settings for the op are the profile's, no case can differ
   };
   std::string profile;
   Verdict verdict = Verdict::incomparable;

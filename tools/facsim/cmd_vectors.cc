@@ -183,6 +183,7 @@ void print_neighbours(const GeneratedSuite& suite) {
   };
   print("\nseparated from (differing values): " + names(Verdict::separated, true) + "\n");
   print("not separated, same bits on this suite: " + names(Verdict::not_separated, false) + "\n");
+  print("same rules for this op: " + names(Verdict::same_rules, false) + "\n");
   print("refuse every case: " + names(Verdict::incomparable, false) + "\n");
 }
 
@@ -204,7 +205,8 @@ Json to_json(const GeneratedSuite& suite) {
                         {"hits", entry.hits},
                         {"state", kStates[static_cast<size_t>(entry.state)]}});
   }
-  constexpr std::string_view kVerdicts[] = {"separated", "not_separated", "incomparable"};
+  constexpr std::string_view kVerdicts[] = {"separated", "not_separated", "incomparable",
+                                            "same_rules"};
   json["neighbours"] = Json::array();
   for (const Neighbour& neighbour : suite.neighbours) {
     Json entry = {{"profile", neighbour.profile},
