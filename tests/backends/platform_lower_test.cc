@@ -168,12 +168,19 @@ TEST_CASE("platform lower: Ethos-U adds with only the finer operand multiplied")
                     R"({"left_shift": 20})",
                     {codes_of(sim::kInt8, 0.013F, 3), codes_of(sim::kInt8, 0.021F, -7)},
                     codes_of(sim::kInt8, 0.03F, 11)};
+  Codes lhs, rhs;
   for (int64_t a = -128; a < 128; a += 5) {
     for (int64_t b = -128; b < 128; b += 7) {
-      const double real = 0.013F * static_cast<double>(a - 3) + 0.021F * static_cast<double>(b + 7);
-      const double exact = std::clamp(real / 0.03F + 11, -128.0, 127.0);
-      CHECK(std::abs(static_cast<double>(odd.run({a}, {b})[0]) - exact) < 0.5 + 1e-4);
+      lhs.push_back(a);
+      rhs.push_back(b);
     }
+  }
+  const Codes sums = odd.run(lhs, rhs);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const double real =
+        0.013F * static_cast<double>(lhs[i] - 3) + 0.021F * static_cast<double>(rhs[i] + 7);
+    const double exact = std::clamp(real / 0.03F + 11, -128.0, 127.0);
+    CHECK(std::abs(static_cast<double>(sums[i]) - exact) < 0.5 + 1e-4);
   }
 }
 
