@@ -632,12 +632,16 @@ VectorTarget vector_target(const Profile& profile, std::string_view phrase) {
                  fmt::format("one of {}", fmt::join(generated_ops(), ", ")), ""});
   }
   require_layer_reaches(choice, phrase);
+  // A type word is the operands' type, which chose the rules; the output's follows it unless the
+  // profile sets one.
+  const OpRules& rules = *choice.rules;
+  const bool own_output = rules.output_types != rules.activation_types;
   return {profile,
           op,
           choice.name,
-          *choice.rules,
-          choice.rules->activation_types.front(),
-          choice.rules->weight_types.front(),
+          rules,
+          own_output ? rules.activation_types.front() : choice.output,
+          rules.weight_types.front(),
           choice.output};
 }
 

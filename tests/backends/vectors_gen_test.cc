@@ -272,6 +272,17 @@ TEST_CASE("vectors gen: a variant that layers do not select is refused by its ph
   }
 }
 
+TEST_CASE("vectors gen: a type word is the type of operands and output") {
+  for (const std::string op : {"linear uint8", "add uint8", "avg_pool2d uint8"}) {
+    INFO(op);
+    const GeneratedSuite suite = generate_vectors(options_for("xnnpack-x86", op));
+    for (const GeneratedCase& made : suite.cases) {
+      CHECK(made.arrays.front().second.dtype() == DType::uint8);
+      CHECK(made.golden.dtype() == DType::uint8);
+    }
+  }
+}
+
 TEST_CASE("vectors gen: a strategy named twice counts once") {
   VectorGenOptions options = options_for("nvdla", "conv2d");
   options.strategies = {VectorStrategy::ties, VectorStrategy::random, VectorStrategy::ties};
