@@ -38,12 +38,13 @@ inline Arguments layer_arguments(IntType output, int64_t channels, uint32_t seed
     const int64_t zero_point = c == 0   ? output.min()
                                : c == 1 ? output.max()
                                         : draw(output.min(), output.max());
-    const int64_t low = c % 3 == 0 ? output.min() : zero_point;
-    const int64_t high = c % 4 == 0 ? output.max() : draw(low, output.max());
+    // The first channels show every code: their ties must not hide behind a clamp or a left shift.
+    const int64_t low = c < 2 || c % 3 == 0 ? output.min() : zero_point;
+    const int64_t high = c < 2 || c % 4 == 0 ? output.max() : draw(low, output.max());
     i["multiplier"].push_back(multiplier);
     i["shift"].push_back(right);
     i["whole_shift"].push_back(right + 31);
-    i["left_shift"].push_back(c % 5 == 0 ? draw(0, 7) : 0);
+    i["left_shift"].push_back(c > 0 && c % 5 == 0 ? draw(0, 7) : 0);
     i["zero_point"].push_back(zero_point);
     i["clamp_min"].push_back(low);
     i["clamp_max"].push_back(high);
