@@ -55,15 +55,13 @@ std::shared_ptr<const sim::Op> make_add(const AddOperands& add, sim::Requantizer
                                                    std::move(rhs), std::move(output), add.kind});
 }
 
-/// The three real multipliers of scaled_add, with t = 2 * max(s1, s2): s1 / t, s2 / t and t /
-/// (2^left_shift * s_out), all in Real. TFLite add.cc and sub.cc take float64, TFLite Micro's
-/// sub_common.cc float32.
 template <class Real>
-std::array<double, 3> scaled_add_multipliers(const AddOperands& add, int left_shift) {
-  const auto lhs = static_cast<Real>(add.lhs.scale.front());
-  const auto rhs = static_cast<Real>(add.rhs.scale.front());
+std::array<double, 3> multipliers_of_scaled_add(float lhs_scale, float rhs_scale,
+                                                float output_scale, int left_shift) {
+  const auto lhs = static_cast<Real>(lhs_scale);
+  const auto rhs = static_cast<Real>(rhs_scale);
   const Real twice_max = Real{2} * std::max(lhs, rhs);
-  const Real output = std::ldexp(Real{1}, left_shift) * static_cast<Real>(add.output.scale.front());
+  const Real output = std::ldexp(Real{1}, left_shift) * static_cast<Real>(output_scale);
   return {static_cast<double>(lhs / twice_max), static_cast<double>(rhs / twice_max),
           static_cast<double>(twice_max / output)};
 }
@@ -71,11 +69,8 @@ std::array<double, 3> scaled_add_multipliers(const AddOperands& add, int left_sh
 /// Input i is (q - z) * 2^left_shift scaled by s_i / t, the sum by t / (2^left_shift * s_out).
 std::shared_ptr<const sim::Op> scaled_add(const AddOperands& add) {
   const auto left_shift = add.rules.algorithm_params.at("left_shift");
-  const bool in_float32 =
-      add.rules.multiplier.scale_product == quant::MultiplierSpec::ScaleProduct::float32;
-  const std::array<double, 3> real =
-      in_float32 ? scaled_add_multipliers<float>(add, static_cast<int>(left_shift))
-                 : scaled_add_multipliers<double>(add, static_cast<int>(left_shift));
+  const std::array<double, 3> real = detail::scaled_add_multipliers(
+      add.rules, add.lhs.scale.front(), add.rhs.scale.front(), add.output.scale.front());
   const auto input = [&](const quant::QParams& qparams, double multiplier) {
     detail::LayerValues values;
     values.real_multiplier = {multiplier};
@@ -240,6 +235,14 @@ std::shared_ptr<const sim::Op> lower_sub(const Profile& profile, const quant::QP
 }  // namespace facsim::backends
 
 namespace facsim::backends::detail {
+
+std::array<double, 3> scaled_add_multipliers(const OpRules& rules, float lhs_scale, float rhs_scale,
+                                             float output_scale) {
+  const auto left_shift = static_cast<int>(rules.algorithm_params.at("left_shift"));
+  return rules.multiplier.scale_product == quant::MultiplierSpec::ScaleProduct::float32
+             ? multipliers_of_scaled_add<float>(lhs_scale, rhs_scale, output_scale, left_shift)
+             : multipliers_of_scaled_add<double>(lhs_scale, rhs_scale, output_scale, left_shift);
+}
 
 std::shared_ptr<const sim::Op> lower_node_add(const NodeView& node) {
   return lower_add(node.profile(), node.qparams(0), node.qparams(1), node.output(),

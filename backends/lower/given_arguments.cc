@@ -103,12 +103,26 @@ void check_lengths(const GivenArguments& given) {
       {"clamp_min", given.clamp_min.size()},   {"clamp_max", given.clamp_max.size()}};
   for (const auto& [name, values] : given.integers) lengths[name] = values.size();
   for (const auto& [name, values] : given.reals) lengths[name] = values.size();
+  if (given.zero_point.empty()) {
+    throw Error({ErrorCode::shape_mismatch, "argument \"zero_point\"", "0 values",
+                 "1, or one per row", ""});
+  }
   size_t rows = 1;
   for (const auto& [name, length] : lengths) rows = std::max(rows, length);
   for (const auto& [name, length] : lengths) {
     if (length <= 1 || length == rows) continue;
     throw Error({ErrorCode::shape_mismatch, "argument \"" + name + "\"",
                  fmt::format("{} values", length), fmt::format("1 or {}", rows), ""});
+  }
+}
+
+/// Zero points and clamps that can be subtracted from each other.
+void check_codes(std::string_view name, const std::vector<int64_t>& values) {
+  constexpr int64_t kLimit = int64_t{1} << 62;
+  for (const int64_t value : values) {
+    if (value >= -kLimit && value <= kLimit) continue;
+    throw Error({ErrorCode::bad_value, fmt::format("argument \"{}\"", name), std::to_string(value),
+                 "-2^62..2^62", ""});
   }
 }
 
@@ -147,9 +161,8 @@ bool cut_shifts(const OpRules& rules, const sim::StepProgram& program,
 /// Error unsupported unless the values before each shift that rows give stay below 2^61.
 void require_small_before_shift(const sim::Requantizer& requantizer) {
   const std::vector<sim::Step>& steps = requantizer.program().steps;
-  const auto ranges =
-      sim::infer_ranges(requantizer.bound_steps(), requantizer.channels(),
-                        sim::ValueRange::integers(INT64_MIN, INT64_MAX));
+  const auto ranges = sim::infer_ranges(requantizer.bound_steps(), requantizer.channels(),
+                                        sim::ValueRange::integers(INT64_MIN, INT64_MAX));
   for (size_t i = 1; i < steps.size(); ++i) {
     if (steps[i].kind != sim::StepKind::shr || steps[i].a != Operand::arg("shift")) continue;
     const sim::ValueRange& before = ranges[i - 1];
@@ -177,6 +190,9 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   }
   check_names(program, given);
   check_lengths(given);
+  check_codes("zero_point", given.zero_point);
+  check_codes("clamp_min", given.clamp_min);
+  check_codes("clamp_max", given.clamp_max);
 
   GivenMultiplier multiplier;
   multiplier.multiplier = given.multiplier;

@@ -30,7 +30,7 @@ struct GivenLstm {
   int64_t input_zero_point = 0;
   GivenLstmGate input_gate, forget_gate, cell_gate, output_gate;
   int cell_scale_power = 0;
-  int64_t cell_clip = 0;
+  int64_t cell_clip = 32767;
   GivenMultiplier forget_to_cell, input_to_cell;  ///< multiplier and shift alone count
   GivenMultiplier output;                         ///< with zero point; the whole range of `type`
 };

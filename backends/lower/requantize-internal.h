@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <limits>
 #include <optional>
 #include <span>
@@ -61,6 +62,12 @@ sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
 sim::Requantizer quantizer(const quant::TensorSpec& spec, const quant::QParams& output);
 /// Codes to float32: f32(q - zero_point) * scale.
 sim::Requantizer dequantizer(const quant::QParams& input);
+
+/// The three real multipliers of algorithm scaled_add, with t = 2 * max(s1, s2): s1 / t, s2 / t and
+/// t / (2^left_shift * s_out), all in the precision of the rules' scale_product. TFLite add.cc and
+/// sub.cc take float64, TFLite Micro's sub_common.cc float32.
+std::array<double, 3> scaled_add_multipliers(const OpRules& rules, float lhs_scale, float rhs_scale,
+                                             float output_scale);
 
 /// The whole range of a type as clamp bounds.
 ClampBounds whole_range(sim::IntType type);

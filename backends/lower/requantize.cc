@@ -379,6 +379,11 @@ void check_given(const OpRules& rules, const GivenMultiplier& given) {
                    "a normal float32 number > 0", ""});
     }
   }
+  constexpr int64_t kFarthest = int64_t{1} << 62;  // bounds minus a zero point stay integers
+  if (given.zero_point < -kFarthest || given.zero_point > kFarthest) {
+    throw Error(
+        {ErrorCode::bad_value, "zero_point", std::to_string(given.zero_point), "-2^62..2^62", ""});
+  }
   const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
   // Derived multipliers are positive; a converter whose steps are written out has a sign (NVDLA).
   const int64_t lowest = rules.domain == OpRules::Domain::steps ? -largest - 1 : 0;

@@ -58,6 +58,17 @@ namespace facsim::backends::detail {
 
 namespace {
 
+int axis_number(int64_t axis) {
+  if (axis < 0 || axis > 7) {
+    throw Error({ErrorCode::bad_value, "axis", std::to_string(axis), "0..7", ""});
+  }
+  return static_cast<int>(axis);
+}
+
+}  // namespace
+
+namespace {
+
 /// The type of codes that an op moves, after checking that the profile has the op for it.
 sim::IntType moved_type(const NodeView& node) {
   const quant::QParams& input = node.qparams(0);
@@ -81,8 +92,7 @@ std::shared_ptr<const sim::Op> lower_node_pad(const NodeView& node) {
 std::shared_ptr<const sim::Op> lower_node_concat(const NodeView& node) {
   std::vector<quant::QParams> inputs;
   for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.qparams(i));
-  return lower_concat(node.profile(), static_cast<int>(node.attributes().axis), inputs,
-                      node.output());
+  return lower_concat(node.profile(), axis_number(node.attributes().axis), inputs, node.output());
 }
 
 std::shared_ptr<const sim::Op> lower_node_slice(const NodeView& node) {
@@ -105,7 +115,7 @@ std::shared_ptr<const sim::Op> lower_node_transpose(const NodeView& node) {
   sim::TransposeParams params;
   params.dtype = moved_type(node).storage();
   for (const int64_t axis : node.attributes().permutation) {
-    params.permutation.push_back(static_cast<int>(axis));
+    params.permutation.push_back(axis_number(axis));
   }
   return std::make_shared<sim::Transpose>(std::move(params));
 }

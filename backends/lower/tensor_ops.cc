@@ -60,7 +60,7 @@ sim::Requantizer folded_mean_program(const OpRules& rules, const quant::QParams&
       static_cast<int64_t>((sim::int128{scale.multiplier} << fold) / sim::int128{count})};
   given.shift = {scale.shift + fold};
   given.zero_point = output.zero_point.front();
-  given.clamp = detail::whole_range(output.type);
+  given.clamp = {output.quant_min, output.quant_max};
   given.output = output.type;
   return make_requantizer(rules, given);
 }

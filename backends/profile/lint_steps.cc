@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
@@ -139,8 +140,8 @@ std::optional<std::pair<int64_t, ProblemPlace>> smallest_problem(
   int64_t high = sign > 0 ? rules.accumulator.max() : -(rules.accumulator.min() + 1);
   if (!problem(high)) return std::nullopt;
   int64_t low = -1;  // no problem
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
+  while (low < high - 1) {
+    const int64_t middle = std::midpoint(low, high);
     (problem(middle) ? high : low) = middle;
   }
   const int64_t acc = sign * high;

@@ -192,6 +192,11 @@ TEST_CASE("lower_tensor_ops: mean folds the number of elements into the multipli
                                      {{"/ops/mean/algorithm", "requantized_mean"}});
   const auto exact = lower_mean(plain, codes_with(1.0f, 0), {1}, true, 3, codes_with(1.0f, 0));
   CHECK(exact->explain(inputs, 0).result == 1);
+  // The output's own range holds, not its type's.
+  quant::QParams narrow = codes_with(0.01f, 0);
+  narrow.quant_min = -127;
+  const auto low = lower_mean(tflite, codes_with(1.0f, 5), {1}, true, 3, narrow);
+  CHECK(low->explain(inputs, 0).result == -127);
 }
 
 TEST_CASE("lower_tensor_ops: concat requantizes only inputs of another scale") {

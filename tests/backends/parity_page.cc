@@ -23,9 +23,10 @@ using Level = Profile::Evidence::Level;
 /// Sources of the recorded suite, by the first word of a case's name.
 const std::map<std::string, std::string>& suite_sources() {
   static const std::map<std::string, std::string> sources = {
-      {"cmsisnn", "CMSIS-NN 99f736a6"},       {"tflm", "tflite-micro 90b983c2"},
-      {"seanet", "tflite-micro 90b983c2"},    {"requant", "tflite-micro 90b983c2"},
-      {"ort", "ONNX Runtime 1.30.0, x86-64"}, {"onnxnode", "ONNX f7546912 node tests"},
+      {"cmsisnn", "CMSIS-NN 99f736a6"},         {"tflm", "tflite-micro 90b983c2"},
+      {"tflmgen", "tflite-micro 90b983c2"},     {"seanet", "tflite-micro 90b983c2"},
+      {"requant", "tflite-micro 90b983c2"},     {"ort", "ONNX Runtime 1.30.0, x86-64"},
+      {"onnxnode", "ONNX f7546912 node tests"},
   };
   return sources;
 }
@@ -324,6 +325,9 @@ std::vector<std::string> parity_problems(const std::vector<ParityEvidence>& evid
         problems.push_back(name + ": evidence of " + op + ", which it does not have");
       }
       for (const ParityEvidence& e : rows) {
+        if (e.code == "unknown") {
+          problems.push_back(name + " " + e.op + ": evidence from unknown code");
+        }
         if (e.mismatches == 0 && e.compared > 0) continue;
         problems.push_back(fmt::format("{} {}: {} mismatches of {} values ({}, {})", name, e.op,
                                        e.mismatches, e.compared, e.recording, e.code));

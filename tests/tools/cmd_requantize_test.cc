@@ -183,6 +183,8 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
   const std::string far = rows.write("far.npy", std::vector<int32_t>{31, 31, 4000});
   const std::string one = rows.write("one.npy", std::vector<int32_t>{1});
   const std::string outside = rows.write("outside.npy", std::vector<int32_t>{31, 31, 63});
+  const std::string none = rows.write("none.npy", std::vector<int32_t>{});
+  const std::string farthest = rows.write("farthest.npy", std::vector<int64_t>{INT64_MIN});
   struct Case {
     const char* reason;
     std::vector<std::string> arguments;
@@ -204,6 +206,11 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
        {"--acc", acc, "--scale", real, "--clamp-min", acc, "--clamp-max", one},
        3,
        "clamp_min[1]: 2; expected at most clamp_max 1"},
+      {"no zero point", {"--acc", one, "--scale", real, "--zero-point", none}, 3, "0 values"},
+      {"zero point far away",
+       {"--acc", acc, "--scale", real, "--zero-point", farthest},
+       3,
+       "-2^62..2^62"},
       {"unknown argument", {"--acc", acc, "--scale", real, "--arg", "offset=" + acc}, 3, "offset"},
       {"unknown op", {"--acc", acc, "--scale", real, "--op", "conv9d"}, 4, "conv9d"},
       {"unknown type", {"--acc", acc, "--scale", real, "--out-type", "int99"}, 2, "int99"},
