@@ -220,7 +220,11 @@ std::vector<ParityEvidence> evidence_of_log(std::string_view log) {
       if (e.profile.empty()) continue;
       e.recording = "live layers";
       std::string code = match[1].str() + " " + match[2].str();
-      const std::string name = match[3];
+      std::string name = match[3];
+      if (const size_t limit = name.find(" ("); limit != std::string::npos) {
+        e.recording += name.substr(limit);  // what the test leaves out
+        name.resize(limit);
+      }
       if (const size_t comma = name.rfind(", "); comma != std::string::npos) {
         e.op = name.substr(comma + 2);  // "QNNPACK of PyTorch 1.13.1, add"
         code += " " + name.substr(0, comma);
