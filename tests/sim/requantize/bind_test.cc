@@ -121,6 +121,13 @@ TEST_CASE("bind: a program that can pass 126 bits names the step") {
       findings({step(StepKind::shl, c(62)), step(StepKind::shl, c(0)), step(StepKind::shl, c(1))});
   CHECK(says(text, "requantize step 2 (shl 1)"));
   CHECK(says(text, "126 bits"));
+  const std::string first =
+      findings({step(StepKind::mul, c(INT64_MAX)), Step{.kind = StepKind::resize,
+                                                        .a = {},
+                                                        .b = {},
+                                                        .type = kInt8,
+                                                        .overflow = Overflow::saturate}});
+  CHECK(says(first, "requantize step 0 (mul"));
   // A value that is not known, but real, is no finding.
   CHECK(findings({step(StepKind::to_f32), step(StepKind::fmul, f(3e38F)), step(StepKind::round)})
             .empty());

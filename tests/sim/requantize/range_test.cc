@@ -227,6 +227,36 @@ TEST_CASE("infer_ranges: rounding to integers, with an addend, and at the ends o
   CHECK(ranges({round}, ValueRange::any_real())[0].may_throw);
 }
 
+TEST_CASE("infer_ranges: the wider end decides how far a value reaches") {
+  const int128 large = int128{1} << 100;
+  for (const ValueRange& input :
+       {ValueRange::integers(-1, large), ValueRange::integers(-large - 1, 1)}) {
+    CHECK(ranges({with_operand(StepKind::shl, 24)}, input)[0].bounded);
+    CHECK_FALSE(ranges({with_operand(StepKind::shl, 25)}, input)[0].bounded);
+  }
+  check_integers(ranges({with_operand(StepKind::shl, 3)}, ValueRange::integers(-1, 0))[0], -8, 0);
+}
+
+TEST_CASE("infer_ranges: a quotient by any divisor but 0 is known") {
+  const ValueRange input = ValueRange::reals(-3, 5);
+  check_reals(ranges({with_real(StepKind::fdiv, 1)}, input)[0], -3, 5);
+  check_reals(ranges({with_real(StepKind::fdiv, -1)}, input)[0], -5, 3);
+}
+
+TEST_CASE("infer_ranges: the addend of round has the value's sign, of 0 either") {
+  const auto rounded = [](float addend, float min, float max) {
+    BoundStep round{
+        StepKind::round, Rounding::toward_zero, {}, {}, {}, {}, PerChannel<float>({addend}), {}};
+    return ranges({round}, ValueRange::reals(min, max))[0];
+  };
+  check_integers(rounded(1.5F, 0, 3), -1, 4);
+  check_integers(rounded(1.5F, 0.5F, 3), 2, 4);
+  check_integers(rounded(1.5F, -3, 0), -4, 1);
+  check_integers(rounded(1.5F, -3, -0.5F), -4, -2);
+  // In float32 2^24 + 1 is 2^24: the outer of both precisions.
+  check_integers(rounded(1, 0.5F, 0x1p24F), 1, (1 << 24) + 1);
+}
+
 TEST_CASE("infer_ranges: joins channels, each of which may be unbounded or refused") {
   const auto joined = [](std::vector<int64_t> shifts, int128 limit) {
     const BoundStep far{StepKind::shl, {}, {}, {}, PerChannel<int64_t>(shifts), {}, {}, {}};
