@@ -62,10 +62,12 @@ void set_rows(sim::Arguments& arguments, const std::string& name,
   }
 }
 
-std::vector<int64_t> minus(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
-  std::vector<int64_t> difference(std::max(a.size(), b.size()));
+std::vector<int64_t> minus_zero_points(const std::vector<int64_t>& bounds,
+                                       const std::vector<int64_t>& zero_points) {
+  std::vector<int64_t> difference(std::max(bounds.size(), zero_points.size()));
   for (size_t i = 0; i < difference.size(); ++i) {
-    difference[i] = a[a.size() == 1 ? 0 : i] - b[b.size() == 1 ? 0 : i];
+    difference[i] = detail::minus_zero_point(bounds[bounds.size() == 1 ? 0 : i],
+                                             zero_points[zero_points.size() == 1 ? 0 : i]);
   }
   return difference;
 }
@@ -116,14 +118,9 @@ void check_lengths(const GivenArguments& given) {
   }
 }
 
-/// Zero points and clamps that can be subtracted from each other.
-void check_codes(std::string_view name, const std::vector<int64_t>& values) {
-  constexpr int64_t kLimit = int64_t{1} << 62;
-  for (const int64_t value : values) {
-    if (value >= -kLimit && value <= kLimit) continue;
-    throw Error({ErrorCode::bad_value, fmt::format("argument \"{}\"", name), std::to_string(value),
-                 "-2^62..2^62", ""});
-  }
+void check_codes(std::string_view name, const std::vector<int64_t>& values, sim::IntType type) {
+  const std::string place = fmt::format("argument \"{}\"", name);
+  for (const int64_t value : values) detail::check_code(place, value, type);
 }
 
 /// Rows of one entry hold for all.
@@ -190,9 +187,9 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   }
   check_names(program, given);
   check_lengths(given);
-  check_codes("zero_point", given.zero_point);
-  check_codes("clamp_min", given.clamp_min);
-  check_codes("clamp_max", given.clamp_max);
+  check_codes("zero_point", given.zero_point, given.output);
+  check_codes("clamp_min", given.clamp_min, given.output);
+  check_codes("clamp_max", given.clamp_max, given.output);
 
   GivenMultiplier multiplier;
   multiplier.multiplier = given.multiplier;
@@ -223,8 +220,8 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   set_rows(arguments, "zero_point", given.zero_point);
   set_rows(arguments, "clamp_min", low);
   set_rows(arguments, "clamp_max", high);
-  set_rows(arguments, "clamp_min_minus_zero_point", minus(low, given.zero_point));
-  set_rows(arguments, "clamp_max_minus_zero_point", minus(high, given.zero_point));
+  set_rows(arguments, "clamp_min_minus_zero_point", minus_zero_points(low, given.zero_point));
+  set_rows(arguments, "clamp_max_minus_zero_point", minus_zero_points(high, given.zero_point));
   for (const auto& [name, rows] : given.integers) {
     if (used_as_real(program, name)) arguments.reals[name] = to_reals(rows);
     arguments.integers[name] = rows;

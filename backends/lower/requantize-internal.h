@@ -69,6 +69,13 @@ sim::Requantizer dequantizer(const quant::QParams& input);
 std::array<double, 3> scaled_add_multipliers(const OpRules& rules, float lhs_scale, float rhs_scale,
                                              float output_scale);
 
+/// Error bad_value unless `code` is a code of `type`.
+void check_code(std::string_view place, int64_t code, sim::IntType type);
+
+/// A bound less the zero point, as the step that clamps before the addition takes it. Beyond int64
+/// it is cut to the nearest int64, which bounds the same values.
+int64_t minus_zero_point(int64_t bound, int64_t zero_point);
+
 /// The whole range of a type as clamp bounds.
 ClampBounds whole_range(sim::IntType type);
 

@@ -68,10 +68,10 @@ class ArgumentBinder {
     if (name == "clamp_min") return {low};
     if (name == "clamp_max") return {high};
     if (name == "clamp_min_minus_zero_point") {
-      return {static_cast<float>(values_.clamp.min - values_.zero_point)};
+      return {static_cast<float>(minus_zero_point(values_.clamp.min, values_.zero_point))};
     }
     if (name == "clamp_max_minus_zero_point") {
-      return {static_cast<float>(values_.clamp.max - values_.zero_point)};
+      return {static_cast<float>(minus_zero_point(values_.clamp.max, values_.zero_point))};
     }
     if (name == "activation_min" || name == "activation_max") return real_activation_bound(name);
     if (values_.given != nullptr) return given_scale(name);
@@ -166,8 +166,10 @@ class ArgumentBinder {
     if (name == "zero_point") return values_.zero_point;
     if (name == "clamp_min") return values_.clamp.min;
     if (name == "clamp_max") return values_.clamp.max;
-    if (name == "clamp_min_minus_zero_point") return values_.clamp.min - values_.zero_point;
-    if (name == "clamp_max_minus_zero_point") return values_.clamp.max - values_.zero_point;
+    if (name == "clamp_min_minus_zero_point")
+      return minus_zero_point(values_.clamp.min, values_.zero_point);
+    if (name == "clamp_max_minus_zero_point")
+      return minus_zero_point(values_.clamp.max, values_.zero_point);
     unknown(name);
     return 0;
   }
@@ -365,6 +367,17 @@ void require_program(const OpRules& rules) {
   }
 }
 
+void check_code(std::string_view place, int64_t code, sim::IntType type) {
+  if (code >= type.min() && code <= type.max()) return;
+  throw Error({ErrorCode::bad_value, std::string(place), std::to_string(code),
+               fmt::format("{}..{} ({})", type.min(), type.max(), sim::to_string(type)), ""});
+}
+
+int64_t minus_zero_point(int64_t bound, int64_t zero_point) {
+  const sim::int128 difference = sim::int128{bound} - zero_point;
+  return static_cast<int64_t>(std::clamp<sim::int128>(difference, INT64_MIN, INT64_MAX));
+}
+
 void check_given(const OpRules& rules, const GivenMultiplier& given) {
   if (given.multiplier.empty() != given.shift.empty() ||
       (given.shift.size() > 1 && given.shift.size() != given.multiplier.size())) {
@@ -379,11 +392,9 @@ void check_given(const OpRules& rules, const GivenMultiplier& given) {
                    "a normal float32 number > 0", ""});
     }
   }
-  constexpr int64_t kFarthest = int64_t{1} << 62;  // bounds minus a zero point stay integers
-  if (given.zero_point < -kFarthest || given.zero_point > kFarthest) {
-    throw Error(
-        {ErrorCode::bad_value, "zero_point", std::to_string(given.zero_point), "-2^62..2^62", ""});
-  }
+  check_code("zero_point", given.zero_point, given.output);
+  check_code("clamp_min", given.clamp.min, given.output);
+  check_code("clamp_max", given.clamp.max, given.output);
   const int64_t largest = (int64_t{1} << (rules.multiplier.bits - 1)) - 1;
   // Derived multipliers are positive; a converter whose steps are written out has a sign (NVDLA).
   const int64_t lowest = rules.domain == OpRules::Domain::steps ? -largest - 1 : 0;

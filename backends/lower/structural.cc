@@ -58,16 +58,13 @@ namespace facsim::backends::detail {
 
 namespace {
 
+/// Axis of a tensor of at most 8 dimensions; error bad_value elsewhere.
 int axis_number(int64_t axis) {
   if (axis < 0 || axis > 7) {
     throw Error({ErrorCode::bad_value, "axis", std::to_string(axis), "0..7", ""});
   }
   return static_cast<int>(axis);
 }
-
-}  // namespace
-
-namespace {
 
 /// The type of codes that an op moves, after checking that the profile has the op for it.
 sim::IntType moved_type(const NodeView& node) {

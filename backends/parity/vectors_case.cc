@@ -131,8 +131,7 @@ std::optional<sim::IntType> CaseData::type(std::string_view name) const {
 Adapter find_adapter(std::string_view op) {
   for (const auto table :
        {tflite_layer_adapters(), tflite_elementwise_adapters(), tflite_structural_adapters(),
-        tflite_activation_adapters(),
-        tflite_recurrent_adapters(), onnx_layer_adapters(),
+        tflite_activation_adapters(), tflite_recurrent_adapters(), onnx_layer_adapters(),
         onnx_elementwise_adapters(), onnx_qdq_adapters(), onnx_quantize_adapters(),
         generated_adapters()}) {
     for (const AdapterEntry& entry : table) {

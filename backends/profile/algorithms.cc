@@ -74,9 +74,12 @@ const std::vector<Algorithm>& algorithms() {
       {"xnnpack.mantissa_average",
        {"avg_pool2d", "global_avg_pool"},
        {"rounding"},
-       "sum of q - zero_point (padded taps are 0) times the 24-bit mantissa of float32 input_scale / "
-       "(output_scale * window size), one right shift rounded by params rounding; a window over the "
-       "whole unpadded image follows global_avg_pool (XNNPACK qu8 avgpool: half_away_from_zero, ARM "
+       "sum of q - zero_point (padded taps are 0) times the 24-bit mantissa of float32 input_scale "
+       "/ "
+       "(output_scale * window size), one right shift rounded by params rounding; a window over "
+       "the "
+       "whole unpadded image follows global_avg_pool (XNNPACK qu8 avgpool: half_away_from_zero, "
+       "ARM "
        "gavgpool: half_up)"},
       {"ort.lookup_table",
        {"leaky_relu", "sigmoid"},
@@ -99,7 +102,8 @@ const std::vector<Algorithm>& algorithms() {
        {"sigmoid", "tanh"},
        {},
        "8-bit codes as Q4.27 by the op's requantize, gemmlowp's fixed-point logistic or tanh, "
-       "rounded half_away_from_zero to 8 or 7 fraction bits (TFLite integer_ops/logistic.h, tanh.h)"},
+       "rounded half_away_from_zero to 8 or 7 fraction bits (TFLite integer_ops/logistic.h, "
+       "tanh.h)"},
       {"tflite.sigmoid_table",
        {"sigmoid", "tanh"},
        {},
@@ -124,8 +128,10 @@ const std::vector<Algorithm>& algorithms() {
       {"tflite.softmax_float_table",
        {"softmax"},
        {},
-       "a float32 table of exp(-input_scale * beta * difference), a float32 sum in the order of the "
-       "row and its reciprocal, rounded half_away_from_zero (TFLite optimized_ops.h Softmax, not on "
+       "a float32 table of exp(-input_scale * beta * difference), a float32 sum in the order of "
+       "the "
+       "row and its reciprocal, rounded half_away_from_zero (TFLite optimized_ops.h Softmax, not "
+       "on "
        "aarch64)"},
       {"tflite.softmax_int16",
        {"softmax"},

@@ -16,18 +16,6 @@ using sim::Overflow;
 using sim::Rounding;
 using sim::StepKind;
 
-Rounding rounding_word_of(const Json& word) {
-  const auto mode = sim::rounding_from_string(word.get_ref<const std::string&>());
-  FACSIM_CHECK(mode.has_value());  // the fields were validated
-  return *mode;
-}
-
-Overflow overflow_word_of(const Json& word) {
-  const auto policy = sim::overflow_from_string(word.get_ref<const std::string&>());
-  FACSIM_CHECK(policy.has_value());
-  return *policy;
-}
-
 /// The flat fields of one op, lowered part by part.
 class FlatProgram {
  public:
@@ -39,18 +27,18 @@ class FlatProgram {
     const Json& left_shift = requantize_["left_shift"];
     if (left_shift["position"] == "before_multiply") {
       step(StepKind::shl, "left_shift");
-      resize({left_shift["bits"].get<int>(), true}, overflow_word_of(left_shift["overflow"]));
+      resize({left_shift["bits"].get<int>(), true}, overflow_of(left_shift["overflow"]));
     }
     step(StepKind::mul, "multiplier");
     const Json& rounding = requantize_["rounding"];
     if (rounding.is_string()) {
-      shr(Operand::arg("shift"), rounding_word_of(rounding));
+      shr(Operand::arg("shift"), rounding_of(rounding));
     } else {
       stages(rounding);
     }
     if (!requantize_["intermediate_bits"].is_null()) {
       resize({requantize_["intermediate_bits"].get<int>(), true},
-             overflow_word_of(requantize_["intermediate_overflow"]));
+             overflow_of(requantize_["intermediate_overflow"]));
     }
     integer_end();
     return std::move(out_);
@@ -93,10 +81,10 @@ class FlatProgram {
   void input_stage() {
     const Json& input = requantize_["input"];
     if (input["shift"] != 0) {
-      shr(Operand::constant(input["shift"].get<int64_t>()), rounding_word_of(input["rounding"]));
+      shr(Operand::constant(input["shift"].get<int64_t>()), rounding_of(input["rounding"]));
     }
     if (!input["bits"].is_null()) {
-      resize({input["bits"].get<int>(), true}, overflow_word_of(input["overflow"]));
+      resize({input["bits"].get<int>(), true}, overflow_of(input["overflow"]));
     }
   }
 
@@ -122,7 +110,7 @@ class FlatProgram {
       step(StepKind::add, "offset");
       const Json& input_bits = requantize_["input"]["bits"];
       const Json& bits = input_bits.is_null() ? rules_["accumulator"]["bits"] : input_bits;
-      resize({bits.get<int>(), true}, overflow_word_of(rules_["accumulator"]["overflow"]));
+      resize({bits.get<int>(), true}, overflow_of(rules_["accumulator"]["overflow"]));
     }
   }
 
@@ -132,7 +120,7 @@ class FlatProgram {
       const bool is_rest = stage["shift"].is_string();
       rests += is_rest ? 1 : 0;
       shr(is_rest ? Operand::arg("shift") : Operand::constant(stage["shift"].get<int64_t>()),
-          rounding_word_of(stage["mode"]));
+          rounding_of(stage["mode"]));
       if (stage.contains("saturate_bits")) {
         resize({stage["saturate_bits"].get<int>(), true}, Overflow::saturate);
       }
@@ -206,7 +194,7 @@ class FlatProgram {
 
   /// The single rounding mode that the shift and float domains need.
   Rounding single_rounding() {
-    if (requantize_["rounding"].is_string()) return rounding_word_of(requantize_["rounding"]);
+    if (requantize_["rounding"].is_string()) return rounding_of(requantize_["rounding"]);
     report_("/requantize/rounding",
             "a list of stages under domain \"" + requantize_["domain"].get<std::string>() + "\"",
             "one rounding mode");
@@ -232,7 +220,7 @@ class FlatProgram {
   }
   void resize_to_output() {
     out_.output_steps.push_back(out_.program.steps.size());
-    resize(output_, overflow_word_of(rules_["output"]["overflow"]));
+    resize(output_, overflow_of(rules_["output"]["overflow"]));
   }
 
   const Json& rules_;

@@ -18,6 +18,10 @@ struct OutputProgram {
 /// Reports what is wrong at a pointer relative to the rules ("/requantize/steps/3/arg").
 using Report = std::function<void(std::string pointer, std::string found, std::string expected)>;
 
+/// The enumerators of words that the fields have checked.
+sim::Rounding rounding_of(const Json& word);
+sim::Overflow overflow_of(const Json& word);
+
 /// The program of one op's effective rules (an object with the keys of rule_keys):
 /// `requantize.steps` as written, or flat_program. Contradictions between the fields, and steps
 /// whose types do not fit, go to `report`.

@@ -12,6 +12,18 @@
 
 namespace facsim::backends::detail {
 
+sim::Rounding rounding_of(const Json& word) {
+  const auto mode = sim::rounding_from_string(word.get_ref<const std::string&>());
+  FACSIM_CHECK(mode.has_value());  // the fields were validated
+  return *mode;
+}
+
+sim::Overflow overflow_of(const Json& word) {
+  const auto policy = sim::overflow_from_string(word.get_ref<const std::string&>());
+  FACSIM_CHECK(policy.has_value());
+  return *policy;
+}
+
 namespace {
 
 using sim::IntType;
@@ -20,18 +32,6 @@ using sim::Overflow;
 using sim::Rounding;
 using sim::Step;
 using sim::StepKind;
-
-Rounding rounding_of(const Json& word) {
-  const auto mode = sim::rounding_from_string(word.get_ref<const std::string&>());
-  FACSIM_CHECK(mode.has_value());  // the fields were validated
-  return *mode;
-}
-
-Overflow overflow_of(const Json& word) {
-  const auto policy = sim::overflow_from_string(word.get_ref<const std::string&>());
-  FACSIM_CHECK(policy.has_value());
-  return *policy;
-}
 
 struct StepShape {
   bool takes_real, gives_real;

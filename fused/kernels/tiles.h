@@ -7,9 +7,7 @@
 namespace facsim::fused::kernels {
 
 /// The smallest multiple of step that is >= value.
-constexpr int64_t round_up(int64_t value, int64_t step) {
-  return (value + step - 1) / step * step;
-}
+constexpr int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 /// The inner loops of the convolution passes, compiled for every SIMD target and dispatched at run
 /// time. All tensors are float32 and every output is one chain of fused multiply-adds in the order

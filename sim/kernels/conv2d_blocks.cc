@@ -5,6 +5,7 @@
 #include <hwy/highway.h>
 
 #include "sim/kernels/conv2d_tile-internal.h"
+#include "sim/kernels/counted_tile-inl.h"
 #include "sim/kernels/multiply_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -87,48 +88,30 @@ HWY_INLINE void blocks_group(const TileJob& job, const PixelGroup& group, int64_
     }
   }
   if constexpr (Spill) spill_all();
-  const auto finish = [&](int64_t pixel, const BlockSum<CountEvents, Spill>& sum, int64_t first)
-                          HWY_ATTR {
-                            if (pixel >= group.count) return;
-                            hn::StoreU(sum.acc, d, group.acc + pixel * job.acc_stride + first);
-                            if constexpr (CountEvents) {
-                              int32_t changed[16];
-                              hn::StoreU(sum.changed, d, changed);
-                              for (int64_t i = 0; i < lanes && first + i < job.channels; ++i) {
-                                *job.overflow_count += changed[i] != 0 ? 1 : 0;
-                              }
-                            }
-                          };
-  finish(0, s00, channel), finish(0, s01, channel + lanes);
-  finish(1, s10, channel), finish(1, s11, channel + lanes);
-  finish(2, s20, channel), finish(2, s21, channel + lanes);
-  finish(3, s30, channel), finish(3, s31, channel + lanes);
-}
-
-template <bool CountEvents, bool Spill>
-void blocks_groups(const TileJob& job) {
-  const int64_t step = 2 * static_cast<int64_t>(hn::Lanes(Lanes32()));
-  for (int64_t channel = 0; channel < job.channels; channel += step) {
-    for (int64_t g = 0; g < job.group_count; ++g) {
-      blocks_group<CountEvents, Spill>(job, job.groups[g], channel);
-    }
-  }
+  const int64_t second = channel + lanes;
+  store_sum<CountEvents>(job, group, 0, s00, channel);
+  store_sum<CountEvents>(job, group, 0, s01, second);
+  store_sum<CountEvents>(job, group, 1, s10, channel);
+  store_sum<CountEvents>(job, group, 1, s11, second);
+  store_sum<CountEvents>(job, group, 2, s20, channel);
+  store_sum<CountEvents>(job, group, 2, s21, second);
+  store_sum<CountEvents>(job, group, 3, s30, channel);
+  store_sum<CountEvents>(job, group, 3, s31, second);
 }
 
 template <bool Spill>
-void blocks_by(const TileJob& job) {
-  if (job.overflow_count != nullptr) {
-    blocks_groups<true, Spill>(job);
-  } else {
-    blocks_groups<false, Spill>(job);
+struct BlocksTile {
+  template <bool CountEvents>
+  static HWY_INLINE void run(const TileJob& job, const PixelGroup& group, int64_t channel) {
+    blocks_group<CountEvents, Spill>(job, group, channel);
   }
-}
+};
 
 int64_t blocks_tile(const TileJob& job) {
   if (job.spill_steps > 0) {
-    blocks_by<true>(job);
+    run_counted_tile<BlocksTile<true>>(job);
   } else {
-    blocks_by<false>(job);
+    run_counted_tile<BlocksTile<false>>(job);
   }
   return HWY_TARGET;
 }

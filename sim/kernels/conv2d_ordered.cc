@@ -6,6 +6,7 @@
 
 #include "sim/core/check.h"
 #include "sim/kernels/conv2d_tile-internal.h"
+#include "sim/kernels/counted_tile-inl.h"
 #include "sim/kernels/multiply_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -94,51 +95,33 @@ HWY_INLINE void ordered_group(const TileJob& job, const PixelGroup& group, int64
     }
   }
   add_all(hn::LoadU(d, job.bias_last + channel), hn::LoadU(d, job.bias_last + channel + lanes));
-  const auto finish = [&](int64_t pixel, const OrderedSum<Policy, CountEvents>& sum, int64_t first)
-                          HWY_ATTR {
-                            if (pixel >= group.count) return;
-                            hn::StoreU(sum.acc, d, group.acc + pixel * job.acc_stride + first);
-                            if constexpr (CountEvents) {
-                              int32_t changed[16];
-                              hn::StoreU(sum.changed, d, changed);
-                              for (int64_t i = 0; i < lanes && first + i < job.channels; ++i) {
-                                *job.overflow_count += changed[i] != 0 ? 1 : 0;
-                              }
-                            }
-                          };
-  finish(0, s00, channel), finish(0, s01, channel + lanes);
-  finish(1, s10, channel), finish(1, s11, channel + lanes);
-  finish(2, s20, channel), finish(2, s21, channel + lanes);
-  finish(3, s30, channel), finish(3, s31, channel + lanes);
-}
-
-template <class Policy, bool CountEvents>
-void ordered_groups(const TileJob& job) {
-  const int64_t step = 2 * static_cast<int64_t>(hn::Lanes(Lanes32()));
-  for (int64_t channel = 0; channel < job.channels; channel += step) {
-    for (int64_t g = 0; g < job.group_count; ++g) {
-      ordered_group<Policy, CountEvents>(job, job.groups[g], channel);
-    }
-  }
+  const int64_t second = channel + lanes;
+  store_sum<CountEvents>(job, group, 0, s00, channel);
+  store_sum<CountEvents>(job, group, 0, s01, second);
+  store_sum<CountEvents>(job, group, 1, s10, channel);
+  store_sum<CountEvents>(job, group, 1, s11, second);
+  store_sum<CountEvents>(job, group, 2, s20, channel);
+  store_sum<CountEvents>(job, group, 2, s21, second);
+  store_sum<CountEvents>(job, group, 3, s30, channel);
+  store_sum<CountEvents>(job, group, 3, s31, second);
 }
 
 template <class Policy>
-void ordered_by(const TileJob& job) {
-  if (job.overflow_count != nullptr) {
-    ordered_groups<Policy, true>(job);
-  } else {
-    ordered_groups<Policy, false>(job);
+struct OrderedTile {
+  template <bool CountEvents>
+  static HWY_INLINE void run(const TileJob& job, const PixelGroup& group, int64_t channel) {
+    ordered_group<Policy, CountEvents>(job, group, channel);
   }
-}
+};
 
 int64_t ordered_tile(const TileJob& job) {
   switch (job.accumulator.overflow) {
     case Overflow::saturate:
     case Overflow::saturate_symmetric:
-      ordered_by<ClampPolicy>(job);
+      run_counted_tile<OrderedTile<ClampPolicy>>(job);
       break;
     case Overflow::saturate_zero:
-      ordered_by<ZeroPolicy>(job);
+      run_counted_tile<OrderedTile<ZeroPolicy>>(job);
       break;
     case Overflow::wrap:  // choose_conv2d_kernel gives these to the other kernels and to the norm
     case Overflow::error:

@@ -186,10 +186,13 @@ GivenLstm tiny_lstm(sim::IntType type) {
     gate->input = gate->hidden = half;
   }
   given.cell_scale_power = -14;
-  given.cell_clip = 32767;
   given.forget_to_cell = given.input_to_cell = half;
   given.output = half;
   return given;
+}
+
+TEST_CASE("lower activations: a cell is not clipped unless the model says so") {
+  CHECK(GivenLstm{}.cell_clip == 32767);
 }
 
 TEST_CASE("lower activations: lstm and svdf only where the profile has them") {

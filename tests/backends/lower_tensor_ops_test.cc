@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "backends/lower/given_arguments.h"
+#include "backends/lower/node-internal.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -207,6 +208,29 @@ TEST_CASE("lower_tensor_ops: concat requantizes only inputs of another scale") {
   const NodeInput b = input_of<int8_t>({1, 3}, {8, 9, -128}, codes_with(0.25f, 0));
   CHECK(run_op(tflite, "concat", {a, b, a}, codes_with(0.5f, 1), {1, 7}, attributes) ==
         Codes{1, -128, 5, 6, -63, 1, -128});  // 9 / 2 = 4.5, away from zero
+}
+
+TEST_CASE("lower_tensor_ops: axes whose low 32 bits are those of good ones are refused") {
+  const Profile tflite = profile_named("tflite-reference");
+  const quant::QParams q = codes_with(0.5f, 0);
+  const IntTensor tensor{"x", DType::int8, Shape{1, 2}, q, std::nullopt};
+  IntGraph graph;
+  graph.tensors = {tensor, tensor};
+  IntNode node;
+  node.inputs = {0};
+  node.output = 1;
+  const detail::NodeView view(graph, node, tflite);
+  // Shapes are checked before a graph is lowered; the lowerings themselves refuse as well.
+  node.op = "transpose";
+  node.attributes.permutation = {0, (int64_t{1} << 32) + 1};
+  CHECK_THROWS_WITH_AS(detail::lower_node_transpose(view), doctest::Contains("0..7"), Error);
+  node.attributes.permutation = {0, 1};
+  CHECK_NOTHROW(detail::lower_node_transpose(view));
+  node.op = "concat";
+  node.attributes.axis = (int64_t{1} << 32) + 1;
+  CHECK_THROWS_WITH_AS(detail::lower_node_concat(view), doctest::Contains("0..7"), Error);
+  node.attributes.axis = 1;
+  CHECK_NOTHROW(detail::lower_node_concat(view));
 }
 
 TEST_CASE("lower_tensor_ops: pad, slice, transpose and resize move codes") {

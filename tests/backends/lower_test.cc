@@ -77,6 +77,32 @@ TEST_CASE("lower: given multipliers are rounded as each platform does") {
   }
 }
 
+TEST_CASE("lower: given zero points and clamps are codes of the output") {
+  const Profile profile = shipped("xnnpack-x86");
+  const OpRules& rules = profile.rules("conv2d");
+  const auto given_with = [](int64_t zero_point, const ClampBounds& clamp, sim::IntType output) {
+    GivenMultiplier given;
+    given.scale = {0.5f};
+    given.zero_point = zero_point;
+    given.clamp = clamp;
+    given.output = output;
+    return given;
+  };
+  CHECK_THROWS_WITH_AS(make_requantizer(rules, given_with(128, {0, 0}, sim::kInt8)),
+                       doctest::Contains("zero_point"), Error);
+  CHECK_THROWS_WITH_AS(make_requantizer(rules, given_with(1, {INT64_MIN, 0}, sim::kInt8)),
+                       doctest::Contains("clamp_min"), Error);
+  CHECK_THROWS_WITH_AS(make_requantizer(rules, given_with(-1, {0, 128}, sim::kInt8)),
+                       doctest::Contains("clamp_max"), Error);
+  // The whole range of 64 bits less a zero point leaves int64; it still bounds nothing.
+  const sim::IntType int64{64, true};
+  const sim::Requantizer wide =
+      make_requantizer(rules, given_with(1, {INT64_MIN, INT64_MAX}, int64));
+  sim::Events events;
+  CHECK(wide.apply(-8, 0, events) == -3);
+  CHECK(wide.apply(8, 0, events) == 5);
+}
+
 TEST_CASE("lower: given float scales, zero point after rounding") {
   GivenMultiplier given;
   given.scale = {0.25f};

@@ -317,5 +317,22 @@ TEST_CASE("profile lint: the accumulator's message names the smallest number of 
   }
 }
 
+TEST_CASE("profile lint: the smallest refused accumulator of 64 bits") {
+  const std::vector<ProfileOverride> overrides = {
+      {"/accumulator/bits", "64"},
+      {"/requantize/steps",
+       R"([{"op": "resize", "bits": 32, "overflow": "error"}, {"op": "mul", "arg": "multiplier"},
+           {"op": "shr", "arg": "shift", "rounding": "half_up"},
+           {"op": "resize", "bits": "output"}])"}};
+  bool found = false;
+  for (const LintFinding& finding : lint_profile("tflite-micro", shipped(), overrides)) {
+    if (finding.rule != "step-overflow" || finding.pointer != "/requantize/steps/0") continue;
+    CHECK_MESSAGE(finding.message.find("accumulator 2147483648,") != std::string::npos,
+                  finding.message);
+    found = true;
+  }
+  CHECK(found);
+}
+
 }  // namespace
 }  // namespace facsim::backends

@@ -177,6 +177,10 @@ TEST_CASE("parity evidence: a claim without a comparison, a mismatch, an unknown
   evidence.back().op = "softmax";
   CHECK(test::parity_problems(evidence, shipped_profiles()) ==
         std::vector<std::string>{"ruy: evidence of softmax, which it does not have"});
+  evidence.back().op = "linear";
+  evidence.back().code = "unknown";
+  CHECK(test::parity_problems(evidence, shipped_profiles()) ==
+        std::vector<std::string>{"ruy linear: evidence from unknown code"});
 }
 
 TEST_CASE("parity evidence: what tests print, one row per profile, op, recording and code") {

@@ -336,6 +336,22 @@ TEST_CASE("vectors gen: only an empty or new folder is written to") {
   CHECK_THROWS_AS(require_new_folder(folder / "suite" / "manifest.json"), Error);
 }
 
+TEST_CASE("vectors gen: a suite does not call itself verified") {
+  VectorGenOptions options = options_for("nvdla", "requantize");
+  options.strategies = {VectorStrategy::random};
+  options.count = 1;
+  const TemporaryFolder folder;
+  write_vectors(folder / "suite", generate_vectors(options), {});
+  std::ifstream file(folder / "suite" / "manifest.json");
+  std::ostringstream manifest;
+  manifest << file.rdbuf();
+  const std::string text = manifest.str();
+  CHECK(text.find("\"verified\": false") != std::string::npos);
+  CHECK(text.find("\"verified\": true") == std::string::npos);
+  CHECK(text.find("\"unverified_reason\": \"computed by facsim's scalar norm alone\"") !=
+        std::string::npos);
+}
+
 TEST_CASE("vectors check: says that the profile changed since the suite was made") {
   VectorGenOptions options = options_for("nvdla", "requantize");
   options.strategies = {VectorStrategy::random};

@@ -144,6 +144,40 @@ TEST_CASE("vectors: broken suites are errors") {
   CHECK(contains(error_text(ErrorCode::bad_value, [&] { check_suite(folder); }), "no cases"));
 }
 
+/// x + x of one scale; the sum's multiplier is 2^(out_shift - 1), derived from the scales 2^-19.
+std::string sum_manifest(std::string_view out_shift, std::string_view golden) {
+  const auto array = [](std::string_view role, std::string_view key) {
+    return "\"" + std::string(role) + R"(": {"key": ")" + std::string(key) +
+           R"(", "dtype": "int8", "shape": [4]})";
+  };
+  return R"({"format": "facsim-vectors-1", "cases": [{"name": "sum", "op": "add", "family": "add",
+    "profile": "tflite-micro", "npz": "s.npz", "golden": "golden", "attrs": {
+      "in1_zero_point": 0, "in2_zero_point": 0, "output_zero_point": 0, "left_shift": 20,
+      "in1_multiplier": 1073741824, "in1_shift": 0, "in2_multiplier": 1073741824, "in2_shift": 0,
+      "out_multiplier": 1073741824, "out_shift": )" +
+         std::string(out_shift) + R"(, "act_min": -128, "act_max": 127,
+      "in1_scale": 1.0, "in2_scale": 1.0, "output_scale": 1.0}, "arrays": {)" +
+         array("input1", "x") + ", " + array("input2", "x") + ", " + array("golden", golden) +
+         "}}]}";
+}
+
+TEST_CASE("vectors: scales count only where the case's multipliers are derived from them") {
+  const TempFolder folder;
+  write_npz(folder / "s.npz",
+            {{"x", int8_tensor({4}, {-3, -2, 2, 3})}, {"twice", int8_tensor({4}, {-6, -4, 4, 6})}});
+  const auto checked = [&](std::string_view out_shift, std::string_view golden) {
+    folder.write("manifest.json", sum_manifest(out_shift, golden));
+    return check_suite(folder).cases.at(0);
+  };
+  const VectorResult both = checked("-18", "twice");
+  CHECK_MESSAGE(both.status == Status::passed, both.message);
+  CHECK(both.compared == 8);
+  const VectorResult given = checked("-19", "x");
+  CHECK_MESSAGE(given.status == Status::passed, given.message);
+  CHECK(given.compared == 4);
+  CHECK(checked("-18", "x").status == Status::failed);
+}
+
 TEST_CASE("vectors: hostile attributes never pass and take no memory") {
   const TempFolder folder;
   struct Row {

@@ -185,6 +185,7 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
   const std::string outside = rows.write("outside.npy", std::vector<int32_t>{31, 31, 63});
   const std::string none = rows.write("none.npy", std::vector<int32_t>{});
   const std::string farthest = rows.write("farthest.npy", std::vector<int64_t>{INT64_MIN});
+  const std::string high = rows.write("high.npy", std::vector<int32_t>{128});
   struct Case {
     const char* reason;
     std::vector<std::string> arguments;
@@ -210,7 +211,15 @@ TEST_CASE("facsim requantize: bad input is one clear error and leaves no file") 
       {"zero point far away",
        {"--acc", acc, "--scale", real, "--zero-point", farthest},
        3,
-       "-2^62..2^62"},
+       "-128..127 (int8)"},
+      {"an argument with an option of its own",
+       {"--acc", acc, "--scale", real, "--arg", "multiplier=" + one},
+       2,
+       "--multiplier"},
+      {"clamp outside the output",
+       {"--acc", acc, "--scale", real, "--clamp-max", high},
+       3,
+       "argument \"clamp_max\""},
       {"unknown argument", {"--acc", acc, "--scale", real, "--arg", "offset=" + acc}, 3, "offset"},
       {"unknown op", {"--acc", acc, "--scale", real, "--op", "conv9d"}, 4, "conv9d"},
       {"unknown type", {"--acc", acc, "--scale", real, "--out-type", "int99"}, 2, "int99"},

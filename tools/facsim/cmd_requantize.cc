@@ -237,13 +237,23 @@ class RequantizeCommand final : public Command {
 
   /// The NAME=FILE of --arg.
   std::vector<std::pair<std::string, std::string>> named_files() const {
+    constexpr std::pair<const char*, const char*> kOptions[] = {
+        {"multiplier", "--multiplier"}, {"shift", "--shift"},         {"scale", "--scale"},
+        {"zero_point", "--zero-point"}, {"clamp_min", "--clamp-min"}, {"clamp_max", "--clamp-max"}};
     std::vector<std::pair<std::string, std::string>> files;
     for (const std::string& argument : arguments_) {
       const size_t equals = argument.find('=');
       if (equals == std::string::npos || equals == 0) {
         throw UsageError(fmt::format("--arg \"{}\": expected NAME=FILE.npy", printable(argument)));
       }
-      files.emplace_back(argument.substr(0, equals), argument.substr(equals + 1));
+      const std::string name = argument.substr(0, equals);
+      for (const auto& [own, option] : kOptions) {
+        if (name == own) {
+          throw UsageError(
+              fmt::format("--arg \"{}\": {} has an option, {}", printable(argument), own, option));
+        }
+      }
+      files.emplace_back(name, argument.substr(equals + 1));
     }
     return files;
   }
