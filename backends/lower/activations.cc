@@ -39,6 +39,14 @@ sim::Requantizer output_program(const OpRules& rules, double real, const quant::
   return bind(rules, values);
 }
 
+sim::Requantizer slope_program(const OpRules& rules, const quant::QParams& input, float slope,
+                               const quant::QParams& output) {
+  return output_program(
+      rules,
+      quant::real_multiplier(input.scale.front(), slope, output.scale.front(), rules.multiplier),
+      output);
+}
+
 sim::Requantizer table_scale(int64_t multiplier, int64_t shift) {
   if (multiplier < 0 || multiplier > INT16_MAX || shift < 0 || shift > 31) {
     throw Error({ErrorCode::unsupported, "multiplier", fmt::format("{} >> {}", multiplier, shift),

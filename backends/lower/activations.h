@@ -45,6 +45,10 @@ sim::Requantizer scale_program(const OpRules& rules, double real);
 sim::Requantizer scale_program(const OpRules& rules, GivenMultiplier given);
 /// The rules' program from differences of codes to output codes, without a fused activation.
 sim::Requantizer output_program(const OpRules& rules, double real, const quant::QParams& output);
+/// output_program with the real multiplier s_in * slope / s_out in the precision of the rules'
+/// scale_product.
+sim::Requantizer slope_program(const OpRules& rules, const quant::QParams& input, float slope,
+                               const quant::QParams& output);
 
 /// x = code * multiplier / 2^shift half_up: the input of sim::sigmoid_by_table. Error unsupported
 /// for a multiplier outside 0..32767 or a shift outside 0..31.

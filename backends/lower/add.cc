@@ -40,13 +40,10 @@ sim::Requantizer program_of(std::vector<Step> steps, sim::IntType output) {
   return sim::Requantizer({std::move(steps)}, {}, output);
 }
 
-/// add zero_point; resize; clamp, with constants.
-void append_output(std::vector<Step>& steps, const AddOperands& add) {
-  steps.push_back(make_step(StepKind::add, Operand::constant(add.output.zero_point.front())));
-  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = add.output.type});
-  steps.push_back({.kind = StepKind::clamp,
-                   .a = Operand::constant(add.clamp.min),
-                   .b = Operand::constant(add.clamp.max)});
+/// `steps`, then how every sum ends.
+std::vector<Step> with_output_steps(std::vector<Step> steps, const AddOperands& add) {
+  return detail::joined(std::move(steps), detail::output_steps(add.output.zero_point.front(),
+                                                               add.output.type, add.clamp));
 }
 
 std::shared_ptr<const sim::Op> make_add(const AddOperands& add, sim::Requantizer lhs,
@@ -112,10 +109,8 @@ std::shared_ptr<const sim::Op> rational_add(const AddOperands& add, sim::Roundin
         {subtract_zero_point(qparams), make_step(StepKind::mul, Operand::constant(multiplier))},
         sim::kInt32);
   };
-  std::vector<Step> output = {make_shr(shift, rounding)};
-  append_output(output, add);
   return make_add(add, input(add.lhs, lhs_ratio), input(add.rhs, rhs_ratio),
-                  program_of(std::move(output), add.output.type));
+                  program_of(with_output_steps({make_shr(shift, rounding)}, add), add.output.type));
 }
 
 std::shared_ptr<const sim::Op> fma_add(const AddOperands& add) {
@@ -150,17 +145,11 @@ std::shared_ptr<const sim::Op> float32_add(const AddOperands& add) {
                        make_step(StepKind::fmul, Operand::constant_f32(qparams.scale.front()))},
                       sim::kInt32);
   };
-  const int64_t zero_point = add.output.zero_point.front();
-  std::vector<Step> output = {
-      make_step(StepKind::fdiv, Operand::constant_f32(add.output.scale.front())),
-      {.kind = StepKind::fclamp,
-       .a = Operand::constant_f32(static_cast<float>(add.clamp.min - zero_point)),
-       .b = Operand::constant_f32(static_cast<float>(add.clamp.max - zero_point))},
-      {.kind = StepKind::round,
-       .a = {},
-       .b = {},
-       .rounding = rounding_of(add.rules, StepKind::round)}};
-  append_output(output, add);
+  std::vector<Step> output =
+      with_output_steps({make_step(StepKind::fdiv, Operand::constant_f32(add.output.scale.front())),
+                         detail::make_fclamp(add.clamp, add.output.zero_point.front()),
+                         detail::make_round(rounding_of(add.rules, StepKind::round))},
+                        add);
   return make_add(
       add, input(add.lhs), input(add.rhs),
       sim::Requantizer({std::move(output), /*input_is_real=*/true}, {}, add.output.type));
@@ -187,9 +176,8 @@ std::shared_ptr<const sim::Op> shift_add(const AddOperands& add) {
   std::vector<Step> output;
   if (shift < 0) output.push_back(make_step(StepKind::shl, Operand::constant(-shift)));
   output.push_back(make_shr(std::max(shift, 0), rounding_of(add.rules, StepKind::shr)));
-  append_output(output, add);
   return make_add(add, input(add.lhs), input(add.rhs),
-                  program_of(std::move(output), add.output.type));
+                  program_of(with_output_steps(std::move(output), add), add.output.type));
 }
 
 }  // namespace

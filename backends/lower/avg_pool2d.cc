@@ -16,54 +16,39 @@ namespace facsim::backends {
 
 namespace {
 
+using detail::AverageLayer;
 using detail::make_shr;
 using detail::make_step;
 using sim::Operand;
 using sim::Step;
 using sim::StepKind;
 
-struct PoolOperands {
-  const OpRules& rules;
-  const sim::Window2d& window;
-  bool global;
-  bool count_include_pad;
-  const quant::QParams& input;
-  const quant::QParams& output;
-  ClampBounds clamp;
-  int64_t ih, iw;
-
-  /// Numbers of taps a window can have, in the order of the program's arguments.
-  std::vector<int64_t> counts() const {
-    if (global) return {ih * iw};
-    std::vector<int64_t> all(static_cast<size_t>(window.kernel[0] * window.kernel[1]));
-    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i) + 1;
-    return all;
-  }
+struct PoolZeroPoints {
+  int64_t input = 0, output = 0;
 };
 
-void append_output(std::vector<Step>& steps, const PoolOperands& pool, int64_t zero_point) {
-  steps.push_back(make_step(StepKind::add, Operand::constant(zero_point)));
-  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = pool.output.type});
-  steps.push_back({.kind = StepKind::clamp,
-                   .a = Operand::constant(pool.clamp.min),
-                   .b = Operand::constant(pool.clamp.max)});
+PoolZeroPoints zero_points_of(const AverageLayer& pool) {
+  return {pool.input.zero_point.front(), pool.output.zero_point.front()};
 }
 
-std::shared_ptr<const sim::Op> make_pool(const PoolOperands& pool, int64_t input_zero_point,
+/// acc = sum of (q - zero_points.input); `steps`; add zero_points.output; type and clamp.
+std::shared_ptr<const sim::Op> make_pool(const AverageLayer& pool, PoolZeroPoints zero_points,
                                          std::vector<Step> steps, sim::Arguments arguments) {
   sim::AvgPool2dParams params;
   params.window = pool.window;
   params.global = pool.global;
   params.input_type = pool.input.type;
-  params.input_zero_point = input_zero_point;
+  params.input_zero_point = zero_points.input;
   params.count_include_pad = pool.count_include_pad || pool.rules.padding_counts_in_sums;
   params.padding_value = pool.rules.padding_value(pool.input.zero_point.front());
-  params.requantize = sim::Requantizer({std::move(steps)}, std::move(arguments), pool.output.type);
+  params.requantize =
+      sim::Requantizer({pool.with_output_steps(std::move(steps), zero_points.output)},
+                       std::move(arguments), pool.output.type);
   return std::make_shared<sim::AvgPool2d>(std::move(params));
 }
 
 /// TFLite reference/integer_ops/pooling.h: the sum of raw codes / taps, rounded.
-std::shared_ptr<const sim::Op> integer_average(const PoolOperands& pool) {
+std::shared_ptr<const sim::Op> integer_average(const AverageLayer& pool) {
   if (pool.input.scale != pool.output.scale || pool.input.zero_point != pool.output.zero_point) {
     throw Error({ErrorCode::unsupported, "average pool",
                  fmt::format("input {} / {}, output {} / {} (scale / zero point)",
@@ -72,21 +57,20 @@ std::shared_ptr<const sim::Op> integer_average(const PoolOperands& pool) {
                  "the same for input and output", "the algorithm averages codes"});
   }
   sim::Arguments arguments;
-  arguments.integers["divisor"] = pool.counts();
+  arguments.integers["divisor"] = pool.tap_counts();
   std::vector<Step> steps = {{.kind = StepKind::div,
                               .a = Operand::arg("divisor"),
                               .b = {},
                               .rounding = pool.rules.algorithm_rounding}};
-  append_output(steps, pool, 0);
-  return make_pool(pool, 0, std::move(steps), std::move(arguments));
+  return make_pool(pool, {}, std::move(steps), std::move(arguments));
 }
 
 /// f32(sum(q - zx)) * (sx / f32(sy * taps)), clamp, round, + zy; ONNX Runtime
 /// MlasQLinearGlobalAveragePool; XNNPACK xnn_init_qs8_avgpool_minmax.
-std::shared_ptr<const sim::Op> float32_scaled_average(const PoolOperands& pool) {
+std::shared_ptr<const sim::Op> float32_scaled_average(const AverageLayer& pool) {
   sim::Arguments arguments;
   std::vector<float>& scale = arguments.reals["scale"];
-  for (const int64_t count : pool.counts()) {
+  for (const int64_t count : pool.tap_counts()) {
     const float divisor = pool.output.scale.front() * static_cast<float>(count);
     scale.push_back(pool.input.scale.front() / divisor);
   }
@@ -94,16 +78,12 @@ std::shared_ptr<const sim::Op> float32_scaled_average(const PoolOperands& pool) 
   for (const Step& step : pool.rules.requantize.steps) {
     if (step.kind == StepKind::round) rounding = step.rounding;
   }
-  const int64_t zero_point = pool.output.zero_point.front();
-  std::vector<Step> steps = {
-      make_step(StepKind::to_f32, {}),
-      make_step(StepKind::fmul, Operand::arg("scale")),
-      {.kind = StepKind::fclamp,
-       .a = Operand::constant_f32(static_cast<float>(pool.clamp.min - zero_point)),
-       .b = Operand::constant_f32(static_cast<float>(pool.clamp.max - zero_point))},
-      {.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding}};
-  append_output(steps, pool, zero_point);
-  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
+  return make_pool(
+      pool, zero_points_of(pool),
+      {make_step(StepKind::to_f32, {}), make_step(StepKind::fmul, Operand::arg("scale")),
+       detail::make_fclamp(pool.clamp, pool.output.zero_point.front()),
+       detail::make_round(rounding)},
+      std::move(arguments));
 }
 
 /// XNNPACK average-pooling-nhwc.c: such a window runs the global average pool.
@@ -114,10 +94,8 @@ bool window_covers_image(const sim::Window2d& window, int64_t ih, int64_t iw) {
 /// XNNPACK avgpool and gavgpool in fixed point: with r = sx / f32(sy * taps) and its 24-bit
 /// mantissa M, y = (sum(q - zx) * M) / 2^shift, rounded by params rounding, + zy. taps is always
 /// the window's size: padded taps hold zx.
-std::shared_ptr<const sim::Op> mantissa_average(const PoolOperands& pool) {
-  const int64_t size =
-      pool.global ? pool.ih * pool.iw : pool.window.kernel[0] * pool.window.kernel[1];
-  const auto taps = static_cast<float>(size);
+std::shared_ptr<const sim::Op> mantissa_average(const AverageLayer& pool) {
+  const auto taps = static_cast<float>(pool.window_size());
   const float ratio = pool.input.scale.front() / (pool.output.scale.front() * taps);
   quant::MultiplierSpec spec;
   spec.derivation = quant::MultiplierSpec::Derivation::float32_mantissa;
@@ -127,14 +105,13 @@ std::shared_ptr<const sim::Op> mantissa_average(const PoolOperands& pool) {
                  fmt::format("right shift {}", derived.shift), "0..62",
                  "the scales of input and output are too far apart"});
   }
-  const int64_t zero_point = pool.output.zero_point.front();
-  std::vector<Step> steps = {make_step(StepKind::mul, Operand::constant(derived.multiplier)),
-                             make_shr(derived.shift, pool.rules.algorithm_rounding)};
-  append_output(steps, pool, zero_point);
-  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), {});
+  return make_pool(pool, zero_points_of(pool),
+                   {make_step(StepKind::mul, Operand::constant(derived.multiplier)),
+                    make_shr(derived.shift, pool.rules.algorithm_rounding)},
+                   {});
 }
 
-std::shared_ptr<const sim::Op> dequantized_average(const PoolOperands& pool) {
+std::shared_ptr<const sim::Op> dequantized_average(const AverageLayer& pool) {
   if (pool.clamp.min != pool.output.type.min() || pool.clamp.max != pool.output.type.max()) {
     throw Error({ErrorCode::unsupported, "average pool", "a fused activation", "none",
                  "ort.dequantized_average clamps to the output type only"});
@@ -188,16 +165,14 @@ Reciprocal vitis_reciprocal(int64_t kh, int64_t kw) {
 }
 
 /// acc * numerator / 2^(shift + log2(s_out / s_in)), half_up, saturated.
-std::shared_ptr<const sim::Op> reciprocal_average(const PoolOperands& pool) {
+std::shared_ptr<const sim::Op> reciprocal_average(const AverageLayer& pool) {
   const int scale_shift =
       std::ilogb(pool.output.scale.front()) - std::ilogb(pool.input.scale.front());
   sim::Arguments arguments;
-  for (const int64_t count : pool.counts()) {
-    const bool full = pool.global || count == pool.window.kernel[0] * pool.window.kernel[1];
+  const auto [kh, kw] = pool.window_extents();
+  for (const int64_t count : pool.tap_counts()) {
     const Reciprocal reciprocal =
-        full ? (pool.global ? vitis_reciprocal(pool.ih, pool.iw)
-                            : vitis_reciprocal(pool.window.kernel[0], pool.window.kernel[1]))
-             : nearest_reciprocal(count);
+        count == pool.window_size() ? vitis_reciprocal(kh, kw) : nearest_reciprocal(count);
     const int shift = reciprocal.shift + scale_shift;
     if (shift < -31 || shift > 62) {
       throw Error({ErrorCode::unsupported, "average pool", fmt::format("right shift {}", shift),
@@ -207,14 +182,11 @@ std::shared_ptr<const sim::Op> reciprocal_average(const PoolOperands& pool) {
     arguments.integers["left_shift"].push_back(std::max(-shift, 0));
     arguments.integers["shift"].push_back(std::max(shift, 0));
   }
-  std::vector<Step> steps = {make_step(StepKind::mul, Operand::arg("multiplier")),
-                             make_step(StepKind::shl, Operand::arg("left_shift")),
-                             {.kind = StepKind::shr,
-                              .a = Operand::arg("shift"),
-                              .b = {},
-                              .rounding = sim::Rounding::half_up}};
-  append_output(steps, pool, pool.output.zero_point.front());
-  return make_pool(pool, pool.input.zero_point.front(), std::move(steps), std::move(arguments));
+  return make_pool(pool, zero_points_of(pool),
+                   {make_step(StepKind::mul, Operand::arg("multiplier")),
+                    make_step(StepKind::shl, Operand::arg("left_shift")),
+                    make_shr(Operand::arg("shift"), sim::Rounding::half_up)},
+                   std::move(arguments));
 }
 
 }  // namespace
@@ -232,29 +204,18 @@ std::shared_ptr<const sim::Op> lower_avg_pool2d(const Profile& profile, const si
   }
   detail::require_activation("input", input, rules);
   detail::require_activation("output", output, rules);
-  const int64_t taps = global ? ih * iw : window.kernel[0] * window.kernel[1];
-  if (taps < 1 || taps > (int64_t{1} << 20)) {
+  const ClampBounds clamp = clamp_bounds(rules, activation, output);
+  const AverageLayer pool{rules, window, global, count_include_pad, input, output, clamp, ih, iw};
+  if (const int64_t taps = pool.window_size(); taps < 1 || taps > (int64_t{1} << 20)) {
     throw Error(
         {ErrorCode::unsupported, "average pool", fmt::format("{} taps", taps), "1..2^20", ""});
   }
-  const PoolOperands pool{rules,
-                          window,
-                          global,
-                          count_include_pad,
-                          input,
-                          output,
-                          clamp_bounds(rules, activation, output),
-                          ih,
-                          iw};
   if (rules.algorithm == "integer_average") return integer_average(pool);
   if (rules.algorithm == "float32_scaled_average") return float32_scaled_average(pool);
   if (rules.algorithm == "xnnpack.mantissa_average") return mantissa_average(pool);
   if (rules.algorithm == "ort.dequantized_average") return dequantized_average(pool);
   if (rules.algorithm == "vitis.reciprocal_average") return reciprocal_average(pool);
-  if (auto op = detail::lower_platform_average(
-          {rules, window, global, count_include_pad, input, output, pool.clamp, ih, iw})) {
-    return op;
-  }
+  if (auto op = detail::lower_platform_average(pool)) return op;
   throw Error(
       {ErrorCode::unsupported, "average pool", "algorithm \"" + rules.algorithm + "\"", "", ""});
 }

@@ -62,25 +62,20 @@ std::shared_ptr<const sim::Op> lower_ethos_u_add(const NodeView& node) {
   const double twice_larger = 2 * std::max(lhs_scale, rhs_scale);
   const bool scale_lhs = lhs_scale < rhs_scale;  // of equal scales the second is multiplied
   const auto operand = [&](const quant::QParams& qparams, bool scaled) {
-    std::vector<Step> steps = {
-        make_step(StepKind::sub, Operand::constant(qparams.zero_point.front()))};
+    std::vector<Step> scale = {ethos_shl(left_shift - 1)};
     if (scaled) {
       const double real = std::ldexp(qparams.scale.front(), left_shift) / twice_larger;
-      for (Step& step : tfl_scaled(quant::vela_scale(real))) steps.push_back(std::move(step));
-    } else {
-      steps.push_back(ethos_shl(left_shift - 1));
+      scale = tfl_scaled(quant::vela_scale(real));
     }
-    return ethos_program(std::move(steps), {48, true});
+    const Step centre = make_step(StepKind::sub, Operand::constant(qparams.zero_point.front()));
+    return ethos_program(joined({centre}, std::move(scale)), {48, true});
   };
   const double real =
       twice_larger / std::ldexp(static_cast<double>(output.scale.front()), left_shift);
-  std::vector<Step> sum = tfl_scaled(quant::vela_scale(real));
-  const ClampBounds clamp = clamp_bounds(rules, node.attributes().activation, output);
-  sum.push_back(make_step(StepKind::add, Operand::constant(output.zero_point.front())));
-  sum.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = output.type});
-  sum.push_back({.kind = StepKind::clamp,
-                 .a = Operand::constant(clamp.min),
-                 .b = Operand::constant(clamp.max)});
+  std::vector<Step> sum =
+      joined(tfl_scaled(quant::vela_scale(real)),
+             output_steps(output.zero_point.front(), output.type,
+                          clamp_bounds(rules, node.attributes().activation, output)));
   sim::AddParams params;
   params.lhs_type = lhs.type;
   params.rhs_type = rhs.type;
@@ -130,11 +125,12 @@ std::shared_ptr<const sim::Op> lower_ethos_u_leaky_relu(const NodeView& node) {
     std::vector<Step> steps = {
         ethos_shl(std::max(31 - scale.shift, 0)),
         make_step(StepKind::mul, Operand::constant(scale.multiplier)),
-        make_shr(31, Rounding::half_up),
-        {.kind = StepKind::resize, .a = {}, .b = {}, .type = sim::kInt32},
+        make_shr(31, Rounding::half_up), make_resize(sim::kInt32),
         make_shr(std::max(scale.shift - 31, 0), Rounding::half_away_from_zero)};
-    for (Step& step : output_steps_of(output)) steps.push_back(std::move(step));
-    return ethos_program(std::move(steps), output.type);
+    return ethos_program(
+        joined(std::move(steps), output_steps(output.zero_point.front(), output.type,
+                                              {output.quant_min, output.quant_max})),
+        output.type);
   };
   sim::LeakyReluParams params;
   params.input_type = input.type;

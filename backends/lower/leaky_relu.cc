@@ -20,14 +20,9 @@ std::shared_ptr<const sim::Op> lower_leaky_relu(const Profile& profile, const qu
     throw Error({ErrorCode::unsupported, "leaky_relu", "algorithm \"" + rules.algorithm + "\"",
                  "requantized_slopes", ""});
   }
-  const auto program = [&](float slope) {
-    return detail::output_program(
-        rules,
-        quant::real_multiplier(input.scale.front(), slope, output.scale.front(), rules.multiplier),
-        output);
-  };
-  return std::make_shared<sim::LeakyRelu>(
-      sim::LeakyReluParams{input.type, input.zero_point.front(), program(1.0f), program(alpha)});
+  return std::make_shared<sim::LeakyRelu>(sim::LeakyReluParams{
+      input.type, input.zero_point.front(), detail::slope_program(rules, input, 1.0f, output),
+      detail::slope_program(rules, input, alpha, output)});
 }
 
 }  // namespace facsim::backends

@@ -58,11 +58,8 @@ std::shared_ptr<const sim::Op> lower_requantize(const Profile& profile, std::str
   detail::require_output(output, rules);
   const ClampBounds clamp = clamp_bounds(rules, activation, output);
   if (input.scale == output.scale && input.zero_point == output.zero_point) {
-    std::vector<Step> steps = {{.kind = StepKind::clamp,
-                                .a = Operand::constant(clamp.min),
-                                .b = Operand::constant(clamp.max)}};
     return make_map(kind, input.type.storage(),
-                    sim::Requantizer({std::move(steps)}, {}, output.type), -1);
+                    sim::Requantizer({{detail::make_clamp(clamp)}}, {}, output.type), -1);
   }
   detail::LayerValues values;
   values.accumulator_scale = {input.scale.front()};

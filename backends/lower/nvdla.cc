@@ -28,19 +28,15 @@ std::vector<Step> sdp_scaled(double real, sim::IntType width) {
         {ErrorCode::unsupported, "scale", fmt::format("right shift {}", scale.shift), "0..62", ""});
   }
   return {make_step(StepKind::mul, Operand::constant(scale.multiplier)),
-          make_shr(scale.shift, Rounding::half_away_from_zero),
-          {.kind = StepKind::resize, .a = {}, .b = {}, .type = width}};
+          make_shr(scale.shift, Rounding::half_away_from_zero), make_resize(width)};
 }
 
 /// The output converter: the input's unit to the output's, 17 bits, the output's type.
 sim::Requantizer sdp_converter(std::vector<Step> before, double real, const quant::QParams& output,
                                ClampBounds clamp) {
-  for (Step& step : sdp_scaled(real, {17, true})) before.push_back(std::move(step));
-  before.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = output.type});
-  before.push_back({.kind = StepKind::clamp,
-                    .a = Operand::constant(clamp.min),
-                    .b = Operand::constant(clamp.max)});
-  return sim::Requantizer({std::move(before)}, {}, output.type);
+  std::vector<Step> steps = joined(std::move(before), sdp_scaled(real, {17, true}));
+  return sim::Requantizer({joined(std::move(steps), range_steps(output.type, clamp))}, {},
+                          output.type);
 }
 
 void require_no_zero_point(const quant::QParams& qparams) {

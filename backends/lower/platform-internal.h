@@ -32,7 +32,4 @@ std::shared_ptr<const sim::Op> table_of_codes(const quant::QParams& input,
 /// n with scale = 2^-n. Error unsupported for any other scale or a zero point.
 int fix_position(std::string_view what, const quant::QParams& qparams);
 
-/// Steps that cut a value to the output: add its zero point, saturate, clamp to its codes.
-std::vector<sim::Step> output_steps_of(const quant::QParams& output);
-
 }  // namespace facsim::backends::detail

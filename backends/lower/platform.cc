@@ -76,12 +76,4 @@ int fix_position(std::string_view what, const quant::QParams& qparams) {
   return 1 - exponent;
 }
 
-std::vector<sim::Step> output_steps_of(const quant::QParams& output) {
-  return {make_step(sim::StepKind::add, sim::Operand::constant(output.zero_point.front())),
-          {.kind = sim::StepKind::resize, .a = {}, .b = {}, .type = output.type},
-          {.kind = sim::StepKind::clamp,
-           .a = sim::Operand::constant(output.quant_min),
-           .b = sim::Operand::constant(output.quant_max)}};
-}
-
 }  // namespace facsim::backends::detail

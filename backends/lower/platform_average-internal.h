@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <memory>
+#include <vector>
 
 #include "backends/lower/requantize-internal.h"
 
@@ -17,6 +19,18 @@ struct AverageLayer {
   const quant::QParams& output;
   ClampBounds clamp;
   int64_t ih = 1, iw = 1;
+
+  std::array<int64_t, 2> window_extents() const {
+    return global ? std::array<int64_t, 2>{ih, iw} : window.kernel;
+  }
+  /// Taps of a window that lies inside the image.
+  int64_t window_size() const { return window_extents()[0] * window_extents()[1]; }
+  /// Numbers of taps a window can have, in the order of the program's arguments.
+  std::vector<int64_t> tap_counts() const;
+  /// `steps`, add zero_point, and the output's type and clamp.
+  std::vector<sim::Step> with_output_steps(std::vector<sim::Step> steps, int64_t zero_point) const {
+    return joined(std::move(steps), output_steps(zero_point, output.type, clamp));
+  }
 };
 
 /// The average pools of accelerators: tosa.reciprocal_average, ethos_u.pooling_scale,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <numeric>
 
 #include "quant/npu_scale.h"
 #include "sim/core/error.h"
@@ -19,20 +20,6 @@ using sim::Operand;
 using sim::Rounding;
 using sim::Step;
 using sim::StepKind;
-
-std::array<int64_t, 2> window_extents(const AverageLayer& layer) {
-  if (layer.global) return {layer.ih, layer.iw};
-  return layer.window.kernel;
-}
-
-/// Numbers of taps a window can have, in the order of the program's arguments.
-std::vector<int64_t> tap_counts(const AverageLayer& layer) {
-  const auto [kh, kw] = window_extents(layer);
-  if (layer.global) return {kh * kw};
-  std::vector<int64_t> counts(static_cast<size_t>(kh * kw));
-  for (size_t i = 0; i < counts.size(); ++i) counts[i] = static_cast<int64_t>(i) + 1;
-  return counts;
-}
 
 [[noreturn]] void refuse_average(std::string found, std::string expected, std::string hint = {}) {
   throw Error({ErrorCode::unsupported, "average pool", std::move(found), std::move(expected),
@@ -62,12 +49,9 @@ std::shared_ptr<const sim::Op> average_op(const AverageLayer& layer, bool divide
   params.input_zero_point = input_zero_point;
   params.count_include_pad = divide_by_window;
   params.padding_value = input_zero_point;
-  steps.push_back(make_step(StepKind::add, Operand::constant(layer.output.zero_point.front())));
-  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = layer.output.type});
-  steps.push_back({.kind = StepKind::clamp,
-                   .a = Operand::constant(layer.clamp.min),
-                   .b = Operand::constant(layer.clamp.max)});
-  params.requantize = sim::Requantizer({std::move(steps)}, std::move(arguments), layer.output.type);
+  params.requantize =
+      sim::Requantizer({layer.with_output_steps(std::move(steps), layer.output.zero_point.front())},
+                       std::move(arguments), layer.output.type);
   return std::make_shared<sim::AvgPool2d>(std::move(params));
 }
 
@@ -76,16 +60,15 @@ std::shared_ptr<const sim::Op> reciprocal_by_count(const AverageLayer& layer,
                                                    quant::Multiplier (*reciprocal)(int64_t)) {
   require_same_scale(layer);
   sim::Arguments arguments;
-  for (const int64_t count : tap_counts(layer)) {
+  for (const int64_t count : layer.tap_counts()) {
     const quant::Multiplier derived = reciprocal(count);
     arguments.integers["multiplier"].push_back(derived.multiplier);
     arguments.integers["shift"].push_back(derived.shift);
   }
-  return average_op(
-      layer, layer.count_include_pad,
-      {make_step(StepKind::mul, Operand::arg("multiplier")),
-       {.kind = StepKind::shr, .a = Operand::arg("shift"), .b = {}, .rounding = Rounding::half_up}},
-      std::move(arguments));
+  return average_op(layer, layer.count_include_pad,
+                    {make_step(StepKind::mul, Operand::arg("multiplier")),
+                     make_shr(Operand::arg("shift"), Rounding::half_up)},
+                    std::move(arguments));
 }
 
 quant::Multiplier vela_reciprocal(int64_t taps) { return quant::vela_pooling_scale(taps); }
@@ -102,14 +85,14 @@ std::shared_ptr<const sim::Op> ethos_u_average(const AverageLayer& layer) {
 std::shared_ptr<const sim::Op> onednn_average(const AverageLayer& layer) {
   require_same_scale(layer);
   sim::Arguments arguments;
-  for (const int64_t count : tap_counts(layer)) {
+  for (const int64_t count : layer.tap_counts()) {
     arguments.reals["reciprocal"].push_back(1.0F / static_cast<float>(count));
   }
-  return average_op(layer, layer.count_include_pad,
-                    {make_step(StepKind::to_f32, {}),
-                     make_step(StepKind::fmul, Operand::arg("reciprocal")),
-                     {.kind = StepKind::round, .a = {}, .b = {}, .rounding = Rounding::half_even}},
-                    std::move(arguments));
+  return average_op(
+      layer, layer.count_include_pad,
+      {make_step(StepKind::to_f32, {}), make_step(StepKind::fmul, Operand::arg("reciprocal")),
+       make_round(Rounding::half_even)},
+      std::move(arguments));
 }
 
 /// (sum * rw / 2^16, half_away) * rh / 2^16, half_away, where rw = floor(2^16 / kw). The window's
@@ -118,7 +101,7 @@ std::shared_ptr<const sim::Op> nvdla_average(const AverageLayer& layer) {
   constexpr int64_t kLargestWindow = 8;
   constexpr int64_t kOne = 1 << 16;
   require_same_scale(layer);
-  const auto [kh, kw] = window_extents(layer);
+  const auto [kh, kw] = layer.window_extents();
   if (kh > kLargestWindow || kw > kLargestWindow) {
     refuse_average(fmt::format("a window of {} x {}", kh, kw), "at most 8 x 8");
   }
@@ -138,7 +121,7 @@ std::shared_ptr<const sim::Op> nvdla_average(const AverageLayer& layer) {
 /// signed inputs too.
 std::shared_ptr<const sim::Op> qonnx_average(const AverageLayer& layer) {
   if (padded(layer)) refuse_average("padding", "none", "QuantAvgPool2d has no padding");
-  const auto [kh, kw] = window_extents(layer);
+  const auto [kh, kw] = layer.window_extents();
   const sim::int128 sum = ((sim::int128{1} << layer.input.type.bits) - 1) * kh * kw;
   int sum_bits = 0;
   while (sum >> sum_bits != 0) ++sum_bits;
@@ -160,6 +143,13 @@ constexpr auto kAverages = std::to_array<NamedAverage>({
 });
 
 }  // namespace
+
+std::vector<int64_t> AverageLayer::tap_counts() const {
+  if (global) return {window_size()};
+  std::vector<int64_t> counts(static_cast<size_t>(window_size()));
+  std::iota(counts.begin(), counts.end(), int64_t{1});
+  return counts;
+}
 
 std::shared_ptr<const sim::Op> lower_platform_average(const AverageLayer& layer) {
   for (const NamedAverage& average : kAverages) {

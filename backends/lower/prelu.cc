@@ -26,19 +26,13 @@ std::shared_ptr<const sim::Op> lower_prelu(const Profile& profile, const quant::
     throw Error({ErrorCode::unsupported, "prelu", "algorithm \"" + rules.algorithm + "\"",
                  "requantized_slopes", ""});
   }
-  const auto program = [&](float slope) {
-    return detail::output_program(
-        rules,
-        quant::real_multiplier(input.scale.front(), slope, output.scale.front(), rules.multiplier),
-        output);
-  };
   sim::PreluParams params;
   params.input_type = input.type;
   params.alpha_type = alpha.type;
   params.zero_point = input.zero_point.front();
   params.alpha_zero_point = alpha.zero_point.front();
-  params.positive = program(1.0f);
-  params.negative = program(alpha.scale.front());
+  params.positive = detail::slope_program(rules, input, 1.0f, output);
+  params.negative = detail::slope_program(rules, input, alpha.scale.front(), output);
   return std::make_shared<sim::Prelu>(std::move(params));
 }
 

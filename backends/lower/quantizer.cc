@@ -41,12 +41,12 @@ sim::Requantizer quantizer(const quant::TensorSpec& spec, const quant::QParams& 
   arguments.reals["low"] = in_float32(low);
   arguments.reals["high"] = in_float32(high);
   steps.push_back({.kind = StepKind::fclamp, .a = Operand::arg("low"), .b = Operand::arg("high")});
-  steps.push_back({.kind = StepKind::round, .a = {}, .b = {}, .rounding = spec.rounding});
+  steps.push_back(make_round(spec.rounding));
   if (!before) {
     arguments.integers["zero_point"] = output.zero_point;
     steps.push_back(make_step(StepKind::add, Operand::arg("zero_point")));
   }
-  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = output.type});
+  steps.push_back(make_resize(output.type));
   return sim::Requantizer({std::move(steps), /*input_is_real=*/true}, std::move(arguments),
                           output.type);
 }

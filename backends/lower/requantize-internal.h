@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/lower/lower.h"
+#include "backends/lower/steps-internal.h"
 
 namespace facsim::backends::detail {
 
@@ -78,9 +79,6 @@ int64_t minus_zero_point(int64_t bound, int64_t zero_point);
 
 /// The whole range of a type as clamp bounds.
 ClampBounds whole_range(sim::IntType type);
-
-sim::Step make_step(sim::StepKind kind, sim::Operand a);
-sim::Step make_shr(int64_t count, sim::Rounding rounding);
 
 /// True if `program` applies the activation before the requantization.
 bool names_activation(const sim::StepProgram& program);

@@ -282,14 +282,6 @@ sim::Requantizer bind_after(std::vector<sim::Step> prefix, const OpRules& rules,
 
 ClampBounds whole_range(sim::IntType type) { return {type.min(), type.max()}; }
 
-sim::Step make_step(sim::StepKind kind, sim::Operand a) {
-  return {.kind = kind, .a = std::move(a), .b = {}};
-}
-
-sim::Step make_shr(int64_t count, sim::Rounding rounding) {
-  return {.kind = StepKind::shr, .a = Operand::constant(count), .b = {}, .rounding = rounding};
-}
-
 void require_type(std::string_view what, sim::IntType type,
                   const std::vector<sim::IntType>& accepted) {
   if (std::find(accepted.begin(), accepted.end(), type) != accepted.end()) return;

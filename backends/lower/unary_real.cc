@@ -81,8 +81,7 @@ std::shared_ptr<const sim::Op> lrelu_q8(const RealUnary& unary) {
     std::vector<Step> steps = {
         detail::make_step(StepKind::mul, Operand::constant(multiplier)),
         detail::make_step(StepKind::add, Operand::constant(256 * unary.output.zero_point.front())),
-        detail::make_shr(8, sim::Rounding::half_up),
-        {.kind = StepKind::resize, .a = {}, .b = {}, .type = unary.output.type}};
+        detail::make_shr(8, sim::Rounding::half_up), detail::make_resize(unary.output.type)};
     return sim::Requantizer({std::move(steps)}, {}, unary.output.type);
   };
   return std::make_shared<sim::LeakyRelu>(sim::LeakyReluParams{
