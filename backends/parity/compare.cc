@@ -12,6 +12,7 @@
 #include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/core/wide.h"
+#include "sim/core/with_dtype.h"
 
 namespace facsim::backends {
 
@@ -43,26 +44,6 @@ std::vector<int64_t> unflatten(int64_t flat_index, const Shape& shape) {
     flat_index /= shape[axis];
   }
   return index;
-}
-
-template <class F>
-void with_type(DType dtype, const F& f) {
-  switch (dtype) {
-    case DType::int8:
-      return f.template operator()<int8_t>();
-    case DType::uint8:
-      return f.template operator()<uint8_t>();
-    case DType::int16:
-      return f.template operator()<int16_t>();
-    case DType::uint16:
-      return f.template operator()<uint16_t>();
-    case DType::int32:
-      return f.template operator()<int32_t>();
-    case DType::int64:
-      return f.template operator()<int64_t>();
-    case DType::float32:
-      return f.template operator()<float>();
-  }
 }
 
 /// Scores of one image: [N, C] or [N, 1, 1, C].
@@ -216,7 +197,7 @@ void TensorComparator::add_elements(const T* got, const T* expected, int64_t cou
 }
 
 void TensorComparator::add_argmax(const Tensor& got, const Tensor& expected) {
-  with_type(got.dtype(), [&]<class T>() {
+  with_dtype(got.dtype(), [&]<class T>() {
     const int64_t classes = got.shape()[got.shape().rank() - 1];
     const T* a = got.data<T>();
     const T* b = expected.data<T>();
@@ -233,8 +214,8 @@ void TensorComparator::add(const Tensor& got, const Tensor& expected) {
   FACSIM_CHECK(got.dtype() == result_.dtype && expected.dtype() == result_.dtype);
   FACSIM_CHECK(got.shape() == expected.shape());
   FACSIM_CHECK(got.shape().rank() == result_.shape.rank());
-  with_type(result_.dtype,
-            [&]<class T>() { add_elements(got.data<T>(), expected.data<T>(), got.numel()); });
+  with_dtype(result_.dtype,
+             [&]<class T>() { add_elements(got.data<T>(), expected.data<T>(), got.numel()); });
   if (holds_classes(result_.shape)) add_argmax(got, expected);
   result_.compared += got.numel();
   for (int64_t d = -kLimit; d <= kLimit; ++d) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "backends/parity/vectors.h"
+#include "backends/text/xml.h"
 
 namespace facsim::backends {
 
@@ -11,37 +12,10 @@ namespace {
 
 using Status = VectorResult::Status;
 
-/// Text inside an attribute. Control characters, which XML 1.0 cannot hold, become '?'.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\n':
-        out += "&#10;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    }
-  }
-  return out;
-}
-
 std::string case_xml(const VectorResult& result) {
   std::string xml = fmt::format("    <testcase name=\"{}\" classname=\"{}.{}\" time=\"{:.6f}\"",
-                                escaped(result.name), escaped(result.profile),
-                                escaped(result.family), result.seconds);
+                                escape_xml(result.name), escape_xml(result.profile),
+                                escape_xml(result.family), result.seconds);
   if (result.status == Status::passed) return xml + "/>\n";
   std::string message = result.message;
   if (result.first) {
@@ -49,8 +23,8 @@ std::string case_xml(const VectorResult& result) {
                            result.first->got, result.first->expected);
   }
   const char* element = result.status == Status::failed ? "failure" : "skipped";
-  return xml +
-         fmt::format(">\n      <{} message=\"{}\"/>\n    </testcase>\n", element, escaped(message));
+  return xml + fmt::format(">\n      <{} message=\"{}\"/>\n    </testcase>\n", element,
+                           escape_xml(message));
 }
 
 }  // namespace
@@ -62,11 +36,11 @@ std::string to_junit(const VectorReport& report) {
   }
   std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
   xml += fmt::format("<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
-                     escaped(report.suite), report.cases.size(), report.count(Status::failed),
+                     escape_xml(report.suite), report.cases.size(), report.count(Status::failed),
                      report.count(Status::unsupported));
   for (const auto& [family, part] : families) {
     xml += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
-                       escaped(family), part.cases.size(), part.count(Status::failed),
+                       escape_xml(family), part.cases.size(), part.count(Status::failed),
                        part.count(Status::unsupported));
     for (const VectorResult& result : part.cases) xml += case_xml(result);
     xml += "  </testsuite>\n";

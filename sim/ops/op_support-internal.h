@@ -12,6 +12,7 @@
 #include "sim/core/error.h"
 #include "sim/core/float_mode.h"
 #include "sim/core/types.h"
+#include "sim/core/with_dtype.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim::detail {
@@ -35,34 +36,8 @@ void check_output(const Op& op, std::span<const Tensor* const> inputs, const Ten
 
 std::vector<Shape> shapes_of(std::span<const Tensor* const> inputs);
 
-/// f.operator()<T>() with the C++ type of an integer dtype (float32: CHECK).
-template <class F>
-decltype(auto) with_integer(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::int8:
-      return f.template operator()<int8_t>();
-    case DType::uint8:
-      return f.template operator()<uint8_t>();
-    case DType::int16:
-      return f.template operator()<int16_t>();
-    case DType::uint16:
-      return f.template operator()<uint16_t>();
-    case DType::int32:
-      return f.template operator()<int32_t>();
-    case DType::int64:
-    case DType::float32:
-      break;
-  }
-  FACSIM_CHECK(dtype == DType::int64);
-  return f.template operator()<int64_t>();
-}
-
-/// As with_integer, float32 included.
-template <class F>
-decltype(auto) with_dtype(DType dtype, F&& f) {
-  if (dtype == DType::float32) return f.template operator()<float>();
-  return with_integer(dtype, f);
-}
+using facsim::with_dtype;
+using facsim::with_integer;
 
 /// Not inlined, so that no float operation leaves the FloatMode scope of for_blocks.
 template <class Body>

@@ -7,79 +7,13 @@
 #include <string_view>
 
 #include "backends/io/npy.h"
+#include "backends/parity/onnx_message-internal.h"
 
 namespace facsim::test {
 
 namespace {
 
-/// Walks the fields of one protobuf message.
-class WireMessage {
- public:
-  explicit WireMessage(std::string_view bytes) : bytes_(bytes) {}
-
-  /// Moves to the next field; false at the end.
-  bool next() {
-    if (at_ == bytes_.size()) return false;
-    const uint64_t key = varint();
-    field = key >> 3;
-    number = 0;
-    data = {};
-    packed_ = (key & 7) == 2;
-    switch (key & 7) {
-      case 0:
-        number = varint();
-        break;
-      case 1:
-        take(8);
-        break;
-      case 2:
-        take(varint());
-        break;
-      case 5:
-        take(4);
-        break;
-      default:
-        throw std::runtime_error("wire type");
-    }
-    return true;
-  }
-
-  std::string text() const { return std::string(data); }
-
-  void append_integers(std::vector<int64_t>& out) const {
-    if (!packed_) {
-      out.push_back(static_cast<int64_t>(number));
-      return;
-    }
-    WireMessage packed(data);
-    while (packed.at_ < packed.bytes_.size()) out.push_back(static_cast<int64_t>(packed.varint()));
-  }
-
-  uint64_t field = 0, number = 0;
-  std::string_view data;
-
- private:
-  void take(uint64_t count) {
-    if (count > bytes_.size() - at_) throw std::runtime_error("field reaches past the end");
-    data = bytes_.substr(at_, static_cast<size_t>(count));
-    at_ += static_cast<size_t>(count);
-  }
-
-  uint64_t varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ == bytes_.size()) throw std::runtime_error("truncated");
-      const auto byte = static_cast<unsigned char>(bytes_[at_++]);
-      value |= uint64_t{byte & 0x7fU} << shift;
-      if (byte < 0x80) return value;
-    }
-    throw std::runtime_error("number of more than 10 bytes");
-  }
-
-  std::string_view bytes_;
-  size_t at_ = 0;
-  bool packed_ = false;  ///< the field has bytes
-};
+using backends::detail::OnnxMessage;
 
 /// TensorProto.DataType (onnx.proto), by number.
 constexpr std::array<const char*, 27> kTypeNames = {
@@ -105,17 +39,16 @@ void append_floats(std::string_view bytes, std::vector<float>& out) {
   }
 }
 
-TensorMessage read_tensor_message(std::string_view bytes) {
+TensorMessage read_tensor_message(OnnxMessage message) {
   TensorMessage out;
-  WireMessage message(bytes);
   while (message.next()) {
-    if (message.field == 1) message.append_integers(out.dims);
-    if (message.field == 2) out.type = message.number;
-    if (message.field == 4) append_floats(message.data, out.float_data);
-    if (message.field == 5) message.append_integers(out.int32_data);
-    if (message.field == 7) message.append_integers(out.int64_data);
-    if (message.field == 8) out.name = message.text();
-    if (message.field == 9) out.raw = message.text();
+    if (message.field() == 1) message.append_integers(out.dims);
+    if (message.field() == 2) out.type = message.number();
+    if (message.field() == 4) append_floats(message.data(), out.float_data);
+    if (message.field() == 5) message.append_integers(out.int32_data);
+    if (message.field() == 7) message.append_integers(out.int64_data);
+    if (message.field() == 8) out.name = message.text();
+    if (message.field() == 9) out.raw = message.text();
   }
   return out;
 }
@@ -185,31 +118,29 @@ OnnxTensor to_tensor(const TensorMessage& message) {
   return out;
 }
 
-OnnxTestNode read_node_message(std::string_view bytes) {
+OnnxTestNode read_node_message(OnnxMessage message) {
   OnnxTestNode node;
-  WireMessage message(bytes);
   while (message.next()) {
-    if (message.field == 1) node.inputs.push_back(message.text());
-    if (message.field == 2) node.outputs.push_back(message.text());
-    if (message.field == 4) node.op = message.text();
-    if (message.field != 5) continue;
+    if (message.field() == 1) node.inputs.push_back(message.text());
+    if (message.field() == 2) node.outputs.push_back(message.text());
+    if (message.field() == 4) node.op = message.text();
+    if (message.field() != 5) continue;
     std::string name;
     std::vector<int64_t> integers;
-    WireMessage attribute(message.data);
+    OnnxMessage attribute = message.message();
     while (attribute.next()) {
-      if (attribute.field == 1) name = attribute.text();
-      if (attribute.field == 3 || attribute.field == 8) attribute.append_integers(integers);
-      if (attribute.field == 4) node.strings[name] = attribute.text();
+      if (attribute.field() == 1) name = attribute.text();
+      if (attribute.field() == 3 || attribute.field() == 8) attribute.append_integers(integers);
+      if (attribute.field() == 4) node.strings[name] = attribute.text();
     }
     if (!integers.empty()) node.integers[name] = integers;
   }
   return node;
 }
 
-std::string value_name(std::string_view bytes) {
-  WireMessage message(bytes);
+std::string value_name(OnnxMessage message) {
   while (message.next()) {
-    if (message.field == 1) return message.text();
+    if (message.field() == 1) return message.text();
   }
   return {};
 }
@@ -217,7 +148,8 @@ std::string value_name(std::string_view bytes) {
 template <class Read>
 auto with_place(const std::filesystem::path& file, const Read& read) {
   try {
-    return read(backends::read_file(file));
+    const std::string bytes = backends::read_file(file);
+    return read(OnnxMessage(bytes, 0, ""));
   } catch (const std::exception& error) {
     throw std::runtime_error(file.string() + ": " + error.what());
   }
@@ -226,16 +158,15 @@ auto with_place(const std::filesystem::path& file, const Read& read) {
 }  // namespace
 
 OnnxTestModel read_onnx_model(const std::filesystem::path& file) {
-  return with_place(file, [](const std::string& bytes) {
+  return with_place(file, [](OnnxMessage top) {
     OnnxTestModel model;
-    WireMessage top(bytes);
     while (top.next()) {
-      if (top.field != 7) continue;
-      WireMessage graph(top.data);
+      if (top.field() != 7) continue;
+      OnnxMessage graph = top.message();
       while (graph.next()) {
-        if (graph.field == 1) model.nodes.push_back(read_node_message(graph.data));
-        if (graph.field == 11) model.inputs.push_back(value_name(graph.data));
-        if (graph.field == 12) model.outputs.push_back(value_name(graph.data));
+        if (graph.field() == 1) model.nodes.push_back(read_node_message(graph.message()));
+        if (graph.field() == 11) model.inputs.push_back(value_name(graph.message()));
+        if (graph.field() == 12) model.outputs.push_back(value_name(graph.message()));
       }
     }
     return model;
@@ -244,7 +175,7 @@ OnnxTestModel read_onnx_model(const std::filesystem::path& file) {
 
 OnnxTensor read_onnx_tensor(const std::filesystem::path& file) {
   return with_place(file,
-                    [](const std::string& bytes) { return to_tensor(read_tensor_message(bytes)); });
+                    [](OnnxMessage message) { return to_tensor(read_tensor_message(message)); });
 }
 
 }  // namespace facsim::test

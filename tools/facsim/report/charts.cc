@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/text/xml.h"
+
 namespace facsim::cli {
 
 namespace {
@@ -104,26 +106,10 @@ std::string legend(const std::vector<LineSeries>& series) {
 }  // namespace
 
 std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
+  std::string spaced(text);
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20; };
+  std::replace_if(spaced.begin(), spaced.end(), is_control, ' ');
+  return backends::escape_xml(spaced);
 }
 
 std::string line_chart(const LineChart& chart) {

@@ -7,7 +7,7 @@
 
 namespace facsim::cli {
 
-/// Text made safe inside HTML and SVG.
+/// Text made safe inside HTML and SVG; control characters, line ends among them, become spaces.
 std::string escape_html(std::string_view text);
 
 /// Charts as inline SVG. They take their colours from the page's CSS classes (series-0, series-1,
