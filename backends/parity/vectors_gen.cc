@@ -5,14 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "backends/lower/given_arguments.h"
-#include "backends/parity/vectors_gen-internal.h"
+#include "backends/parity/vectors_gen_suite-internal.h"
 #include "sim/core/error.h"
-#include "sim/ops/linear.h"
 
 namespace facsim::backends {
 
@@ -48,232 +44,6 @@ GeneratedCase case_of(const VectorTarget& target, const VectorLayer& layer, Vect
   made.golden = compute_layer(layer, target.profile);
   made.output_type = target.output;
   return made;
-}
-
-VectorLayer layer_of(const GeneratedCase& made) {
-  VectorLayer layer;
-  layer.graph = made.graph;
-  for (const int input : made.graph.inputs) {
-    const std::string& name = made.graph.tensors[static_cast<size_t>(input)].name;
-    layer.inputs.push_back(member(made.arrays, name, made.name));
-  }
-  return layer;
-}
-
-// ---- bare requantization ------------------------------------------------------------------------
-
-Tensor integers(const std::vector<int64_t>& values, DType dtype) {
-  Tensor tensor(dtype, {static_cast<int64_t>(values.size())});
-  for (int64_t i = 0; i < tensor.numel(); ++i) tensor.set_int(i, values[static_cast<size_t>(i)]);
-  return tensor;
-}
-
-GivenArguments given_of(const GeneratedCase& made) {
-  const auto list = [&](std::string_view role) {
-    const Tensor& t = member(made.arrays, role, made.name);
-    std::vector<int64_t> values;
-    for (int64_t i = 0; i < t.numel(); ++i) values.push_back(t.int_at(i));
-    return values;
-  };
-  GivenArguments given;
-  const auto scale = member(made.arrays, "scale", made.name).values<float>();
-  given.scale.assign(scale.begin(), scale.end());
-  given.zero_point = list("zero_point");
-  given.clamp_min = list("clamp_min");
-  given.clamp_max = list("clamp_max");
-  given.output = made.output_type;
-  return given;
-}
-
-Tensor compute_rows(const GeneratedCase& made, const OpRules& rules) {
-  const Tensor& accumulators = member(made.arrays, "accumulator", made.name);
-  const sim::Requantizer requantize = make_requantizer(rules, given_of(made));
-  Tensor output(made.output_type.storage(), accumulators.shape());
-  sim::Events events;
-  for (int64_t i = 0; i < output.numel(); ++i) {
-    output.set_int(i, requantize.apply(accumulators.int_at(i), i, events));
-  }
-  return output;
-}
-
-/// One row's parameters.
-struct Row {
-  float scale = 1;
-  int64_t zero_point = 0, clamp_min = 0, clamp_max = 0;
-};
-
-Row random_row(const OpRules& rules, sim::IntType output, VectorDice& dice,
-               VectorStrategy strategy) {
-  Row row;
-  const auto spread = static_cast<float>(output.bits - 8);
-  row.scale = dice.magnitude(-14, -1) * std::exp2(spread);
-  if (strategy == VectorStrategy::ties) {
-    row.scale = std::ldexp(static_cast<float>(dice.pick({1, 1, 3, 5, 7, 9})),
-                           static_cast<int>(dice.between(-12, -2)));
-  }
-  if (strategy == VectorStrategy::overflow) row.scale = dice.magnitude(-1, 14);
-  const bool power_of_two = rules.domain == OpRules::Domain::shift ||
-                            rules.activation.scale != quant::TensorSpec::Scale::any;
-  if (power_of_two) row.scale = std::ldexp(1.0f, std::ilogb(row.scale));
-  const int64_t middle = output.is_signed ? 0 : (output.max() + 1) / 2;
-  row.zero_point =
-      dice.pick({middle, output.min(), output.max(), dice.between(output.min(), output.max())});
-  if (rules.activation.zero_point == quant::TensorSpec::ZeroPoint::zero) row.zero_point = 0;
-  row.clamp_min = output.min();
-  row.clamp_max = output.max();
-  if (dice.one_in(3)) row.clamp_min = row.zero_point;
-  if (strategy == VectorStrategy::edges && dice.one_in(3)) {
-    row.clamp_max = dice.between(row.clamp_min, output.max());
-  }
-  return row;
-}
-
-std::vector<float> one_scale(float scale) { return {scale}; }
-
-/// The program of one row; nothing if the profile does not take its scale.
-std::optional<sim::Requantizer> row_program(const OpRules& rules, sim::IntType output,
-                                            const Row& row) {
-  GivenArguments given;
-  given.scale = one_scale(row.scale);
-  given.zero_point = {row.zero_point};
-  given.clamp_min = {row.clamp_min};
-  given.clamp_max = {row.clamp_max};
-  given.output = output;
-  try {
-    return make_requantizer(rules, given);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-GeneratedCase requantize_case(const Profile::Choice& choice, VectorDice& dice,
-                              VectorStrategy strategy, std::string name) {
-  const OpRules& rules = *choice.rules;
-  const sim::IntType acc = rules.accumulator.type();
-  GeneratedCase made;
-  made.name = std::move(name);
-  made.op = "requantize_accumulator";
-  made.family = choice.name;
-  made.strategy = strategy;
-  made.output_type = choice.output;
-  std::vector<int64_t> accumulators, zero_point, clamp_min, clamp_max;
-  std::vector<float> scale;
-  constexpr int kRows = 16;
-  for (int tries = 0, rows = 0; rows < kRows && tries < 8 * kRows; ++tries) {
-    const Row row = random_row(rules, choice.output, dice, strategy);
-    const auto program = row_program(rules, choice.output, row);
-    if (!program) continue;
-    ++rows;
-    for (const int64_t value :
-         steered_accumulators(*program, 0, strategy, acc.min(), acc.max(), dice)) {
-      sim::Events events;
-      try {
-        program->apply(value, 0, events);
-      } catch (const Error&) {
-        continue;  // undefined under the profile: not a vector
-      }
-      accumulators.push_back(value);
-      scale.push_back(row.scale);
-      zero_point.push_back(row.zero_point);
-      clamp_min.push_back(row.clamp_min);
-      clamp_max.push_back(row.clamp_max);
-    }
-  }
-  if (accumulators.empty()) {
-    const Row row = random_row(rules, choice.output, dice, VectorStrategy::random);
-    GivenArguments given;
-    given.scale = one_scale(row.scale);
-    given.output = choice.output;
-    make_requantizer(rules, given);  // says why
-    throw Error({ErrorCode::unsupported, "op " + choice.name,
-                 fmt::format("no accumulators for strategy {}", to_string(strategy)), "", ""});
-  }
-  const bool wide = acc.bits > 32;
-  made.arrays = {{"accumulator", integers(accumulators, wide ? DType::int64 : DType::int32)},
-                 {"scale", Tensor::from<float>({static_cast<int64_t>(scale.size())}, scale)},
-                 {"zero_point", integers(zero_point, DType::int64)},
-                 {"clamp_min", integers(clamp_min, DType::int64)},
-                 {"clamp_max", integers(clamp_max, DType::int64)}};
-  made.golden = compute_rows(made, rules);
-  // What the profile derives from the scale, for readers that have multipliers and shifts.
-  const sim::Requantizer derived = make_requantizer(rules, given_of(made));
-  for (const std::string argument : {"multiplier", "shift", "left_shift"}) {
-    const auto found = derived.arguments().integers.find(argument);
-    if (found == derived.arguments().integers.end()) continue;
-    made.arrays.emplace_back("derived_" + argument, integers(found->second, DType::int64));
-  }
-  return made;
-}
-
-void observe_rows(CoverageCounter& coverage, const GeneratedCase& made, const OpRules& rules) {
-  const Tensor& accumulators = member(made.arrays, "accumulator", made.name);
-  const sim::Requantizer requantize = make_requantizer(rules, given_of(made));
-  const sim::IntType acc = rules.accumulator.type();
-  coverage.declare("requantize", requantize, acc.min(), acc.max());
-  for (int64_t i = 0; i < accumulators.numel(); ++i) {
-    coverage.observe("requantize", requantize, accumulators.int_at(i),
-                     requantize.channels() == 1 ? 0 : i);
-  }
-}
-
-// ---- neighbours ---------------------------------------------------------------------------------
-
-/// The rules that a bare requantization is by: the convolution's, or those of the linear layer on a
-/// platform that only has that.
-std::string_view requantize_op(const Profile& profile) {
-  return profile.ops.contains("conv2d") ? "conv2d" : "linear";
-}
-
-/// The case under another profile; nothing if it refuses it.
-std::optional<Tensor> compute_under(const GeneratedCase& made, const Profile& profile) {
-  try {
-    if (made.graph.nodes.empty()) {
-      return compute_rows(made, *profile.choose(requantize_op(profile)).rules);
-    }
-    return compute_layer(layer_of(made), profile);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-int64_t differing_values(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return std::max(a.numel(), b.numel());
-  int64_t count = 0;
-  for (int64_t i = 0; i < a.numel(); ++i) {
-    count += a.dtype() == DType::float32 ? a.data<float>()[i] != b.data<float>()[i]
-                                         : a.int_at(i) != b.int_at(i);
-  }
-  return count;
-}
-
-void add_verdict(Neighbour& neighbour, const GeneratedCase& made, const Profile& profile) {
-  using Verdict = Neighbour::Verdict;
-  const std::optional<Tensor> theirs = compute_under(made, profile);
-  if (!theirs) return;
-  neighbour.compared += theirs->numel();
-  const int64_t differing = differing_values(made.golden, *theirs);
-  if (differing > 0 && neighbour.differing == 0) neighbour.case_name = made.name;
-  neighbour.differing += differing;
-  neighbour.verdict = neighbour.differing > 0 ? Verdict::separated : Verdict::not_separated;
-}
-
-/// All of a resolved profile that layers of these ops follow, as text: what only names, describes
-/// or trains left out, and the rules of other ops. Equal texts are equal rules; the converse need
-/// not hold.
-std::string rules_text(std::string_view name_or_path, const ProfileSearch& search,
-                       const std::set<std::string>& ops) {
-  nlohmann::json rules = nlohmann::json::parse(resolved_profile_json(name_or_path, search));
-  for (const char* key : {"$schema", "name", "title", "evidence", "training", "fusion"}) {
-    rules.erase(key);
-  }
-  nlohmann::json own = nlohmann::json::object();
-  if (const auto all = rules.find("ops"); all != rules.end() && all->is_object()) {
-    for (const std::string& op : ops) {
-      if (all->contains(op)) own[op] = all->at(op);
-    }
-  }
-  rules["ops"] = std::move(own);
-  return rules.dump();
 }
 
 /// The generator of one suite.
@@ -450,6 +220,16 @@ class SuiteMaker {
 
 }  // namespace
 
+VectorLayer layer_of(const GeneratedCase& made) {
+  VectorLayer layer;
+  layer.graph = made.graph;
+  for (const int input : made.graph.inputs) {
+    const std::string& name = made.graph.tensors[static_cast<size_t>(input)].name;
+    layer.inputs.push_back(member(made.arrays, name, made.name));
+  }
+  return layer;
+}
+
 }  // namespace detail
 
 std::string_view to_string(VectorStrategy strategy) {
@@ -474,30 +254,6 @@ VectorStrategy vector_strategy_from_string(std::string_view word) {
   }
   throw Error({ErrorCode::bad_value, "strategy", "\"" + std::string(word) + "\"",
                "ties, edges, overflow, exhaustive8 or random", ""});
-}
-
-std::string_view to_string(Branch branch) {
-  switch (branch) {
-    case Branch::tie_positive:
-      return "tie positive";
-    case Branch::tie_negative:
-      return "tie negative";
-    case Branch::above_half:
-      return "above half";
-    case Branch::below_half:
-      return "below half";
-    case Branch::exact:
-      return "exact";
-    case Branch::inside:
-      return "inside";
-    case Branch::low:
-      return "low";
-    case Branch::high:
-      return "high";
-    case Branch::wrapped:
-      return "wrapped";
-  }
-  return "?";
 }
 
 int64_t GeneratedSuite::values() const {

@@ -13,7 +13,33 @@
 #include "sim/ops/linear.h"
 #include "sim/ops/map.h"
 
-namespace facsim::backends::detail {
+namespace facsim::backends {
+
+std::string_view to_string(Branch branch) {
+  switch (branch) {
+    case Branch::tie_positive:
+      return "tie positive";
+    case Branch::tie_negative:
+      return "tie negative";
+    case Branch::above_half:
+      return "above half";
+    case Branch::below_half:
+      return "below half";
+    case Branch::exact:
+      return "exact";
+    case Branch::inside:
+      return "inside";
+    case Branch::low:
+      return "low";
+    case Branch::high:
+      return "high";
+    case Branch::wrapped:
+      return "wrapped";
+  }
+  return "?";
+}
+
+namespace detail {
 
 namespace {
 
@@ -316,4 +342,6 @@ void observe_layer(CoverageCounter& coverage, const sim::Op& op, const VectorLay
   }
 }
 
-}  // namespace facsim::backends::detail
+}  // namespace detail
+
+}  // namespace facsim::backends
