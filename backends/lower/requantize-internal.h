@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/lower/lower.h"
+#include "backends/lower/require-internal.h"
 #include "backends/lower/steps-internal.h"
 
 namespace facsim::backends::detail {
@@ -29,10 +30,6 @@ struct LayerValues {
   /// Used as they are instead of a derivation from real_multiplier; whole right shifts.
   const GivenMultiplier* given = nullptr;
 };
-
-/// Error bad_value: a multiplier outside the profile's bits, a shift outside -62..124, a scale that
-/// is not a finite number > 0, or lists whose lengths disagree.
-void check_given(const OpRules& rules, const GivenMultiplier& given);
 
 /// The program of `rules` for outputs of `output` type: its output_steps resize to that type.
 sim::StepProgram program_for(const OpRules& rules, sim::IntType output);
@@ -70,9 +67,6 @@ sim::Requantizer dequantizer(const quant::QParams& input);
 std::array<double, 3> scaled_add_multipliers(const OpRules& rules, float lhs_scale, float rhs_scale,
                                              float output_scale);
 
-/// Error bad_value unless `code` is a code of `type`.
-void check_code(std::string_view place, int64_t code, sim::IntType type);
-
 /// A bound less the zero point, as the step that clamps before the addition takes it. Beyond int64
 /// it is cut to the nearest int64, which bounds the same values.
 int64_t minus_zero_point(int64_t bound, int64_t zero_point);
@@ -83,16 +77,5 @@ ClampBounds whole_range(sim::IntType type);
 /// True if `program` applies the activation before the requantization.
 bool names_activation(const sim::StepProgram& program);
 void set_activation_bounds(Activation activation, LayerValues& values);
-/// Error unsupported for rules that no step program is (domains threshold and lut, codes that are
-/// not affine): their ops need a named algorithm.
-void require_program(const OpRules& rules);
-
-/// Error unsupported if `type` is not among `accepted`.
-void require_type(std::string_view what, sim::IntType type,
-                  const std::vector<sim::IntType>& accepted);
-/// Checks an activation's parameters against the rules: per tensor, type, zero point, power of two.
-void require_activation(std::string_view what, const quant::QParams& qparams, const OpRules& rules);
-/// The same for an output, which has the rules' output types.
-void require_output(const quant::QParams& qparams, const OpRules& rules);
 
 }  // namespace facsim::backends::detail
