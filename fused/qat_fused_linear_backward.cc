@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradients of what either forward kept.
+#include <cmath>
+
+#include "fused/kernels/channel_pass.h"
+#include "fused/qat_fused_linear.h"
+
+namespace facsim::fused {
+
+std::vector<Tensor> QatFusedLinear::backward(const Tensor& dy, const Context& context,
+                                             bool needs_input_gradient) {
+  Tensor g = dy;
+  if (lut_) g = lut_->backward(g, context);
+  std::vector<Tensor> out(1);
+  if (add_) {
+    g = add_->backward(g, context);
+    out.push_back(g);
+  }
+  out[0] = linear_backward(g, context, needs_input_gradient);
+  return out;
+}
+
+Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& context,
+                                       bool needs_input_gradient) {
+  const Tensor dy = passes_.empty() ? upstream : quant::straight_through(upstream, passes_);
+  const int64_t channels = parts_.op->out_channels();
+  const auto count = static_cast<size_t>(channels);
+  kernels::MaskedGradient gradient;
+  gradient.rows = dy.numel() / channels;
+  gradient.channels = channels;
+  gradient.dy = dy.data<float>();
+  linear_output_.mask(gradient);
+  if (batch_) {
+    gradient.z = z_.raw();
+    gradient.z_type = z_.dtype();
+    gradient.center = affine_.center.data();
+    gradient.inverse = affine_.inverse.data();
+  }
+  if (linear_output_.learns()) {
+    kernels::AffinePass pass;
+    pass.rows = gradient.rows;
+    pass.channels = channels;
+    Tensor real = Tensor::uninitialized(DType::float32, dy.shape());
+    if (result_z_.dtype() == DType::float32) {
+      real = result_z_.clone();
+    } else {
+      for (int64_t i = 0; i < real.numel(); ++i) {
+        real.data<float>()[i] = static_cast<float>(result_z_.int_at(i));
+      }
+    }
+    pass.z = real.data<float>();
+    pass.scale = result_scale_.data();
+    pass.offset = result_offset_.data();
+    pass.low = linear_output_.clamp().low;
+    pass.high = linear_output_.clamp().high;
+    pass.y = real.data<float>();
+    kernels::affine_clamp(pass, context.pool);
+    linear_output_.learn(dy, real);
+  }
+  std::vector<double> sum_g(count), sum_gx(count);
+  kernels::masked_sums(gradient, sum_g.data(), sum_gx.data(), context.pool);
+
+  Tensor dz = dy;
+  if (batch_) {
+    std::vector<float> offset(count), slope(count);
+    const auto n = static_cast<double>(gradient.rows);
+    for (size_t c = 0; c < count; ++c) {
+      offset[c] = static_cast<float>(-affine_.scale[c] * (sum_g[c] / n));
+      slope[c] = static_cast<float>(-affine_.scale[c] * (sum_gx[c] / n));
+    }
+    dz = Tensor::uninitialized(DType::float32, dy.shape());
+    kernels::masked_affine(gradient, affine_.scale.data(), offset.data(), slope.data(),
+                           dz.data<float>(), context.pool);
+  } else if (gradient.y != nullptr) {
+    dz = Tensor::uninitialized(DType::float32, dy.shape());
+    kernels::masked_affine(gradient, nullptr, nullptr, nullptr, dz.data<float>(), context.pool);
+  }
+  Tensor dw = Tensor::uninitialized(DType::float32, parts_.weight.value.shape());
+  parts_.op->weight_gradient(x_.real(), dz, dw, context.pool);
+  store_gradients(dw, sum_g, sum_gx);
+  if (!needs_input_gradient) return {};
+  return parts_.op->input_gradient(x_.shape(), dz, weight_.quantized.real, context.pool);
+}
+
+/// With G = x^T dz, M the weight quantizer's mask, f the factor, s = running_std:
+///   dw = f M G;  without batch norm db = sum g
+///   batch:  dbeta = sum g;  dgamma = sign(f) sum g x_hat + (sum M G w - sum G wq / f) / s;  db = 0
+///   frozen: dbeta = sum g;  dgamma = (sum g (b - running_mean) + sum M G w) / s;  db = f sum g
+void QatFusedLinear::store_gradients(const Tensor& dw, std::span<const double> sum_g,
+                                     std::span<const double> sum_gx) {
+  const Tensor masked = weight_quantizer_->backward(dw, weight_.scaled, weight_.quantized);
+  const auto count = sum_g.size();
+  const int64_t inner = dw.numel() / static_cast<int64_t>(count);
+  for (size_t c = 0; c < count; ++c) {
+    const int64_t first = static_cast<int64_t>(c) * inner;
+    const float* gradient = dw.data<float>() + first;
+    const float* passed = masked.data<float>() + first;
+    const float* w = parts_.weight.value.data<float>() + first;
+    const float* wq = weight_.quantized.real.data<float>() + first;
+    float* grad = parts_.weight.grad.data<float>() + first;
+    const float factor = weight_.factor[c];
+    double passed_w = 0, gradient_wq = 0;
+    for (int64_t i = 0; i < inner; ++i) {
+      grad[i] = factor * passed[i];
+      passed_w += static_cast<double>(passed[i]) * w[i];
+      gradient_wq += static_cast<double>(gradient[i]) * wq[i];
+    }
+    if (parts_.bias) {
+      const double db = !parts_.bn ? sum_g[c] : batch_ ? 0.0 : factor * sum_g[c];
+      parts_.bias->grad.data<float>()[c] = static_cast<float>(db);
+    }
+    if (!parts_.bn) continue;
+    parts_.bn->bias.grad.data<float>()[c] = static_cast<float>(sum_g[c]);
+    double dgamma = 0;
+    if (batch_) {
+      dgamma = std::copysign(1.0, static_cast<double>(factor)) * sum_gx[c];
+      if (!weight_.independent[c]) {
+        dgamma += (passed_w - gradient_wq / static_cast<double>(factor)) /
+                  static_cast<double>(running_std_[c]);
+      }
+    } else {
+      const double shift = static_cast<double>(parts_.bias_of(c)) -
+                           static_cast<double>(parts_.bn->running_mean.value.data<float>()[c]);
+      dgamma = (sum_g[c] * shift + passed_w) / static_cast<double>(running_std_[c]);
+    }
+    parts_.bn->weight.grad.data<float>()[c] = static_cast<float>(dgamma);
+  }
+}
+
+}  // namespace facsim::fused
