@@ -3,41 +3,18 @@
 // filled, by the multipliers recorded beside them and by those derived from the scales.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
-#include <iostream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "backends/io/npy.h"
 #include "backends/lower/activations.h"
+#include "tests/backends/scalar_tables.h"
 
 namespace facsim::backends {
 namespace {
 
+using test::ScalarTables;
 using OpPointer = std::shared_ptr<const sim::Op>;
-
-struct ActivationTables {
-  std::filesystem::path folder;
-  nlohmann::json manifest;
-
-  ActivationTables() {
-    const char* path = std::getenv("FACSIM_SCALAR_DIR");
-    if (path == nullptr || *path == '\0') return;
-    folder = path;
-    manifest = nlohmann::json::parse(read_file(folder / "manifest.json"));
-  }
-  static const ActivationTables& get() {
-    static const ActivationTables tables;
-    return tables;
-  }
-  static bool missing() {
-    if (!get().folder.empty()) return false;
-    std::cout << "SKIPPED: FACSIM_SCALAR_DIR is not set\n";
-    return true;
-  }
-};
 
 /// Tensor 0, 1 or 2 (a, b, out) of a parameter set.
 quant::QParams activation_qparams(float scale, int64_t zero_point) {
@@ -47,13 +24,13 @@ quant::QParams activation_qparams(float scale, int64_t zero_point) {
   return q;
 }
 quant::QParams activation_set(int64_t set, size_t tensor) {
-  const auto& values = ActivationTables::get().manifest["param_sets"][static_cast<size_t>(set)];
+  const auto& values = ScalarTables::recorded().manifest()["param_sets"][static_cast<size_t>(set)];
   return activation_qparams(values[2 * tensor].get<float>(), values[2 * tensor + 1].get<int64_t>());
 }
 
 /// The numbers of the line "NAME SET ..." of tflm_params; words between them are left out.
 std::vector<int64_t> recorded_params(const std::string& name, int64_t set) {
-  for (const auto& line : ActivationTables::get().manifest["tflm_params"]) {
+  for (const auto& line : ScalarTables::recorded().manifest()["tflm_params"]) {
     std::istringstream words(line.get<std::string>());
     std::string word;
     int64_t number = 0;
@@ -79,7 +56,7 @@ struct Comparison {
 class ActivationTable {
  public:
   explicit ActivationTable(const std::string& name)
-      : name_(name), columns_(read_npz(ActivationTables::get().folder / name)) {}
+      : name_(name), columns_(read_npz(ScalarTables::recorded().path(name))) {}
 
   Comparison compare(const std::vector<std::string>& inputs,
                      const std::vector<std::string>& outputs,
@@ -144,7 +121,7 @@ GivenMultiplier recorded_multiplier(int64_t multiplier, int64_t tflite_shift,
 }
 
 TEST_CASE("scalar tables: softmax of TFLite Micro and CMSIS-NN") {
-  if (ActivationTables::missing()) return;
+  REQUIRE_SCALAR_TABLES();
   const ActivationTable table("op_softmax_int8_tflm_cmsis.npz");
   std::vector<std::string> inputs, outputs;
   for (int i = 0; i < 10; ++i) {
@@ -171,7 +148,7 @@ TEST_CASE("scalar tables: softmax of TFLite Micro and CMSIS-NN") {
 }
 
 TEST_CASE("scalar tables: int16 sigmoid and tanh of TFLite Micro and CMSIS-NN") {
-  if (ActivationTables::missing()) return;
+  REQUIRE_SCALAR_TABLES();
   const ActivationTable table("op_int16_sigmoid_tanh_lut.npz");
   for (const char* name : {"tflite-micro", "cmsis-nn"}) {
     const Profile profile = load_profile(name, ProfileSearch::standard());
@@ -190,7 +167,7 @@ TEST_CASE("scalar tables: int16 sigmoid and tanh of TFLite Micro and CMSIS-NN") 
 }
 
 TEST_CASE("scalar tables: int8 sigmoid and tanh of TFLite Micro") {
-  if (ActivationTables::missing()) return;
+  REQUIRE_SCALAR_TABLES();
   const ActivationTable table("op_unary_int8.npz");
   struct Case {
     const char* op;
@@ -225,7 +202,7 @@ TEST_CASE("scalar tables: int8 sigmoid and tanh of TFLite Micro") {
 }
 
 TEST_CASE("scalar tables: hard_swish of TFLite Micro") {
-  if (ActivationTables::missing()) return;
+  REQUIRE_SCALAR_TABLES();
   const ActivationTable table("op_unary_int8.npz");
   const Profile profile = load_profile("tflite-micro", ProfileSearch::standard());
   check_table(table, {"x"}, {"tflm_hard_swish"}, 6, 768, "hard_swish, scales", [&](int64_t set) {
@@ -247,7 +224,7 @@ TEST_CASE("scalar tables: hard_swish of TFLite Micro") {
 }
 
 TEST_CASE("scalar tables: leaky_relu of TFLite Micro, both builds") {
-  if (ActivationTables::missing()) return;
+  REQUIRE_SCALAR_TABLES();
   const ActivationTable table("op_unary_int8.npz");
   for (const auto& [column, name] :
        {std::pair{"tflm_leaky_relu_double", "tflite-micro"},
