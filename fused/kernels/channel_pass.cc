@@ -2,12 +2,15 @@
 #include "fused/kernels/channel_pass.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "sim/core/check.h"
 
-// Plain loops: each target's own compiler options vectorise them, one multiply and one add at a
-// time (contraction is off), so every target gives the same bits.
+// Sizeless vectors cannot be kept in arrays.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+// One multiply and one add at a time (contraction is off), and a channel's rows in order: every
+// target gives the same bits.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fused/kernels/channel_pass.cc"
 #include <hwy/foreach_target.h>
@@ -15,69 +18,150 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace facsim::fused::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int64_t kTile = 64;   // channels whose sums live on the stack
+using Lanes = hn::ScalableTag<float>;
+using OneLane = hn::CappedTag<float, 1>;
+template <class D>
+using V = hn::Vec<D>;
+
+#define FACSIM_UNROLL _Pragma("GCC unroll 8")
+
 constexpr int64_t kBlock = 32;  // rows summed in float32 before they go to float64
 
-struct RowRange {
-  int64_t begin, end;
-};
+/// The type that says: no such operand.
+struct None {};
 
-/// Sums term0 and term1 (r, c) per channel over rows: float32 within a block, float64 across.
-template <class Term>
-void sum_rows(RowRange range, int64_t channels, double* sum0, double* sum1, Term term) {
-  for (int64_t c0 = 0; c0 < channels; c0 += kTile) {
-    const int64_t width = std::min(kTile, channels - c0);
-    for (int64_t r0 = range.begin; r0 < range.end; r0 += kBlock) {
-      const int64_t r1 = std::min(r0 + kBlock, range.end);
-      float s0[kTile] = {}, s1[kTile] = {};
-      for (int64_t r = r0; r < r1; ++r) term(r, c0, width, s0, s1);
-      for (int64_t i = 0; i < width; ++i) {
-        sum0[c0 + i] += s0[i];
-        sum1[c0 + i] += s1[i];
-      }
+/// A vector of float32 from elements of any of the operands' types.
+template <class D, class T>
+HWY_INLINE V<D> LoadReal(D d, const T* from) {
+  const hn::RebindToSigned<D> i32;
+  if constexpr (std::is_same_v<T, float>) {
+    return hn::LoadU(d, from);
+  } else if constexpr (std::is_same_v<T, int32_t>) {
+    return hn::ConvertTo(d, hn::LoadU(i32, from));
+  } else if constexpr (sizeof(T) <= 2) {
+    return hn::ConvertTo(d, hn::PromoteTo(i32, hn::LoadU(hn::Rebind<T, D>(), from)));
+  } else {  // int64
+    HWY_ALIGN float lanes[hn::MaxLanes(D())];
+    for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = static_cast<float>(from[i]);
+    return hn::Load(d, lanes);
+  }
+}
+
+/// Calls body(d, i) for whole vectors of [0, n), then lane by lane.
+template <class Body>
+HWY_INLINE void ForVectors(int64_t n, Body body) {
+  const Lanes d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) body(d, i);
+  for (; i < n; ++i) body(OneLane(), i);
+}
+
+/// Adds to sum0 and sum1, per channel, the two terms of each row: float32 within a block, float64
+/// across. Term::Columns holds the operands of kVectors vectors of channels; its
+/// add(r, s0, s1) adds row r.
+template <class Columns>
+HWY_INLINE void SumColumns(int64_t begin, int64_t end, const Columns& columns, double* sum0,
+                           double* sum1) {
+  using D = typename Columns::D;
+  constexpr int kVectors = Columns::kVectors;
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN float block0[kVectors * hn::MaxLanes(D())], block1[kVectors * hn::MaxLanes(D())];
+  for (int64_t r0 = begin; r0 < end; r0 += kBlock) {
+    const int64_t r1 = std::min(r0 + kBlock, end);
+    V<D> s0[kVectors], s1[kVectors];
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) s0[v] = s1[v] = hn::Zero(d);
+    for (int64_t r = r0; r < r1; ++r) columns.add(r, s0, s1);
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      hn::Store(s0[v], d, block0 + v * lanes);
+      hn::Store(s1[v], d, block1 + v * lanes);
+    }
+    for (int64_t i = 0; i < kVectors * lanes; ++i) {
+      sum0[i] += static_cast<double>(block0[i]);
+      sum1[i] += static_cast<double>(block1[i]);
     }
   }
 }
 
+/// Cuts the channels into columns of 4 vectors, 1 vector and 1 lane.
+template <template <class, int> class Columns, class Operands>
+HWY_INLINE void SumRows(int64_t begin, int64_t end, int64_t channels, const Operands& operands,
+                        double* sum0, double* sum1) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Lanes()));
+  int64_t c = 0;
+  for (; c + 4 * lanes <= channels; c += 4 * lanes) {
+    SumColumns(begin, end, Columns<Lanes, 4>(operands, c), sum0 + c, sum1 + c);
+  }
+  for (; c + lanes <= channels; c += lanes) {
+    SumColumns(begin, end, Columns<Lanes, 1>(operands, c), sum0 + c, sum1 + c);
+  }
+  for (; c < channels; ++c) {
+    SumColumns(begin, end, Columns<OneLane, 1>(operands, c), sum0 + c, sum1 + c);
+  }
+}
+
+struct MomentOperands {
+  const float* z;
+  int64_t channels;
+};
+
+/// z - pivot and its square.
+template <class Tag, int kCount>
+struct MomentColumns {
+  using D = Tag;
+  static constexpr int kVectors = kCount;
+
+  MomentColumns(const MomentOperands& o, int64_t c) : z(o.z + c), channels(o.channels) {
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) pivot[v] = hn::LoadU(D(), z + v * hn::Lanes(D()));
+  }
+  HWY_INLINE void add(int64_t r, V<D>* s0, V<D>* s1) const {
+    const float* row = z + r * channels;
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const V<D> x = hn::Sub(hn::LoadU(D(), row + v * hn::Lanes(D())), pivot[v]);
+      s0[v] = hn::Add(s0[v], x);
+      s1[v] = hn::Add(s1[v], hn::Mul(x, x));
+    }
+  }
+
+  const float* z;
+  int64_t channels;
+  V<D> pivot[kVectors];
+};
+
 void MomentsOfRows(int64_t begin, int64_t end, int64_t channels, const float* z, double* sum,
                    double* sum_of_squares) {
-  sum_rows(
-      {begin, end}, channels, sum, sum_of_squares,
-      [=](int64_t r, int64_t c0, int64_t width, float* HWY_RESTRICT s0, float* HWY_RESTRICT s1) {
-        const float* HWY_RESTRICT row = z + r * channels + c0;
-        const float* HWY_RESTRICT pivot = z + c0;
-        for (int64_t i = 0; i < width; ++i) {
-          const float d = row[i] - pivot[i];
-          s0[i] += d;
-          s1[i] += d * d;
-        }
-      });
+  SumRows<MomentColumns>(begin, end, channels, MomentOperands{z, channels}, sum, sum_of_squares);
 }
 
 template <bool kScale, bool kOffset, bool kAddend>
-void affine_rows(const AffinePass& p, RowRange range) {
-  const float low = p.low, high = p.high;
-  for (int64_t r = range.begin; r < range.end; ++r) {
+void AffineRows(const AffinePass& p, int64_t begin, int64_t end) {
+  for (int64_t r = begin; r < end; ++r) {
     const float* z = p.z + r * p.channels;
     const float* addend = kAddend ? p.addend + r * p.channels : nullptr;
     float* y = p.y + r * p.channels;
-    for (int64_t c = 0; c < p.channels; ++c) {
-      float v = z[c];
-      if constexpr (kScale) v *= p.scale[c];
-      if constexpr (kOffset) v += p.offset[c];
-      if constexpr (kAddend) v += addend[c];
-      v = v < low ? low : v;
-      y[c] = v > high ? high : v;
-    }
+    ForVectors(p.channels, [&](auto d, int64_t c) {
+      auto v = hn::LoadU(d, z + c);
+      if constexpr (kScale) v = hn::Mul(v, hn::LoadU(d, p.scale + c));
+      if constexpr (kOffset) v = hn::Add(v, hn::LoadU(d, p.offset + c));
+      if constexpr (kAddend) v = hn::Add(v, hn::LoadU(d, addend + c));
+      const auto low = hn::Set(d, p.low), high = hn::Set(d, p.high);
+      v = hn::IfThenElse(hn::Lt(v, low), low, v);
+      hn::StoreU(hn::IfThenElse(hn::Gt(v, high), high, v), d, y + c);
+    });
   }
 }
 
 void AffineOfRows(const AffinePass& p, int64_t begin, int64_t end) {
-  const RowRange range{begin, end};
   const auto with_addend = [&]<bool kScale, bool kOffset>() {
-    p.addend != nullptr ? affine_rows<kScale, kOffset, true>(p, range)
-                        : affine_rows<kScale, kOffset, false>(p, range);
+    p.addend != nullptr ? AffineRows<kScale, kOffset, true>(p, begin, end)
+                        : AffineRows<kScale, kOffset, false>(p, begin, end);
   };
   if (p.scale != nullptr) {
     p.offset != nullptr ? with_addend.template operator()<true, true>()
@@ -88,61 +172,79 @@ void AffineOfRows(const AffinePass& p, int64_t begin, int64_t end) {
   }
 }
 
-/// The type that says: no such operand.
-struct None {};
-
-template <class Y>
-inline float masked(const MaskedGradient& g, int64_t at) {
+/// dy where the output lies strictly inside (low, high).
+template <class Y, class D>
+HWY_INLINE V<D> Masked(D d, const MaskedGradient& g, int64_t at) {
+  const V<D> dy = hn::LoadU(d, g.dy + at);
   if constexpr (std::is_same_v<Y, None>) {
-    return g.dy[at];
+    return dy;
   } else {
-    const auto y = static_cast<float>(static_cast<const Y*>(g.y)[at]);
-    const float dy = g.dy[at];  // loaded in any case, or the loop would branch
-    return y > g.low && y < g.high ? dy : 0.0f;
+    const V<D> y = LoadReal(d, static_cast<const Y*>(g.y) + at);
+    return hn::IfThenElseZero(hn::And(hn::Gt(y, hn::Set(d, g.low)), hn::Lt(y, hn::Set(d, g.high))),
+                              dy);
   }
 }
 
+/// g and g * x_hat.
 template <class Y, class Z>
-void sums_of_rows(const MaskedGradient& g, RowRange range, double* sum_g, double* sum_gx) {
-  sum_rows(
-      range, g.channels, sum_g, sum_gx,
-      [g](int64_t r, int64_t c0, int64_t width, float* HWY_RESTRICT s0, float* HWY_RESTRICT s1) {
-        const int64_t first = r * g.channels + c0;
-        for (int64_t i = 0; i < width; ++i) {
-          const float v = masked<Y>(g, first + i);
-          s0[i] += v;
-          if constexpr (!std::is_same_v<Z, None>) {
-            const auto z = static_cast<float>(static_cast<const Z*>(g.z)[first + i]);
-            s1[i] += v * ((z - g.center[c0 + i]) * g.inverse[c0 + i]);
-          }
-        }
-      });
-}
+struct GradientColumnsOf {
+  template <class Tag, int kCount>
+  struct Columns {
+    using D = Tag;
+    static constexpr int kVectors = kCount;
 
-struct Coefficients {
-  const float* scale;
-  const float* offset;
-  const float* slope;
+    Columns(const MaskedGradient& gradient, int64_t c) : g(gradient), first(c) {
+      if constexpr (!std::is_same_v<Z, None>) {
+        FACSIM_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          center[v] = hn::LoadU(D(), g.center + c + v * hn::Lanes(D()));
+          inverse[v] = hn::LoadU(D(), g.inverse + c + v * hn::Lanes(D()));
+        }
+      }
+    }
+    HWY_INLINE void add(int64_t r, V<D>* s0, V<D>* s1) const {
+      const int64_t row = r * g.channels + first;
+      FACSIM_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t at = row + v * static_cast<int64_t>(hn::Lanes(D()));
+        const V<D> value = Masked<Y>(D(), g, at);
+        s0[v] = hn::Add(s0[v], value);
+        if constexpr (!std::is_same_v<Z, None>) {
+          const V<D> z = LoadReal(D(), static_cast<const Z*>(g.z) + at);
+          const V<D> x_hat = hn::Mul(hn::Sub(z, center[v]), inverse[v]);
+          s1[v] = hn::Add(s1[v], hn::Mul(value, x_hat));
+        }
+      }
+    }
+
+    const MaskedGradient g;
+    int64_t first;
+    V<D> center[kVectors], inverse[kVectors];
+  };
 };
 
-/// Operands by value: through a reference they might alias dz, and nothing would be vectorised.
 template <class Y, class Z>
-void gradient_of_rows(const MaskedGradient g, const Coefficients k, RowRange range, float* dz) {
-  for (int64_t r = range.begin; r < range.end; ++r) {
-    const int64_t first = r * g.channels;
-    float* HWY_RESTRICT out = dz + first;
-    if (k.scale == nullptr) {
-      for (int64_t c = 0; c < g.channels; ++c) out[c] = masked<Y>(g, first + c);
+void GradientOf(const GradientRows& rows, int64_t begin, int64_t count, float* dz) {
+  const MaskedGradient& g = rows.gradient;
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t first = (begin + r) * g.channels;
+    float* out = dz + r * g.channels;
+    if (rows.scale == nullptr) {
+      ForVectors(g.channels,
+                 [&](auto d, int64_t c) { hn::StoreU(Masked<Y>(d, g, first + c), d, out + c); });
       continue;
     }
-    for (int64_t c = 0; c < g.channels; ++c) {
-      float v = k.scale[c] * masked<Y>(g, first + c);
+    ForVectors(g.channels, [&](auto d, int64_t c) {
+      auto v = hn::Mul(hn::LoadU(d, rows.scale + c), Masked<Y>(d, g, first + c));
       if constexpr (!std::is_same_v<Z, None>) {
-        const auto z = static_cast<float>(static_cast<const Z*>(g.z)[first + c]);
-        v += k.offset[c] + k.slope[c] * ((z - g.center[c]) * g.inverse[c]);
+        const auto z = LoadReal(d, static_cast<const Z*>(g.z) + first + c);
+        const auto x_hat =
+            hn::Mul(hn::Sub(z, hn::LoadU(d, g.center + c)), hn::LoadU(d, g.inverse + c));
+        v = hn::Add(v, hn::Add(hn::LoadU(d, rows.offset + c),
+                               hn::Mul(hn::LoadU(d, rows.slope + c), x_hat)));
       }
-      out[c] = v;
-    }
+      hn::StoreU(v, d, out + c);
+    });
   }
 }
 
@@ -172,14 +274,39 @@ void with_types(const MaskedGradient& g, Body body) {
 
 void SumsOfRows(const MaskedGradient& g, int64_t begin, int64_t end, double* sum_g,
                 double* sum_gx) {
-  with_types(g, [&]<class Y, class Z>() { sums_of_rows<Y, Z>(g, {begin, end}, sum_g, sum_gx); });
+  with_types(g, [&]<class Y, class Z>() {
+    SumRows<GradientColumnsOf<Y, Z>::template Columns>(begin, end, g.channels, g, sum_g, sum_gx);
+  });
 }
 
-void GradientOfRows(const MaskedGradient& g, const float* scale, const float* offset,
-                    const float* slope, int64_t begin, int64_t end, float* dz) {
-  with_types(g, [&]<class Y, class Z>() {
-    gradient_of_rows<Y, Z>(g, {scale, offset, slope}, {begin, end}, dz);
+void GradientOfRows(const GradientRows& rows, int64_t begin, int64_t count, float* dz) {
+  with_types(rows.gradient, [&]<class Y, class Z>() { GradientOf<Y, Z>(rows, begin, count, dz); });
+}
+
+template <class T>
+void RealOf(const Activations& x, int64_t first, int64_t count, float* out) {
+  const T* from = static_cast<const T*>(x.data) + first;
+  ForVectors(count, [&](auto d, int64_t i) {
+    const hn::RebindToSigned<decltype(d)> i32;
+    const auto code = hn::PromoteTo(i32, hn::LoadU(hn::Rebind<T, decltype(d)>(), from + i));
+    const auto centred = hn::ConvertTo(d, hn::Sub(code, hn::Set(i32, x.zero_point)));
+    hn::StoreU(hn::Mul(centred, hn::Set(d, x.scale)), d, out + i);
   });
+}
+
+void RealElements(const Activations& x, int64_t first, int64_t count, float* out) {
+  switch (x.type) {
+    case DType::int8:
+      return RealOf<int8_t>(x, first, count, out);
+    case DType::uint8:
+      return RealOf<uint8_t>(x, first, count, out);
+    case DType::int16:
+      return RealOf<int16_t>(x, first, count, out);
+    case DType::uint16:
+      return RealOf<uint16_t>(x, first, count, out);
+    default:
+      std::copy_n(static_cast<const float*>(x.data) + first, count, out);
+  }
 }
 
 }  // namespace facsim::fused::kernels::HWY_NAMESPACE
@@ -192,6 +319,7 @@ HWY_EXPORT(MomentsOfRows);
 HWY_EXPORT(AffineOfRows);
 HWY_EXPORT(SumsOfRows);
 HWY_EXPORT(GradientOfRows);
+HWY_EXPORT(RealElements);
 
 namespace {
 
@@ -260,11 +388,21 @@ void masked_sums(const MaskedGradient& gradient, double* sum_g, double* sum_gx,
 
 void masked_affine(const MaskedGradient& gradient, const float* scale, const float* offset,
                    const float* slope, float* dz, sim::ThreadPool* pool) {
-  FACSIM_CHECK(gradient.z == nullptr || scale == nullptr ||
-               (offset != nullptr && slope != nullptr));
-  chunked_rows(gradient.rows, gradient.channels, pool, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(GradientOfRows)(gradient, scale, offset, slope, begin, end, dz);
+  const GradientRows rows{gradient, scale, offset, slope};
+  const int64_t channels = gradient.channels;
+  chunked_rows(gradient.rows, channels, pool, [&](int64_t begin, int64_t end) {
+    gradient_rows(rows, begin, end - begin, dz + begin * channels);
   });
+}
+
+void gradient_rows(const GradientRows& rows, int64_t begin, int64_t count, float* dz) {
+  FACSIM_CHECK(rows.gradient.z == nullptr || rows.scale == nullptr ||
+               (rows.offset != nullptr && rows.slope != nullptr));
+  HWY_DYNAMIC_DISPATCH(GradientOfRows)(rows, begin, count, dz);
+}
+
+void real_elements(const Activations& x, int64_t first, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(RealElements)(x, first, count, out);
 }
 
 }  // namespace facsim::fused::kernels

@@ -48,8 +48,31 @@ struct MaskedGradient {
 /// sum_g[c] = sum g; sum_gx[c] = sum g * x_hat (0 without z). One reading of dy, y and z.
 void masked_sums(const MaskedGradient& gradient, double* sum_g, double* sum_gx,
                  sim::ThreadPool* pool);
-/// dz = scale[c] * g + offset[c] + slope[c] * x_hat; null arrays are 1, 0, 0. dz may be dy.
+/// dz = scale[c] * g + offset[c] + slope[c] * x_hat; null arrays are 1, 0, 0.
+struct GradientRows {
+  MaskedGradient gradient;
+  const float* scale = nullptr;
+  const float* offset = nullptr;
+  const float* slope = nullptr;
+
+  /// Nothing is masked and nothing scaled: dz is dy.
+  bool is_dy() const { return gradient.y == nullptr && scale == nullptr; }
+};
+/// All rows. dz may be dy.
 void masked_affine(const MaskedGradient& gradient, const float* scale, const float* offset,
                    const float* slope, float* dz, sim::ThreadPool* pool);
+/// Rows [begin, begin + count) in the calling thread; dz points at the first of them.
+void gradient_rows(const GradientRows& rows, int64_t begin, int64_t count, float* dz);
+
+/// What a layer read: float32, or codes of up to 16 bits that stand for
+/// float(code - zero_point) * scale.
+struct Activations {
+  const void* data = nullptr;
+  DType type = DType::float32;
+  int32_t zero_point = 0;
+  float scale = 1;
+};
+/// out[i] = element first + i as float32, in the calling thread.
+void real_elements(const Activations& x, int64_t first, int64_t count, float* out);
 
 }  // namespace facsim::fused::kernels

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fused/kernels/conv2d_f32.h"
 
-#include <algorithm>
 #include <array>
 
-#include "fused/kernels/direct_pass.h"
-#include "fused/kernels/weight_gradient.h"
+#include "fused/kernels/conv2d_backward.h"
+#include "fused/kernels/passes-internal.h"
 
 namespace facsim::fused::kernels {
 
 namespace {
 
-/// A 1x1 convolution sees no images, only pixels: lays them out as rows wide enough for whole tiles
-/// and short enough to share among threads. Depends on the number of pixels alone.
+/// What both directions share: the steps through weights [group, oc, kh, kw, ic].
+DirectPass pass_of(const Conv2dShape& s) {
+  DirectPass pass;
+  pass.n = s.n;
+  pass.groups = s.groups;
+  pass.kernel_columns = s.window.kernel[1];
+  pass.tap_step = s.ic / s.groups;
+  return pass;
+}
+
+}  // namespace
+
 Conv2dShape with_wide_rows(const Conv2dShape& shape) {
   constexpr int64_t kWidest = 32, kNarrowest = 8;
   const sim::Window2d& window = shape.window;
@@ -34,21 +43,7 @@ Conv2dShape with_wide_rows(const Conv2dShape& shape) {
   return rows;
 }
 
-/// What both directions share: the steps through weights [group, oc, kh, kw, ic].
-DirectPass pass_of(const Conv2dShape& s) {
-  DirectPass pass;
-  pass.n = s.n;
-  pass.groups = s.groups;
-  pass.kernel_columns = s.window.kernel[1];
-  pass.tap_step = s.ic / s.groups;
-  return pass;
-}
-
-}  // namespace
-
-void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, float* y,
-                    sim::ThreadPool* pool) {
-  const Conv2dShape s = with_wide_rows(shape);
+DirectPass forward_pass(const Conv2dShape& s) {
   const sim::Window2d& window = s.window;
   const auto [oh, ow] = window.output_extent(s.ih, s.iw);
   DirectPass pass = pass_of(s);
@@ -61,12 +56,10 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, fl
   pass.channel_step = window.kernel[0] * window.kernel[1] * pass.tap_step;
   pass.item_step = 1;
   pass.group_step = pass.channels * pass.channel_step;
-  run(pass, x, w, y, pool);
+  return pass;
 }
 
-void conv2d_input_gradient(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
-                           sim::ThreadPool* pool) {
-  const Conv2dShape s = with_wide_rows(shape);
+DirectPass input_gradient_pass(const Conv2dShape& s) {
   const sim::Window2d& window = s.window;
   const auto [oh, ow] = window.output_extent(s.ih, s.iw);
   DirectPass pass = pass_of(s);
@@ -79,12 +72,30 @@ void conv2d_input_gradient(const Conv2dShape& shape, const float* dy, const floa
   pass.channel_step = 1;
   pass.item_step = window.kernel[0] * window.kernel[1] * pass.tap_step;
   pass.group_step = pass.items * pass.item_step;
-  run(pass, dy, w, dx, pool);
+  return pass;
+}
+
+void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, float* y,
+                    sim::ThreadPool* pool) {
+  run(forward_pass(with_wide_rows(shape)), x, w, y, pool);
+}
+
+void conv2d_input_gradient(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
+                           sim::ThreadPool* pool) {
+  run(input_gradient_pass(with_wide_rows(shape)), dy, w, dx, pool);
 }
 
 void conv2d_weight_gradient(const Conv2dShape& shape, const float* x, const float* dy, float* dw,
                             sim::ThreadPool* pool) {
-  weight_gradient(with_wide_rows(shape), x, dy, dw, pool);
+  const auto [oh, ow] = shape.window.output_extent(shape.ih, shape.iw);
+  BackwardPass pass;
+  pass.shape = shape;
+  pass.x.data = x;
+  pass.dz.gradient.rows = shape.n * oh * ow;
+  pass.dz.gradient.channels = shape.oc;
+  pass.dz.gradient.dy = dy;
+  pass.dw = dw;
+  conv2d_backward(pass, pool);
 }
 
 }  // namespace facsim::fused::kernels

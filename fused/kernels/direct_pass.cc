@@ -3,10 +3,6 @@
 
 #include <algorithm>
 
-#include "fused/kernels/padded_images.h"
-#include "fused/kernels/tiles.h"
-#include "sim/core/tensor.h"
-
 namespace facsim::fused::kernels {
 
 namespace {
@@ -14,17 +10,21 @@ namespace {
 constexpr int64_t kGroupPixels = 4;
 constexpr int64_t kPixelsPerTask = 128;
 
-/// One (row phase, column phase) with its weights as the tiles want them.
-struct Prepared {
-  const Phase* rows;
-  const Phase* columns;
-  Runs runs;
-  Tensor weights;
-  int64_t group_weights = 0;  ///< floats of one group's weights
-};
+bool is_depthwise(const DirectPass& pass) {
+  return pass.items == 1 && pass.channels == 1 && pass.groups > 1;
+}
+
+PaddedImages layout_of(const DirectPass& pass) {
+  const int64_t channels = pass.groups * pass.items;
+  return {pass.h, pass.w, channels,
+          is_depthwise(pass) ? round_up(channels, vector_width()) : channels};
+}
+
+}  // namespace
 
 /// weights[group][block][row tap][column tap][item][channel of the block].
-void pack_dense(const DirectPass& pass, const float* w, Prepared& p, sim::ThreadPool* pool) {
+void PackedPass::pack_dense(const float* w, Prepared& p, sim::ThreadPool* pool) const {
+  const DirectPass& pass = pass_;
   const int64_t block = block_width();
   const int64_t blocks = (pass.channels + block - 1) / block;
   const auto taps = static_cast<int64_t>(p.rows->kernel.size() * p.columns->kernel.size());
@@ -58,7 +58,9 @@ void pack_dense(const DirectPass& pass, const float* w, Prepared& p, sim::Thread
 }
 
 /// weights[row tap][column tap][channel]; every group has one channel.
-void pack_depthwise(const DirectPass& pass, const float* w, int64_t pixel, Prepared& p) {
+void PackedPass::pack_depthwise(const float* w, Prepared& p) const {
+  const DirectPass& pass = pass_;
+  const int64_t pixel = images_.pixel;
   const auto taps = static_cast<int64_t>(p.rows->kernel.size() * p.columns->kernel.size());
   p.weights = Tensor(DType::float32, Shape{std::max<int64_t>(1, taps * pixel)});
   float* to = p.weights.data<float>();
@@ -71,15 +73,17 @@ void pack_depthwise(const DirectPass& pass, const float* w, int64_t pixel, Prepa
   }
 }
 
-/// The pixel groups of one phase of the images in `scratch`.
-void list_groups(const DirectPass& pass, const Prepared& p, const PaddedImages& images,
-                 const float* scratch, float* out, int64_t count, std::vector<PixelGroup>& groups) {
+/// The pixel groups of one phase of the images in `padded`.
+void PackedPass::list_groups(const Prepared& p, const float* padded, float* out, int64_t count,
+                             std::vector<PixelGroup>& groups) const {
+  const DirectPass& pass = pass_;
+  const PaddedImages& images = images_;
   const int64_t out_pixel = pass.groups * pass.channels;
   const int64_t out_row = pass.w.output * out_pixel;
   groups.clear();
   for (int64_t n = 0; n < count; ++n) {
     for (int64_t row = 0; row < p.rows->count; ++row) {
-      const float* x = scratch + n * images.image + row * pass.h.input_step * images.row;
+      const float* x = padded + n * images.image + row * pass.h.input_step * images.row;
       float* y = out + n * pass.h.output * out_row +
                  (p.rows->first + row * pass.h.output_step) * out_row +
                  p.columns->first * out_pixel;
@@ -91,8 +95,6 @@ void list_groups(const DirectPass& pass, const Prepared& p, const PaddedImages& 
     }
   }
 }
-
-}  // namespace
 
 Runs contiguous_runs(const Phase& rows, const Phase& columns, int64_t top, int64_t left,
                      int64_t row_step, int64_t pixel_step, int64_t items, bool merge) {
@@ -110,74 +112,80 @@ Runs contiguous_runs(const Phase& rows, const Phase& columns, int64_t top, int64
   return runs;
 }
 
-void run(const DirectPass& pass, const float* in, const float* weights, float* out,
-         sim::ThreadPool* pool) {
-  const bool depthwise = pass.items == 1 && pass.channels == 1 && pass.groups > 1;
-  const int64_t in_channels = pass.groups * pass.items;
-  const int64_t out_channels = pass.groups * pass.channels;
-  const PaddedImages images(pass.h, pass.w, in_channels,
-                            depthwise ? round_up(in_channels, vector_width()) : in_channels);
-
-  std::vector<Prepared> phases;
-  for (const Phase& rows : pass.h.phases) {
-    for (const Phase& columns : pass.w.phases) {
+PackedPass::PackedPass(DirectPass pass, const float* weights, sim::ThreadPool* pool)
+    : pass_(std::move(pass)), depthwise_(is_depthwise(pass_)), images_(layout_of(pass_)) {
+  for (const Phase& rows : pass_.h.phases) {
+    for (const Phase& columns : pass_.w.phases) {
       Prepared p{.rows = &rows,
                  .columns = &columns,
-                 .runs = contiguous_runs(rows, columns, images.top, images.left, images.row,
-                                         images.pixel, pass.items, pass.groups == 1),
+                 .runs = contiguous_runs(rows, columns, images_.top, images_.left, images_.row,
+                                         images_.pixel, pass_.items, pass_.groups == 1),
                  .weights = {}};
-      if (depthwise) {
-        pack_depthwise(pass, weights, images.pixel, p);
+      if (depthwise_) {
+        pack_depthwise(weights, p);
       } else {
-        pack_dense(pass, weights, p, pool);
+        pack_dense(weights, p, pool);
       }
-      phases.push_back(std::move(p));
+      phases_.push_back(std::move(p));
     }
   }
+}
 
-  const int64_t out_image = pass.h.output * pass.w.output * out_channels;
-  const int64_t in_image = pass.h.input * pass.w.input * in_channels;
+int64_t PackedPass::scratch_size(int64_t count) const {
+  // A group's unused pixels are read too.
+  return images_.size(count, kGroupPixels * pass_.w.input_step + 1);
+}
+
+void PackedPass::run(const float* padded, int64_t count, float* out) const {
+  const int64_t out_channels = pass_.groups * pass_.channels;
+  const int64_t pixel_step = pass_.w.input_step * images_.pixel;
+  const int64_t output_step = pass_.w.output_step * out_channels;
+  std::vector<PixelGroup> groups;
+  for (const Prepared& p : phases_) {
+    list_groups(p, padded, out, count, groups);
+    if (depthwise_) {
+      convolve_depthwise({.groups = groups,
+                          .pixel_step = pixel_step,
+                          .output_step = output_step,
+                          .taps = p.runs.segments,
+                          .weights = p.weights.data<float>(),
+                          .weights_step = images_.pixel,
+                          .channels = out_channels});
+      continue;
+    }
+    for (int64_t g = 0; g < pass_.groups; ++g) {
+      convolve({.groups = groups,
+                .pixel_step = pixel_step,
+                .output_step = output_step,
+                .segments = p.runs.segments,
+                .run = p.runs.run,
+                .weights = p.weights.data<float>() + g * p.group_weights,
+                .channels = pass_.channels});
+      for (PixelGroup& group : groups) {
+        group.x += pass_.items;
+        group.y += pass_.channels;
+      }
+    }
+  }
+}
+
+void run(const DirectPass& pass, const float* in, const float* weights, float* out,
+         sim::ThreadPool* pool) {
+  const PackedPass packed(pass, weights, pool);
+  const PaddedImages& images = packed.images();
+  const int64_t out_image = pass.h.output * pass.w.output * pass.groups * pass.channels;
+  const int64_t in_image = pass.h.input * pass.w.input * pass.groups * pass.items;
   const int64_t pixels = std::max<int64_t>(1, pass.h.output * pass.w.output);
   const int64_t per_task =
       std::clamp<int64_t>(kPixelsPerTask / pixels, 1, std::max<int64_t>(1, pass.n / 8));
-  // A group's unused pixels are read too.
-  const int64_t spare = kGroupPixels * pass.w.input_step + 1;
   sim::parallel_for(pool, (pass.n + per_task - 1) / per_task, [&](int64_t task) {
     const int64_t first = task * per_task;
     const int64_t count = std::min(per_task, pass.n - first);
-    float* scratch = thread_scratch(images.size(count, spare));
+    float* scratch = thread_scratch(packed.scratch_size(count));
     for (int64_t n = 0; n < count; ++n) {
       images.copy(in + (first + n) * in_image, scratch + n * images.image);
     }
-    std::vector<PixelGroup> groups;
-    for (const Prepared& p : phases) {
-      list_groups(pass, p, images, scratch, out + first * out_image, count, groups);
-      const int64_t pixel_step = pass.w.input_step * images.pixel;
-      const int64_t output_step = pass.w.output_step * out_channels;
-      if (depthwise) {
-        convolve_depthwise({.groups = groups,
-                            .pixel_step = pixel_step,
-                            .output_step = output_step,
-                            .taps = p.runs.segments,
-                            .weights = p.weights.data<float>(),
-                            .weights_step = images.pixel,
-                            .channels = out_channels});
-        continue;
-      }
-      for (int64_t g = 0; g < pass.groups; ++g) {
-        convolve({.groups = groups,
-                  .pixel_step = pixel_step,
-                  .output_step = output_step,
-                  .segments = p.runs.segments,
-                  .run = p.runs.run,
-                  .weights = p.weights.data<float>() + g * p.group_weights,
-                  .channels = pass.channels});
-        for (PixelGroup& group : groups) {
-          group.x += pass.items;
-          group.y += pass.channels;
-        }
-      }
-    }
+    packed.run(scratch, count, out + first * out_image);
   });
 }
 

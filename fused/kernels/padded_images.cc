@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fused/kernels/padded_images.h"
 
-#include <algorithm>
-
 #include "sim/core/tensor.h"
 
 namespace facsim::fused::kernels {
@@ -19,21 +17,9 @@ PaddedImages::PaddedImages(const Axis& h, const Axis& w, int64_t channels_, int6
       image(h.padded() * row) {}
 
 void PaddedImages::copy(const float* from, float* to) const {
-  std::fill_n(to, top * row, 0.0f);
-  to += top * row;
-  for (int64_t r = 0; r < rows; ++r, to += row) {
-    float* end = std::fill_n(to, left * pixel, 0.0f);
-    if (pixel == channels) {
-      end = std::copy_n(from, columns * channels, end);
-      from += columns * channels;
-    } else {
-      for (int64_t c = 0; c < columns; ++c, from += channels) {
-        end = std::fill_n(std::copy_n(from, channels, end), pixel - channels, 0.0f);
-      }
-    }
-    std::fill(end, to + row, 0.0f);
-  }
-  std::fill_n(to, (padded_rows - top - rows) * row, 0.0f);
+  lay_out(to, [&](int64_t first, int64_t count, float* out) {
+    std::copy_n(from + first * channels, count * channels, out);
+  });
 }
 
 float* thread_scratch(int64_t floats) {
