@@ -2,30 +2,14 @@
 #pragma once
 
 #include <optional>
-#include <random>
 
+#include "backends/parity/vector_dice-internal.h"
 #include "backends/parity/vectors_gen.h"
 #include "sim/ops/op.h"
 #include "sim/requantize/range.h"
 #include "sim/requantize/requantizer.h"
 
 namespace facsim::backends::detail {
-
-/// A seeded source of choices.
-class VectorDice {
- public:
-  explicit VectorDice(uint64_t seed) : random_(seed) {}
-  int64_t between(int64_t low, int64_t high);  ///< both included
-  bool one_in(int64_t n) { return between(1, n) == 1; }
-  template <class T>
-  T pick(std::initializer_list<T> choices) {
-    return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
-  }
-  float magnitude(float low, float high);  ///< 2^x, x uniform in low..high
-
- private:
-  std::mt19937_64 random_;
-};
 
 /// The op of a suite under a profile.
 struct VectorTarget {

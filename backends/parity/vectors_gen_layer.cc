@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "backends/lower/lower.h"
 #include "backends/parity/vectors_gen_build-internal.h"
@@ -65,17 +64,6 @@ void require_layer_reaches(const Profile::Choice& choice, std::string_view phras
 }
 
 }  // namespace
-
-int64_t VectorDice::between(int64_t low, int64_t high) {
-  const uint64_t span = static_cast<uint64_t>(high) - static_cast<uint64_t>(low) + 1;
-  const uint64_t offset = span == 0 ? random_() : random_() % span;
-  return static_cast<int64_t>(static_cast<uint64_t>(low) + offset);
-}
-
-float VectorDice::magnitude(float low, float high) {
-  const float unit = static_cast<float>(random_() >> 40) * 0x1p-24f;
-  return std::exp2(low + (high - low) * unit);
-}
 
 VectorTarget vector_target(const Profile& profile, std::string_view phrase) {
   const Profile::Choice choice = profile.choose(phrase);

@@ -9,7 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "tests/peers/layer.h"
+#include "tests/peers/random_layers.h"
+#include "tests/peers/tally.h"
 
 namespace facsim::test {
 

@@ -9,7 +9,8 @@
 
 #include "backends/io/npy.h"
 #include "tests/formats/temp_folder.h"
-#include "tests/peers/layer.h"
+#include "tests/peers/random_layers.h"
+#include "tests/peers/tally.h"
 
 extern char** environ;
 

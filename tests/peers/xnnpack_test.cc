@@ -3,358 +3,17 @@
 #include <doctest/doctest.h>
 #include <xnnpack.h>
 
-#include <algorithm>
-#include <array>
-#include <limits>
-#include <memory>
+#include <cmath>
 #include <optional>
-#include <type_traits>
 
 #include "sim/core/error.h"
-#include "tests/peers/layer.h"
+#include "tests/peers/random_layers.h"
+#include "tests/peers/tally.h"
+#include "tests/peers/xnnpack_operators.h"
 
 namespace facsim::test {
 
 namespace {
-
-/// The C functions of one code type.
-template <class T>
-struct Xnn;
-template <>
-struct Xnn<int8_t> {
-  static constexpr auto create_add = xnn_create_add_nd_qs8;
-  static constexpr auto create_sub = xnn_create_subtract_nd_qs8;
-  static constexpr auto create_mul = xnn_create_multiply_nd_qs8;
-  static constexpr auto setup_add = xnn_setup_add_nd_qs8;
-  static constexpr auto setup_sub = xnn_setup_subtract_nd_qs8;
-  static constexpr auto setup_mul = xnn_setup_multiply_nd_qs8;
-  static constexpr auto create_global_pool = xnn_create_global_average_pooling_nwc_qs8;
-  static constexpr auto setup_global_pool = xnn_setup_global_average_pooling_nwc_qs8;
-  static constexpr auto create_max_pool = xnn_create_max_pooling2d_nhwc_s8;
-  static constexpr auto setup_max_pool = xnn_setup_max_pooling2d_nhwc_s8;
-  static constexpr auto create_sigmoid = xnn_create_sigmoid_nc_qs8;
-  static constexpr auto setup_sigmoid = xnn_setup_sigmoid_nc_qs8;
-  static constexpr auto create_tanh = xnn_create_tanh_nc_qs8;
-  static constexpr auto setup_tanh = xnn_setup_tanh_nc_qs8;
-  static constexpr auto create_quantize = xnn_create_convert_nc_f32_qs8;
-  static constexpr auto setup_quantize = xnn_setup_convert_nc_f32_qs8;
-  static constexpr auto create_dequantize = xnn_create_convert_nc_qs8_f32;
-  static constexpr auto setup_dequantize = xnn_setup_convert_nc_qs8_f32;
-};
-template <>
-struct Xnn<uint8_t> {
-  static constexpr auto create_add = xnn_create_add_nd_qu8;
-  static constexpr auto create_sub = xnn_create_subtract_nd_qu8;
-  static constexpr auto create_mul = xnn_create_multiply_nd_qu8;
-  static constexpr auto setup_add = xnn_setup_add_nd_qu8;
-  static constexpr auto setup_sub = xnn_setup_subtract_nd_qu8;
-  static constexpr auto setup_mul = xnn_setup_multiply_nd_qu8;
-  static constexpr auto create_global_pool = xnn_create_global_average_pooling_nwc_qu8;
-  static constexpr auto setup_global_pool = xnn_setup_global_average_pooling_nwc_qu8;
-  static constexpr auto create_max_pool = xnn_create_max_pooling2d_nhwc_u8;
-  static constexpr auto setup_max_pool = xnn_setup_max_pooling2d_nhwc_u8;
-  static constexpr auto create_sigmoid = xnn_create_sigmoid_nc_qu8;
-  static constexpr auto setup_sigmoid = xnn_setup_sigmoid_nc_qu8;
-  static constexpr auto create_tanh = xnn_create_tanh_nc_qu8;
-  static constexpr auto setup_tanh = xnn_setup_tanh_nc_qu8;
-  static constexpr auto create_quantize = xnn_create_convert_nc_f32_qu8;
-  static constexpr auto setup_quantize = xnn_setup_convert_nc_f32_qu8;
-  static constexpr auto create_dequantize = xnn_create_convert_nc_qu8_f32;
-  static constexpr auto setup_dequantize = xnn_setup_convert_nc_qu8_f32;
-};
-
-using Operator = std::unique_ptr<xnn_operator, decltype(&xnn_delete_operator)>;
-
-/// Calls create(arguments…, &operator); null if XNNPACK refuses the parameters.
-template <class Create, class... Arguments>
-Operator make_operator(Create create, Arguments... arguments) {
-  xnn_operator_t op = nullptr;
-  const xnn_status status = create(arguments..., &op);
-  REQUIRE((status == xnn_status_success || status == xnn_status_unsupported_parameter ||
-           status == xnn_status_invalid_parameter));
-  return {status == xnn_status_success ? op : nullptr, xnn_delete_operator};
-}
-
-void run(const Operator& op, xnn_status set_up) {
-  REQUIRE(set_up == xnn_status_success);
-  REQUIRE(xnn_run_operator(op.get(), nullptr) == xnn_status_success);
-}
-
-template <class T>
-T zero_point(const quant::QParams& qparams) {
-  return static_cast<T>(qparams.zero_point.front());
-}
-
-template <class T>
-struct Bounds {
-  T min, max;
-  explicit Bounds(const Layer& layer)
-      : min(static_cast<T>(clamp_codes(layer)[0])), max(static_cast<T>(clamp_codes(layer)[1])) {}
-};
-
-uint32_t u32(int64_t value) { return static_cast<uint32_t>(value); }
-size_t sz(int64_t value) { return static_cast<size_t>(value); }
-
-const int32_t* bias_of(const Layer& layer) {
-  return layer.bias.empty() ? nullptr : layer.bias.data<int32_t>();
-}
-
-Shape window_output(const Layer& layer, int64_t channels) {
-  const Shape& s = layer.inputs[0].shape();
-  const auto [oh, ow] = layer.attributes.window.output_extent(s[1], s[2]);
-  return {s[0], oh, ow, channels};
-}
-
-/// qs8 and qu8 have one weight scale, qc8 one per channel.
-std::optional<Tensor> convolution(const Layer& layer, bool per_channel) {
-  const Tensor& x = layer.inputs[0];
-  const sim::Window2d& w = layer.attributes.window;
-  const int64_t groups = layer.attributes.groups;
-  const int64_t ic = x.shape()[3];
-  const int64_t oc = layer.channels();
-  const float sx = layer.qparams[0].scale.front();
-  const float sy = layer.output.scale.front();
-  Tensor y(x.dtype(), window_output(layer, oc));
-  const auto create = [&](auto function, auto zx, auto... kernel_and_bias) {
-    using T = decltype(zx);
-    const Bounds<T> bounds(layer);
-    return make_operator(function, u32(w.padding.top), u32(w.padding.right), u32(w.padding.bottom),
-                         u32(w.padding.left), u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
-                         u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]), u32(groups),
-                         sz(ic / groups), sz(oc / groups), sz(ic), sz(oc), zx, sx,
-                         kernel_and_bias..., zero_point<T>(layer.output), sy, bounds.min,
-                         bounds.max, 0u);
-  };
-  const Shape& s = x.shape();
-  const auto finish = [&](const Operator& op, auto setup, auto code) -> std::optional<Tensor> {
-    using T = decltype(code);
-    if (op == nullptr) return {};
-    run(op, setup(op.get(), sz(s[0]), sz(s[1]), sz(s[2]), x.data<T>(), y.data<T>(), nullptr));
-    return y;
-  };
-  if (x.dtype() == DType::uint8) {
-    const Operator op =
-        create(xnn_create_convolution2d_nhwc_qu8, zero_point<uint8_t>(layer.qparams[0]),
-               zero_point<uint8_t>(layer.weight), layer.weight_scale(0),
-               layer.weights.data<uint8_t>(), bias_of(layer));
-    return finish(op, xnn_setup_convolution2d_nhwc_qu8, uint8_t{});
-  }
-  if (per_channel) {
-    std::vector<float> scale(sz(oc));
-    for (int64_t c = 0; c < oc; ++c) scale[sz(c)] = layer.weight_scale(c);
-    const Operator op = create(
-        xnn_create_convolution2d_nhwc_qc8, zero_point<int8_t>(layer.qparams[0]),
-        static_cast<const float*>(scale.data()), layer.weights.data<int8_t>(), bias_of(layer));
-    return finish(op, xnn_setup_convolution2d_nhwc_qc8, int8_t{});
-  }
-  const Operator op =
-      create(xnn_create_convolution2d_nhwc_qs8, zero_point<int8_t>(layer.qparams[0]),
-             layer.weight_scale(0), layer.weights.data<int8_t>(), bias_of(layer));
-  return finish(op, xnn_setup_convolution2d_nhwc_qs8, int8_t{});
-}
-
-std::array<int64_t, 2> deconvolution_extent(const Layer& layer) {
-  const sim::Window2d& w = layer.attributes.window;
-  const Shape& s = layer.inputs[0].shape();
-  const auto extent = [&](size_t i, int64_t padding) {
-    return (s[static_cast<int>(i) + 1] - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1 +
-           layer.attributes.output_padding[i] - padding;
-  };
-  return {extent(0, w.padding.top + w.padding.bottom), extent(1, w.padding.left + w.padding.right)};
-}
-
-std::optional<Tensor> deconvolution(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const Shape& s = x.shape();
-  const sim::Window2d& w = layer.attributes.window;
-  const int64_t groups = layer.attributes.groups;
-  const int64_t oc = layer.channels();
-  const auto [oh, ow] = deconvolution_extent(layer);
-  Tensor y(x.dtype(), {s[0], oh, ow, oc});
-  const auto compute = [&](auto create, auto setup, auto zx, auto... kernel) {
-    using T = decltype(zx);
-    const Bounds<T> bounds(layer);
-    const Operator op = make_operator(
-        create, u32(w.padding.top), u32(w.padding.right), u32(w.padding.bottom),
-        u32(w.padding.left), u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]), u32(w.stride[1]),
-        u32(w.dilation[0]), u32(w.dilation[1]), u32(groups), sz(s[3] / groups), sz(oc / groups),
-        sz(s[3]), sz(oc), zx, layer.qparams[0].scale.front(), kernel..., bias_of(layer),
-        zero_point<T>(layer.output), layer.output.scale.front(), bounds.min, bounds.max, 0u);
-    if (op == nullptr) return false;
-    run(op, setup(op.get(), sz(s[0]), sz(s[1]), sz(s[2]), u32(layer.attributes.output_padding[0]),
-                  u32(layer.attributes.output_padding[1]), x.data<T>(), y.data<T>(), nullptr));
-    return true;
-  };
-  const bool done =
-      x.dtype() == DType::uint8
-          ? compute(xnn_create_deconvolution2d_nhwc_qu8, xnn_setup_deconvolution2d_nhwc_qu8,
-                    zero_point<uint8_t>(layer.qparams[0]), zero_point<uint8_t>(layer.weight),
-                    layer.weight_scale(0), layer.weights.data<uint8_t>())
-          : compute(xnn_create_deconvolution2d_nhwc_qs8, xnn_setup_deconvolution2d_nhwc_qs8,
-                    zero_point<int8_t>(layer.qparams[0]), layer.weight_scale(0),
-                    layer.weights.data<int8_t>());
-  if (!done) return {};
-  return y;
-}
-
-std::optional<Tensor> linear(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const int64_t n = x.shape()[0];
-  const int64_t ic = x.shape()[1];
-  const int64_t oc = layer.channels();
-  const float sx = layer.qparams[0].scale.front();
-  const float sy = layer.output.scale.front();
-  Tensor y(x.dtype(), {n, oc});
-  if (x.dtype() == DType::uint8) {
-    const Bounds<uint8_t> bounds(layer);
-    const Operator op =
-        make_operator(xnn_create_fully_connected_nc_qu8, sz(ic), sz(oc), sz(ic), sz(oc),
-                      zero_point<uint8_t>(layer.qparams[0]), sx, zero_point<uint8_t>(layer.weight),
-                      layer.weight_scale(0), layer.weights.data<uint8_t>(), bias_of(layer),
-                      zero_point<uint8_t>(layer.output), sy, bounds.min, bounds.max, 0u);
-    if (op == nullptr) return {};
-    run(op, xnn_setup_fully_connected_nc_qu8(op.get(), sz(n), x.data<uint8_t>(), y.data<uint8_t>(),
-                                             nullptr));
-    return y;
-  }
-  const Bounds<int8_t> bounds(layer);
-  const Operator op = make_operator(
-      xnn_create_fully_connected_nc_qs8, sz(ic), sz(oc), sz(ic), sz(oc),
-      zero_point<int8_t>(layer.qparams[0]), sx, layer.weight_scale(0), layer.weights.data<int8_t>(),
-      bias_of(layer), zero_point<int8_t>(layer.output), sy, bounds.min, bounds.max, 0u);
-  if (op == nullptr) return {};
-  run(op, xnn_setup_fully_connected_nc_qs8(op.get(), sz(n), x.data<int8_t>(), y.data<int8_t>(),
-                                           nullptr));
-  return y;
-}
-
-std::vector<size_t> dims(const Shape& shape) {
-  return {shape.extents().begin(), shape.extents().end()};
-}
-
-template <class T>
-std::optional<Tensor> binary(const Layer& layer) {
-  const Tensor& a = layer.inputs[0];
-  const Tensor& b = layer.inputs[1];
-  const Bounds<T> bounds(layer);
-  const auto create = [&](auto function) {
-    return make_operator(function, zero_point<T>(layer.qparams[0]), layer.qparams[0].scale.front(),
-                         zero_point<T>(layer.qparams[1]), layer.qparams[1].scale.front(),
-                         zero_point<T>(layer.output), layer.output.scale.front(), bounds.min,
-                         bounds.max, 0u);
-  };
-  Tensor y(a.dtype(), a.shape());
-  const auto finish = [&](const Operator& op, auto setup) -> std::optional<Tensor> {
-    if (op == nullptr) return {};
-    const std::vector<size_t> da = dims(a.shape()), db = dims(b.shape());
-    run(op, setup(op.get(), da.size(), da.data(), db.size(), db.data(), a.data<T>(), b.data<T>(),
-                  y.data<T>(), nullptr));
-    return y;
-  };
-  if (layer.op == "add") return finish(create(Xnn<T>::create_add), Xnn<T>::setup_add);
-  if (layer.op == "sub") return finish(create(Xnn<T>::create_sub), Xnn<T>::setup_sub);
-  return finish(create(Xnn<T>::create_mul), Xnn<T>::setup_mul);
-}
-
-template <class T>
-std::optional<Tensor> global_pool(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const Shape& s = x.shape();
-  const Bounds<T> bounds(layer);
-  const Operator op = make_operator(Xnn<T>::create_global_pool, sz(s[3]), sz(s[3]), sz(s[3]),
-                                    zero_point<T>(layer.qparams[0]), layer.qparams[0].scale.front(),
-                                    zero_point<T>(layer.output), layer.output.scale.front(),
-                                    bounds.min, bounds.max, 0u);
-  if (op == nullptr) return {};
-  Tensor y(x.dtype(), {s[0], 1, 1, s[3]});
-  run(op, Xnn<T>::setup_global_pool(op.get(), sz(s[0]), sz(s[1] * s[2]), x.data<T>(), y.data<T>(),
-                                    nullptr));
-  return y;
-}
-
-std::optional<Tensor> average_pool(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const Shape& s = x.shape();
-  const sim::Window2d& w = layer.attributes.window;
-  const Bounds<uint8_t> bounds(layer);
-  const Operator op = make_operator(
-      xnn_create_average_pooling2d_nhwc_qu8, u32(w.padding.top), u32(w.padding.right),
-      u32(w.padding.bottom), u32(w.padding.left), u32(w.kernel[0]), u32(w.kernel[1]),
-      u32(w.stride[0]), u32(w.stride[1]), sz(s[3]), sz(s[3]), sz(s[3]),
-      zero_point<uint8_t>(layer.qparams[0]), layer.qparams[0].scale.front(),
-      zero_point<uint8_t>(layer.output), layer.output.scale.front(), bounds.min, bounds.max, 0u);
-  if (op == nullptr) return {};
-  Tensor y(x.dtype(), window_output(layer, s[3]));
-  run(op, xnn_setup_average_pooling2d_nhwc_qu8(op.get(), sz(s[0]), sz(s[1]), sz(s[2]),
-                                               x.data<uint8_t>(), y.data<uint8_t>(), nullptr));
-  return y;
-}
-
-template <class T>
-std::optional<Tensor> max_pool(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const Shape& s = x.shape();
-  const sim::Window2d& w = layer.attributes.window;
-  const Bounds<T> bounds(layer);
-  const Operator op =
-      make_operator(Xnn<T>::create_max_pool, u32(w.padding.top), u32(w.padding.right),
-                    u32(w.padding.bottom), u32(w.padding.left), u32(w.kernel[0]), u32(w.kernel[1]),
-                    u32(w.stride[0]), u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]),
-                    sz(s[3]), sz(s[3]), sz(s[3]), bounds.min, bounds.max, 0u);
-  if (op == nullptr) return {};
-  Tensor y(x.dtype(), window_output(layer, s[3]));
-  run(op, Xnn<T>::setup_max_pool(op.get(), sz(s[0]), sz(s[1]), sz(s[2]), x.data<T>(), y.data<T>(),
-                                 nullptr));
-  return y;
-}
-
-template <class T>
-std::optional<Tensor> unary(const Layer& layer) {
-  const Tensor& x = layer.inputs[0];
-  const auto [n, c] = std::array<int64_t, 2>{x.shape()[0], x.shape()[1]};
-  const Bounds<T> bounds(layer);
-  const float sy = layer.output.scale.front();
-  if (layer.op == "quantize") {
-    const Operator op = make_operator(Xnn<T>::create_quantize, sz(c), sz(c), sz(c), sy,
-                                      zero_point<T>(layer.output), bounds.min, bounds.max, 0u);
-    if (op == nullptr) return {};
-    Tensor y(layer.output.type.storage(), x.shape());
-    run(op, Xnn<T>::setup_quantize(op.get(), sz(n), x.data<float>(), y.data<T>(), nullptr));
-    return y;
-  }
-  const T zx = zero_point<T>(layer.qparams[0]);
-  const float sx = layer.qparams[0].scale.front();
-  if (layer.op == "dequantize") {
-    const Operator op = make_operator(Xnn<T>::create_dequantize, sz(c), sz(c), sz(c), sx, zx, 0u);
-    if (op == nullptr) return {};
-    Tensor y(DType::float32, x.shape());
-    run(op, Xnn<T>::setup_dequantize(op.get(), sz(n), x.data<T>(), y.data<float>(), nullptr));
-    return y;
-  }
-  Tensor y(x.dtype(), x.shape());
-  const auto finish = [&](const Operator& op, auto setup) -> std::optional<Tensor> {
-    if (op == nullptr) return {};
-    run(op, setup(op.get(), sz(n), x.data<T>(), y.data<T>(), nullptr));
-    return y;
-  };
-  const auto create = [&](auto function) {
-    return make_operator(function, sz(c), sz(c), sz(c), zx, sx, zero_point<T>(layer.output), sy,
-                         bounds.min, bounds.max, 0u);
-  };
-  if (layer.op == "sigmoid") return finish(create(Xnn<T>::create_sigmoid), Xnn<T>::setup_sigmoid);
-  if (layer.op == "tanh") return finish(create(Xnn<T>::create_tanh), Xnn<T>::setup_tanh);
-  if constexpr (std::is_same_v<T, uint8_t>) {
-    REQUIRE(layer.op == "leaky_relu");
-    return finish(
-        make_operator(xnn_create_leaky_relu_nc_qu8, sz(c), sz(c), sz(c), layer.attributes.alpha, zx,
-                      sx, zero_point<T>(layer.output), sy, bounds.min, bounds.max, 0u),
-        xnn_setup_leaky_relu_nc_qu8);
-  }
-  FAIL("no XNNPACK operator for " << layer.op);
-  return {};
-}
-
-// ---- random layers ----------------------------------------------------------------------------
 
 /// Ratios of scales beyond XNNPACK's limits occur too: both sides must refuse them.
 Layer random_binary(Dice& dice, const std::string& op, sim::IntType type) {
@@ -514,12 +173,6 @@ auto accepted(Make make) {
   };
 }
 
-/// Calls function<int8_t> or function<uint8_t> by the layer's output.
-#define FACSIM_BY_TYPE(function)                                                             \
-  [](const Layer& layer) {                                                                   \
-    return layer.output.type.is_signed ? function<int8_t>(layer) : function<uint8_t>(layer); \
-  }
-
 }  // namespace
 
 TEST_CASE("XNNPACK: convolutions, depthwise convolutions and linear layers") {
@@ -533,11 +186,8 @@ TEST_CASE("XNNPACK: convolutions, depthwise convolutions and linear layers") {
       return random_linear_layer(dice, domain);
     });
   };
-  const auto run_convolution = [](const Layer& layer) {
-    return convolution(layer, layer.weight.per_channel());
-  };
-  peer.compare("convolution", count / 2, make_convolution(false), run_convolution);
-  peer.compare("depthwise convolution", count / 4, make_convolution(true), run_convolution);
+  peer.compare("convolution", count / 2, make_convolution(false), xnnpack_convolution);
+  peer.compare("depthwise convolution", count / 4, make_convolution(true), xnnpack_convolution);
   peer.compare("transposed convolution (none strided with kernel >= stride)", count / 4,
                accepted([](Dice& dice) {
                  while (true) {
@@ -552,17 +202,17 @@ TEST_CASE("XNNPACK: convolutions, depthwise convolutions and linear layers") {
                      continue;
                    layer.attributes.output_padding = {dice.between(0, stride[0] - 1),
                                                       dice.between(0, stride[1] - 1)};
-                   const auto [oh, ow] = deconvolution_extent(layer);
+                   const auto [oh, ow] = xnnpack_deconvolution_extent(layer);
                    if (oh >= 1 && ow >= 1) return layer;
                  }
                }),
-               deconvolution);
+               xnnpack_deconvolution);
   peer.compare("linear", count / 4, accepted([](Dice& dice) {
                  LayerDomain domain = xnnpack_domain(dice);
                  domain.linear = true;
                  return random_linear_layer(dice, domain);
                }),
-               linear);
+               xnnpack_linear);
 }
 
 TEST_CASE("XNNPACK: add, sub, mul") {
@@ -571,7 +221,7 @@ TEST_CASE("XNNPACK: add, sub, mul") {
   for (const std::string op : {"add", "sub", "mul"}) {
     peer.compare(op, count,
                  accepted([&](Dice& dice) { return random_binary(dice, op, either_type(dice)); }),
-                 FACSIM_BY_TYPE(binary));
+                 xnnpack_binary);
   }
 }
 
@@ -581,11 +231,11 @@ TEST_CASE("XNNPACK: pools") {
   const auto make = [](const std::string& op) {
     return accepted([op](Dice& dice) { return random_pool(dice, op, either_type(dice)); });
   };
-  peer.compare("global average pool", count, make("global_avg_pool"), FACSIM_BY_TYPE(global_pool));
-  peer.compare("max pool", count, make("max_pool2d"), FACSIM_BY_TYPE(max_pool));
+  peer.compare("global average pool", count, make("global_avg_pool"), xnnpack_global_pool);
+  peer.compare("max pool", count, make("max_pool2d"), xnnpack_max_pool);
   peer.compare("average pool", count,
                accepted([](Dice& dice) { return random_pool(dice, "avg_pool2d", sim::kUint8); }),
-               average_pool);
+               xnnpack_average_pool);
 }
 
 TEST_CASE("XNNPACK: quantize, dequantize and functions of one code") {
@@ -596,7 +246,7 @@ TEST_CASE("XNNPACK: quantize, dequantize and functions of one code") {
                    return random_unary(dice, op,
                                        op == "leaky_relu" ? sim::kUint8 : either_type(dice));
                  }),
-                 FACSIM_BY_TYPE(unary));
+                 xnnpack_unary);
   }
 }
 
