@@ -70,6 +70,10 @@ TEST_CASE("platform programs: NVDLA stages round half away and saturate") {
   CHECK(apply(nvdla_convert(kInt8), sixteenth, kInt8, 22) == 1);
   CHECK(apply(nvdla_convert(kInt8), quarter, kInt8, -22) == -6);  // -5.5
   CHECK(apply(nvdla_convert(kInt8), quarter, kInt8, 4000) == 127);
+  // The converter's register has 17 bits, which wider outputs show.
+  const Arguments whole = integers({{"offset", 0}, {"multiplier", 1}, {"shift", 0}});
+  CHECK(apply(nvdla_convert(kInt32), whole, kInt32, 100000) == 65535);
+  CHECK(apply(nvdla_convert(kInt32), whole, kInt32, -100000) == -65536);
   const Arguments clip = integers({{"clip_truncate", 1}});
   CHECK(apply(nvdla_clip_truncate(), clip, kInt32, -5) == -3);
   CHECK(apply(nvdla_clip_truncate(), clip, kInt32, int64_t{1} << 40) == INT32_MAX);
@@ -140,6 +144,9 @@ TEST_CASE("platform programs: pitfall 26, oneDNN's int32 results pass through fl
   a.reals["bias"] = {1.0F};
   CHECK(apply(onednn_s32(OnednnBias::float32), a, kInt32, 16777218) == 16777220);
   CHECK(apply(onednn_s32(OnednnBias::none), {}, kInt32, INT32_MAX) == INT32_MAX);
+  a.reals["bias"] = {0.5F};
+  CHECK(apply(onednn_s32(OnednnBias::float32), a, kInt32, 2) == 2);
+  CHECK(apply(onednn_s32(OnednnBias::float32), a, kInt32, 3) == 4);
 }
 
 TEST_CASE("platform programs: qonnx clamps before it rounds") {

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "tests/oracle/requantize.h"
 #include "tests/sim/requantize/program_cases.h"
@@ -237,6 +239,77 @@ TEST_CASE("programs: platforms differ where they are known to") {
     a.integers["shift"] = {13};
     CHECK(Requantizer(programs::fixed_point_int64_narrowing(kInt16), a, kInt16)
               .apply(1073741825, 0, events) == -32768);
+  }
+}
+
+/// One accumulator through a program whose arguments are per tensor.
+int64_t one(const StepProgram& program, IntType output, int64_t acc,
+            const std::map<std::string, int64_t>& integers,
+            const std::map<std::string, float>& reals = {}) {
+  Arguments a;
+  for (const auto& [name, value] : integers) a.integers[name] = {value};
+  for (const auto& [name, value] : reals) a.reals[name] = {value};
+  Events events;
+  return Requantizer(program, a, output).apply(acc, 0, events);
+}
+
+// What layers never reach, but registers have: which of wrap and saturate each narrowing does.
+TEST_CASE("programs: integer registers overflow as their platform says") {
+  const std::map<std::string, int64_t> open{{"left_shift", 0},
+                                            {"shift", 0},
+                                            {"zero_point", 0},
+                                            {"clamp_min", -32768},
+                                            {"clamp_max", 32767}};
+  const auto with_values = [&](std::map<std::string, int64_t> values) {
+    values.insert(open.begin(), open.end());
+    return values;
+  };
+  // -1 * -1 in Q31 is the one product that the doubling high multiply saturates.
+  CHECK(one(programs::fixed_point_double(kInt16), kInt16, INT32_MIN,
+            with_values({{"multiplier", INT32_MIN}})) == 32767);
+  // gemmlowp adds the zero point in an int32 that wraps.
+  CHECK(one(programs::fixed_point_double_saturating(kInt16), kInt16, INT32_MAX,
+            with_values({{"multiplier", INT32_MAX}, {"zero_point", 100}})) == -32768);
+  // 2^30 * 2^30 / 2^28 = 2^32 is 0 in TFLite's int32.
+  CHECK(one(programs::fixed_point_single(kInt16), kInt16, 1 << 30,
+            with_values({{"multiplier", 1 << 30}, {"shift", 28}})) == 0);
+  // CMSIS-NN's rounding increment wraps at INT32_MAX, and so does its narrowing before.
+  CHECK(one(programs::fixed_point_int64_narrowing(kInt16), kInt16, INT32_MAX,
+            with_values({{"multiplier", 1}})) == -32768);
+  CHECK(one(programs::fixed_point_int64_narrowing(kInt16), kInt16, int64_t{1} << 32,
+            with_values({{"multiplier", 1}})) == 0);
+  // rndnu16: the shifted accumulator saturates to 32, then to 16 bits; -1 * -1 in Q15 wraps.
+  CHECK(one(programs::fixed_point_16(kInt16), kInt16, int64_t{1} << 40,
+            with_values({{"multiplier", 1 << 14}})) == 16384);
+  CHECK(one(programs::fixed_point_16(kInt16), kInt16, -32768,
+            with_values({{"multiplier", -32768}})) == -32768);
+}
+
+TEST_CASE("programs: ties below zero go away from it where a signed output shows them") {
+  const std::map<std::string, int64_t> half{
+      {"zero_point_scaled", 0}, {"offset", 0},       {"multiplier", 1}, {"shift", 1},
+      {"zero_point", 0},        {"clamp_min", -128}, {"clamp_max", 127}};
+  CHECK(one(programs::offset_multiply_shift(kInt8), kInt8, -1, half) == -1);
+  CHECK(one(programs::offset_multiply_shift(kInt8), kInt8, 1, half) == 1);
+  CHECK(one(programs::offset_convert(kInt8, {17, true}), kInt8, -1, half) == -1);
+  CHECK(one(programs::offset_convert(kInt8, {17, true}), kInt8, 1, half) == 1);
+}
+
+TEST_CASE("programs: float programs saturate what a clamp beyond the output lets through") {
+  const std::map<std::string, float> real{{"scale", 1},
+                                          {"zero_point", 0},
+                                          {"clamp_min", -1000},
+                                          {"clamp_max", 1000},
+                                          {"clamp_min_minus_zero_point", -1000},
+                                          {"clamp_max_minus_zero_point", 1000}};
+  const auto none = programs::FloatBias::none;
+  const auto multiply = programs::FloatScale::multiply;
+  const Rounding even = Rounding::half_even;
+  for (const auto& program : {programs::float_zero_point_after(kInt8, even, none, multiply),
+                              programs::float_zero_point_before(kInt8, even, none, multiply),
+                              programs::float64_zero_point_before(kInt8, even)}) {
+    CHECK(one(program, kInt8, 300, {{"zero_point", 0}}, real) == 127);
+    CHECK(one(program, kInt8, -300, {{"zero_point", 0}}, real) == -128);
   }
 }
 

@@ -108,6 +108,8 @@ TEST_CASE("infer_ranges: every integer step at both ends") {
   check_integers(ranges({with_operand(StepKind::add, 5)}, input)[0], -2, 14);
   check_integers(ranges({with_operand(StepKind::sub, 5)}, input)[0], -12, 4);
   check_integers(ranges({with_operand(StepKind::div, 2, Rounding::half_up)}, input)[0], -3, 5);
+  check_integers(ranges({with_operand(StepKind::div, 1, Rounding::half_up)}, input)[0], input.min,
+                 input.max);
   check_integers(ranges({with_operand(StepKind::shr, 1, Rounding::ceil)}, input)[0], -3, 5);
   for (const int64_t divisor : {0, -1}) {
     const ValueRange refused =
