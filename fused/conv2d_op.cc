@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fused/conv2d_op.h"
 
+#include "fused/kernels/conv2d_backward.h"
 #include "fused/reflect_pad.h"
 #include "sim/core/error.h"
 
@@ -76,22 +77,25 @@ Tensor Conv2dOp::forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool
   return z;
 }
 
-Tensor Conv2dOp::input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
-                                sim::ThreadPool* pool) const {
-  const auto shape = kernel_shape(x);
-  Tensor dx = Tensor::uninitialized(DType::float32, {shape.n, shape.ih, shape.iw, shape.ic});
-  kernels::conv2d_input_gradient(shape, dz.data<float>(), w.data<float>(), dx.data<float>(), pool);
-  return geometry_.padding_mode == PaddingMode::reflect
-             ? reflect_pad_gradient(dx, x, geometry_.padding)
-             : dx;
-}
-
-void Conv2dOp::weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
-                               sim::ThreadPool* pool) const {
+Tensor Conv2dOp::backward(const LinearBackward& pass, sim::ThreadPool* pool) const {
   const bool reflect = geometry_.padding_mode == PaddingMode::reflect;
-  const Tensor source = reflect ? reflect_pad(x, geometry_.padding) : x;
-  kernels::conv2d_weight_gradient(kernel_shape(x.shape()), source.data<float>(), dz.data<float>(),
-                                  dw.data<float>(), pool);
+  const Tensor padded = reflect ? reflect_pad(pass.x.real(), geometry_.padding) : Tensor();
+  kernels::BackwardPass run;
+  run.shape = kernel_shape(pass.x.shape());
+  run.x = reflect ? kernels::Activations{.data = padded.raw()} : activations_of(pass.x);
+  run.dz = pass.dz;
+  run.w = pass.w.data<float>();
+  run.dw = pass.dw.data<float>();
+  Tensor dx;
+  if (pass.needs_input_gradient) {
+    const kernels::Conv2dShape& s = run.shape;
+    dx = Tensor::uninitialized(DType::float32, {s.n, s.ih, s.iw, s.ic});
+    run.dx = dx.data<float>();
+  }
+  kernels::conv2d_backward(run, pool);
+  return reflect && pass.needs_input_gradient
+             ? reflect_pad_gradient(dx, pass.x.shape(), geometry_.padding)
+             : dx;
 }
 
 std::string_view Conv2dOp::rules_word() const {

@@ -31,10 +31,7 @@ class Conv2dOp final : public LinearOp {
   Shape weight_shape() const override;
   Shape output_shape(const Shape& input) const override;
   Tensor forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const override;
-  Tensor input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
-                        sim::ThreadPool* pool) const override;
-  void weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
-                       sim::ThreadPool* pool) const override;
+  Tensor backward(const LinearBackward& pass, sim::ThreadPool* pool) const override;
   std::string_view rules_word() const override;
   backends::IntNode integer_node() const override;
   sim::Window2d window() const override;

@@ -101,23 +101,20 @@ std::vector<Tensor> FusedLinear::backward(const Tensor& dy, const Context& conte
     kernels::masked_affine(gradient, nullptr, nullptr, nullptr, d_addend.data<float>(),
                            context.pool);
   }
-  Tensor dz = upstream;
+  kernels::GradientRows dz{.gradient = gradient};
+  std::vector<float> offset(count), slope(count);
   if (parts_.bn) {
     store(sum_gx, parts_.bn->weight.grad);
     store(sum_g, parts_.bn->bias.grad);
-    std::vector<float> offset(count), slope(count);
     const double n = static_cast<double>(gradient.rows);
     for (size_t c = 0; batch_ && c < count; ++c) {
       offset[c] = static_cast<float>(-affine_.scale[c] * (sum_g[c] / n));
       slope[c] = static_cast<float>(-affine_.scale[c] * (sum_gx[c] / n));
     }
-    if (!batch_) gradient.z = nullptr;
-    dz = Tensor::uninitialized(DType::float32, dy.shape());
-    kernels::masked_affine(gradient, affine_.scale.data(), offset.data(), slope.data(),
-                           dz.data<float>(), context.pool);
-  } else if (gradient.y != nullptr) {
-    dz = Tensor::uninitialized(DType::float32, dy.shape());
-    kernels::masked_affine(gradient, nullptr, nullptr, nullptr, dz.data<float>(), context.pool);
+    if (!batch_) dz.gradient.z = nullptr;
+    dz.scale = affine_.scale.data();
+    dz.offset = offset.data();
+    dz.slope = slope.data();
   }
   if (parts_.bias) {
     // Behind the batch's own mean a bias has no effect.
@@ -126,11 +123,9 @@ std::vector<Tensor> FusedLinear::backward(const Tensor& dy, const Context& conte
       parts_.bias->grad.data<float>()[c] = static_cast<float>(scale * sum_g[c]);
     }
   }
-  parts_.op->weight_gradient(x_, dz, parts_.weight.grad, context.pool);
   std::vector<Tensor> out(parts_.adds ? 2 : 1);
-  if (needs_input_gradient) {
-    out[0] = parts_.op->input_gradient(x_.shape(), dz, parts_.weight.value, context.pool);
-  }
+  out[0] = parts_.op->backward(
+      {Value(x_), dz, parts_.weight.value, parts_.weight.grad, needs_input_gradient}, context.pool);
   if (parts_.adds) out[1] = d_addend;
   return out;
 }

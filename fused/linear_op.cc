@@ -5,4 +5,14 @@ namespace facsim::fused {
 
 int64_t LinearOp::fan_in() const { return weight_shape().numel() / out_channels(); }
 
+kernels::Activations activations_of(const Value& x) {
+  if (x.quantized() && x.qparams().scale.size() == 1 && x.qparams().type.bits <= 16) {
+    return {.data = x.codes().raw(),
+            .type = x.codes().dtype(),
+            .zero_point = static_cast<int32_t>(x.qparams().zero_point.front()),
+            .scale = x.qparams().scale.front()};
+  }
+  return {.data = x.real().raw()};
+}
+
 }  // namespace facsim::fused

@@ -5,14 +5,25 @@
 #include <string_view>
 
 #include "backends/graph/int_graph.h"
+#include "fused/kernels/channel_pass.h"
+#include "fused/value.h"
 #include "sim/core/parallel.h"
 #include "sim/core/tensor.h"
 #include "sim/ops/conv2d.h"
 
 namespace facsim::fused {
 
+/// The backward pass of z = op(x, w), dz made where it is used.
+struct LinearBackward {
+  const Value& x;
+  kernels::GradientRows dz;
+  const Tensor& w;  ///< as the forward pass had them
+  Tensor& dw;       ///< [weight_shape], overwritten
+  bool needs_input_gradient = true;
+};
+
 /// What the mathematics of fused modules needs to know about a linear operator z = op(x, w): its
-/// shapes, its three float32 passes, and its integer form. Convolution (depthwise by groups) and
+/// shapes, its float32 passes, and its integer form. Convolution (depthwise by groups) and
 /// matrix product are the implementations; batch norm, activations and quantization are written
 /// once above them.
 class LinearOp {
@@ -27,11 +38,8 @@ class LinearOp {
   virtual Shape output_shape(const Shape& input) const = 0;
 
   virtual Tensor forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const = 0;
-  virtual Tensor input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
-                                sim::ThreadPool* pool) const = 0;
-  /// Overwrites dw [weight_shape].
-  virtual void weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
-                               sim::ThreadPool* pool) const = 0;
+  /// Fills dw and returns dx in x's shape (empty if not needed).
+  virtual Tensor backward(const LinearBackward& pass, sim::ThreadPool* pool) const = 0;
 
   /// The profile's word for its rules: conv2d, depthwise_conv2d or linear.
   virtual std::string_view rules_word() const = 0;
@@ -42,5 +50,8 @@ class LinearOp {
   virtual sim::Window2d window() const = 0;
   virtual int64_t groups() const = 0;
 };
+
+/// A Value as the kernels read it: its codes where they can, without making them real in memory.
+kernels::Activations activations_of(const Value& x);
 
 }  // namespace facsim::fused

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fused/matmul_op.h"
 
-#include "fused/kernels/conv2d_f32.h"
+#include "fused/kernels/conv2d_backward.h"
 #include "sim/core/error.h"
 
 namespace facsim::fused {
@@ -28,23 +28,25 @@ Shape MatmulOp::output_shape(const Shape& input) const {
 
 Tensor MatmulOp::forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const {
   Tensor z = Tensor::uninitialized(DType::float32, output_shape(x.shape()));
-  kernels::linear_forward(x.numel() / in_, in_, out_, x.data<float>(), w.data<float>(),
-                          z.data<float>(), pool);
+  kernels::conv2d_forward(kernels::linear_shape(x.numel() / in_, in_, out_), x.data<float>(),
+                          w.data<float>(), z.data<float>(), pool);
   return z;
 }
 
-Tensor MatmulOp::input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
-                                sim::ThreadPool* pool) const {
-  Tensor dx = Tensor::uninitialized(DType::float32, x);
-  kernels::linear_input_gradient(dz.numel() / out_, in_, out_, dz.data<float>(), w.data<float>(),
-                                 dx.data<float>(), pool);
+Tensor MatmulOp::backward(const LinearBackward& pass, sim::ThreadPool* pool) const {
+  kernels::BackwardPass run;
+  run.shape = kernels::linear_shape(pass.dz.gradient.rows, in_, out_);
+  run.x = activations_of(pass.x);
+  run.dz = pass.dz;
+  run.w = pass.w.data<float>();
+  run.dw = pass.dw.data<float>();
+  Tensor dx;
+  if (pass.needs_input_gradient) {
+    dx = Tensor::uninitialized(DType::float32, pass.x.shape());
+    run.dx = dx.data<float>();
+  }
+  kernels::conv2d_backward(run, pool);
   return dx;
-}
-
-void MatmulOp::weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
-                               sim::ThreadPool* pool) const {
-  kernels::linear_weight_gradient(dz.numel() / out_, in_, out_, x.data<float>(), dz.data<float>(),
-                                  dw.data<float>(), pool);
 }
 
 backends::IntNode MatmulOp::integer_node() const {

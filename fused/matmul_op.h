@@ -17,10 +17,7 @@ class MatmulOp final : public LinearOp {
   Shape weight_shape() const override { return {out_, in_}; }
   Shape output_shape(const Shape& input) const override;
   Tensor forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool) const override;
-  Tensor input_gradient(const Shape& x, const Tensor& dz, const Tensor& w,
-                        sim::ThreadPool* pool) const override;
-  void weight_gradient(const Tensor& x, const Tensor& dz, Tensor& dw,
-                       sim::ThreadPool* pool) const override;
+  Tensor backward(const LinearBackward& pass, sim::ThreadPool* pool) const override;
   std::string_view rules_word() const override { return "linear"; }
   backends::IntNode integer_node() const override;
   sim::Window2d window() const override { return {}; }

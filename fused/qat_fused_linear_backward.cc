@@ -60,26 +60,23 @@ Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& co
   std::vector<double> sum_g(count), sum_gx(count);
   kernels::masked_sums(gradient, sum_g.data(), sum_gx.data(), context.pool);
 
-  Tensor dz = dy;
+  kernels::GradientRows dz{.gradient = gradient};
+  std::vector<float> offset(count), slope(count);
   if (batch_) {
-    std::vector<float> offset(count), slope(count);
     const auto n = static_cast<double>(gradient.rows);
     for (size_t c = 0; c < count; ++c) {
       offset[c] = static_cast<float>(-affine_.scale[c] * (sum_g[c] / n));
       slope[c] = static_cast<float>(-affine_.scale[c] * (sum_gx[c] / n));
     }
-    dz = Tensor::uninitialized(DType::float32, dy.shape());
-    kernels::masked_affine(gradient, affine_.scale.data(), offset.data(), slope.data(),
-                           dz.data<float>(), context.pool);
-  } else if (gradient.y != nullptr) {
-    dz = Tensor::uninitialized(DType::float32, dy.shape());
-    kernels::masked_affine(gradient, nullptr, nullptr, nullptr, dz.data<float>(), context.pool);
+    dz.scale = affine_.scale.data();
+    dz.offset = offset.data();
+    dz.slope = slope.data();
   }
   Tensor dw = Tensor::uninitialized(DType::float32, parts_.weight.value.shape());
-  parts_.op->weight_gradient(x_.real(), dz, dw, context.pool);
+  Tensor dx =
+      parts_.op->backward({x_, dz, weight_.quantized.real, dw, needs_input_gradient}, context.pool);
   store_gradients(dw, sum_g, sum_gx);
-  if (!needs_input_gradient) return {};
-  return parts_.op->input_gradient(x_.shape(), dz, weight_.quantized.real, context.pool);
+  return dx;
 }
 
 /// With G = x^T dz, M the weight quantizer's mask, f the factor, s = running_std:

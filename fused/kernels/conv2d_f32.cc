@@ -3,7 +3,6 @@
 
 #include <array>
 
-#include "fused/kernels/conv2d_backward.h"
 #include "fused/kernels/passes-internal.h"
 
 namespace facsim::fused::kernels {
@@ -80,22 +79,12 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, fl
   run(forward_pass(with_wide_rows(shape)), x, w, y, pool);
 }
 
-void conv2d_input_gradient(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
-                           sim::ThreadPool* pool) {
-  run(input_gradient_pass(with_wide_rows(shape)), dy, w, dx, pool);
-}
-
-void conv2d_weight_gradient(const Conv2dShape& shape, const float* x, const float* dy, float* dw,
-                            sim::ThreadPool* pool) {
-  const auto [oh, ow] = shape.window.output_extent(shape.ih, shape.iw);
-  BackwardPass pass;
-  pass.shape = shape;
-  pass.x.data = x;
-  pass.dz.gradient.rows = shape.n * oh * ow;
-  pass.dz.gradient.channels = shape.oc;
-  pass.dz.gradient.dy = dy;
-  pass.dw = dw;
-  conv2d_backward(pass, pool);
+Conv2dShape linear_shape(int64_t n, int64_t in, int64_t out) {
+  Conv2dShape shape;
+  shape.n = n;
+  shape.ic = in;
+  shape.oc = out;
+  return shape;
 }
 
 }  // namespace facsim::fused::kernels

@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "fused/kernels/conv2d_f32.h"
+#include "fused/kernels/conv2d_backward.h"
 #include "fused/kernels/tiles.h"
 
 namespace facsim::fused::kernels {
@@ -75,9 +75,22 @@ class ConvTester {
     ConvResult r{std::vector<float>(dy_.size(), 7), std::vector<float>(x_.size(), 7),
                  std::vector<float>(w_.size(), 7)};
     conv2d_forward(s_, x_.data(), w_.data(), r.y.data(), pool);
-    conv2d_input_gradient(s_, dy_.data(), w_.data(), r.dx.data(), pool);
-    conv2d_weight_gradient(s_, x_.data(), dy_.data(), r.dw.data(), pool);
+    conv2d_backward(backward_pass(r), pool);
     return r;
+  }
+
+  /// Float activations, dz = dy.
+  BackwardPass backward_pass(ConvResult& r) const {
+    BackwardPass pass;
+    pass.shape = s_;
+    pass.x.data = x_.data();
+    pass.dz.gradient.rows = s_.n * oh_ * ow_;
+    pass.dz.gradient.channels = s_.oc;
+    pass.dz.gradient.dy = dy_.data();
+    pass.w = w_.data();
+    pass.dw = r.dw.data();
+    pass.dx = r.dx.data();
+    return pass;
   }
 
   /// Largest error relative to the sum of the products' magnitudes, against sums in double.
