@@ -7,28 +7,19 @@
 #include "backends/lower/activations.h"
 #include "backends/lower/recurrent.h"
 #include "sim/core/error.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
 
-Profile activation_profile(std::string_view name) {
-  return load_profile(name, {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
-}
+using test::shipped_profile;
 
 struct Codes {
   float scale;
   int64_t zero_point;
   sim::IntType type = sim::kInt8;
 
-  quant::QParams qparams() const {
-    quant::QParams q;
-    q.type = type;
-    q.quant_min = type.min();
-    q.quant_max = type.max();
-    q.scale = {scale};
-    q.zero_point = {zero_point};
-    return q;
-  }
+  quant::QParams qparams() const { return test::qparams_of(scale, zero_point, type); }
 };
 
 /// A graph of one node and what to run it on.
@@ -66,7 +57,7 @@ struct ActivationNode {
   }
 
   std::vector<int64_t> run(const char* profile, const std::vector<int64_t>& codes) const {
-    const auto lowered = lower(activation_profile(profile));
+    const auto lowered = lower(shipped_profile(profile));
     Tensor x(input.type.storage(), Shape{1, static_cast<int64_t>(codes.size())});
     for (int64_t i = 0; i < x.numel(); ++i) x.set_int(i, codes[static_cast<size_t>(i)]);
     Tensor y(lowered->output_dtype(), x.shape());
@@ -80,7 +71,7 @@ struct ActivationNode {
   /// The Error of lowering, as text.
   std::string error(const char* profile) const {
     try {
-      lower(activation_profile(profile));
+      lower(shipped_profile(profile));
     } catch (const Error& e) {
       return std::string(to_string(e.code())) + ": " + e.what();
     }
@@ -139,8 +130,8 @@ TEST_CASE("lower activations: softmax by TFLite's optimized kernels and by its r
   const Results expected = {-100, -100, -100, -100, -100, -100, -100, -100, -100, -128};
   CHECK(softmax.run("tflite-reference", codes) == expected);
   CHECK(softmax.run("tflite-builtin", codes) == expected);
-  CHECK(softmax.lower(activation_profile("tflite-builtin"))->kind() == "softmax_real");
-  CHECK(softmax.lower(activation_profile("tflite-reference"))->kind() == "softmax");
+  CHECK(softmax.lower(shipped_profile("tflite-builtin"))->kind() == "softmax_real");
+  CHECK(softmax.lower(shipped_profile("tflite-reference"))->kind() == "softmax");
 }
 
 TEST_CASE("lower activations: what the platform refuses is refused by name") {
@@ -196,18 +187,18 @@ TEST_CASE("lower activations: a cell is not clipped unless the model says so") {
 }
 
 TEST_CASE("lower activations: lstm and svdf only where the profile has them") {
-  CHECK(make_lstm(activation_profile("cmsis-nn"), tiny_lstm(sim::kInt8))->kind() == "lstm");
-  CHECK(make_lstm(activation_profile("cmsis-nn"), tiny_lstm(sim::kInt16))->kind() == "lstm");
-  CHECK_THROWS_AS(make_lstm(activation_profile("tflite-micro"), tiny_lstm(sim::kInt8)), Error);
-  CHECK_THROWS_AS(make_lstm(activation_profile("cmsis-nn"), tiny_lstm(sim::kUint8)), Error);
+  CHECK(make_lstm(shipped_profile("cmsis-nn"), tiny_lstm(sim::kInt8))->kind() == "lstm");
+  CHECK(make_lstm(shipped_profile("cmsis-nn"), tiny_lstm(sim::kInt16))->kind() == "lstm");
+  CHECK_THROWS_AS(make_lstm(shipped_profile("tflite-micro"), tiny_lstm(sim::kInt8)), Error);
+  CHECK_THROWS_AS(make_lstm(shipped_profile("cmsis-nn"), tiny_lstm(sim::kUint8)), Error);
   GivenLstm bad = tiny_lstm(sim::kInt16);
   bad.cell_gate.input.shift = {16};
-  CHECK_THROWS_AS(make_lstm(activation_profile("cmsis-nn"), bad), Error);
+  CHECK_THROWS_AS(make_lstm(shipped_profile("cmsis-nn"), bad), Error);
   bad = tiny_lstm(sim::kInt16);
   bad.cell_gate.input.multiplier = {};
   bad.cell_gate.input.shift = {};
-  CHECK_THROWS_AS(make_lstm(activation_profile("cmsis-nn"), bad), Error);
-  CHECK_THROWS_AS(make_svdf(activation_profile("onnxruntime-cpu"), {}), Error);
+  CHECK_THROWS_AS(make_lstm(shipped_profile("cmsis-nn"), bad), Error);
+  CHECK_THROWS_AS(make_svdf(shipped_profile("onnxruntime-cpu"), {}), Error);
 }
 
 }  // namespace

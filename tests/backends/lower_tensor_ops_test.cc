@@ -10,25 +10,18 @@
 #include "backends/lower/given_arguments.h"
 #include "backends/lower/node-internal.h"
 #include "sim/core/error.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
+
+using test::qparams_of;
 
 struct NodeInput {
   Tensor codes;
   quant::QParams qparams;
   bool constant = false;
 };
-
-quant::QParams codes_with(float scale, int64_t zero_point, sim::IntType type = sim::kInt8) {
-  quant::QParams q;
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  return q;
-}
 
 template <class T>
 NodeInput input_of(const Shape& shape, const std::vector<T>& values, const quant::QParams& qparams,
@@ -78,27 +71,27 @@ using Codes = std::vector<int64_t>;
 
 TEST_CASE("lower_tensor_ops: sub, mul and batch_matmul compute with real values") {
   const Profile tflite = profile_named("tflite-reference");
-  const NodeInput a = input_of<int8_t>({1, 4}, {10, 20, -30, 127}, codes_with(0.5f, 10));
-  const NodeInput b = input_of<int8_t>({1, 4}, {4, 8, -128, -4}, codes_with(0.25f, 0));
+  const NodeInput a = input_of<int8_t>({1, 4}, {10, 20, -30, 127}, qparams_of(0.5f, 10));
+  const NodeInput b = input_of<int8_t>({1, 4}, {4, 8, -128, -4}, qparams_of(0.25f, 0));
   // Real: 0, 5, -20, 58.5 minus 1, 2, -32, -1.
-  CHECK(run_op(tflite, "sub", {a, b}, codes_with(0.5f, -3), {1, 4}) == Codes{-5, 3, 21, 116});
+  CHECK(run_op(tflite, "sub", {a, b}, qparams_of(0.5f, -3), {1, 4}) == Codes{-5, 3, 21, 116});
   // Times: 0, 10, 640, -58.5.
-  CHECK(run_op(tflite, "mul", {a, b}, codes_with(10.0f, 1), {1, 4}) == Codes{1, 2, 65, -5});
+  CHECK(run_op(tflite, "mul", {a, b}, qparams_of(10.0f, 1), {1, 4}) == Codes{1, 2, 65, -5});
   NodeAttributes turned;
   turned.transpose_rhs = true;
-  const NodeInput m = input_of<int8_t>({1, 2, 2}, {1, 2, 3, 4}, codes_with(1.0f, 0));
-  const NodeInput n = input_of<int8_t>({1, 2, 2}, {5, 6, 7, 8}, codes_with(0.5f, 4));
+  const NodeInput m = input_of<int8_t>({1, 2, 2}, {1, 2, 3, 4}, qparams_of(1.0f, 0));
+  const NodeInput n = input_of<int8_t>({1, 2, 2}, {5, 6, 7, 8}, qparams_of(0.5f, 4));
   // (1 2; 3 4) times the rows (1 2)/2, (3 4)/2.
-  CHECK(run_op(tflite, "batch_matmul", {m, n}, codes_with(0.5f, 0), {1, 2, 2}, turned) ==
+  CHECK(run_op(tflite, "batch_matmul", {m, n}, qparams_of(0.5f, 0), {1, 2, 2}, turned) ==
         Codes{5, 11, 11, 25});
 }
 
 TEST_CASE("lower_tensor_ops: 16-bit sums use the shift of 15, and take constants") {
   const Profile micro = profile_named("tflite-micro");
-  const quant::QParams q = codes_with(0.125f, 0, sim::kInt16);
+  const quant::QParams q = qparams_of(0.125f, 0, sim::kInt16);
   const NodeInput a = input_of<int16_t>({1, 3}, {32767, -32768, 100}, q);
   const NodeInput b = input_of<int16_t>({1, 1}, {-7}, q, true);
-  const quant::QParams half = codes_with(0.25f, 0, sim::kInt16);
+  const quant::QParams half = qparams_of(0.25f, 0, sim::kInt16);
   CHECK(run_op(micro, "add", {a, b}, half, {1, 3}) == Codes{16380, -16388, 47});
   CHECK(run_op(micro, "sub", {a, b}, half, {1, 3}) == Codes{16387, -16381, 54});
 }
@@ -118,9 +111,9 @@ int64_t scaled(int64_t x, int64_t multiplier, int right_shift) {
 TEST_CASE("lower_tensor_ops: TFLite Micro derives the multipliers of SUB in float32") {
   // A layer of the recorded models. In float64: 1763377639 and 1428552310; in float32: 1763377664
   // and 1428552320.
-  const quant::QParams lhs = codes_with(0.0050774915143847466f, 0, sim::kInt16);
-  const quant::QParams rhs = codes_with(8.143192644638475e-06f, 0, sim::kInt16);
-  const quant::QParams out = codes_with(0.0019081957871094346f, 0, sim::kInt16);
+  const quant::QParams lhs = qparams_of(0.0050774915143847466f, 0, sim::kInt16);
+  const quant::QParams rhs = qparams_of(8.143192644638475e-06f, 0, sim::kInt16);
+  const quant::QParams out = qparams_of(0.0019081957871094346f, 0, sim::kInt16);
   constexpr int64_t kCount = 20000;
   Tensor a(DType::int16, {1, kCount}), b(DType::int16, {1, kCount});
   uint32_t random = 1;
@@ -153,35 +146,35 @@ TEST_CASE("lower_tensor_ops: TFLite Micro derives the multipliers of SUB in floa
 
 TEST_CASE("lower_tensor_ops: int16 fractions multiply to int8 with two roundings") {
   const Profile tflite = profile_named("tflite-reference");
-  const quant::QParams fraction = codes_with(0x1p-15f, 0, sim::kInt16);
+  const quant::QParams fraction = qparams_of(0x1p-15f, 0, sim::kInt16);
   const NodeInput a = input_of<int16_t>({1, 5}, {-32768, 32767, 16384, 181, -181}, fraction);
   const NodeInput b = input_of<int16_t>({1, 5}, {-32768, 32767, -16384, 23174, 23174}, fraction);
   // -1 * -1 saturates to 32767, 32766, -8192, 128 (a tie: 0.5 up to 1), -128 (away from zero).
-  CHECK(run_op(tflite, "mul", {a, b}, codes_with(0x1p-7f, 0), {1, 5}) ==
+  CHECK(run_op(tflite, "mul", {a, b}, qparams_of(0x1p-7f, 0), {1, 5}) ==
         Codes{127, 127, -32, 1, -1});
-  CHECK_THROWS_AS(run_op(tflite, "mul", {a, b}, codes_with(0x1p-6f, 0), {1, 5}), Error);
-  const NodeInput c = input_of<int8_t>({1, 5}, {1, 2, 3, 4, 5}, codes_with(0x1p-15f, 0));
+  CHECK_THROWS_AS(run_op(tflite, "mul", {a, b}, qparams_of(0x1p-6f, 0), {1, 5}), Error);
+  const NodeInput c = input_of<int8_t>({1, 5}, {1, 2, 3, 4, 5}, qparams_of(0x1p-15f, 0));
   CHECK_THROWS_AS(run_op(tflite, "mul", {a, c}, fraction, {1, 5}), Error);
 }
 
 TEST_CASE("lower_tensor_ops: minimum and maximum need one scale") {
   const Profile tflite = profile_named("tflite-reference");
-  const quant::QParams q = codes_with(0.5f, 3);
+  const quant::QParams q = qparams_of(0.5f, 3);
   const NodeInput a = input_of<int8_t>({1, 3}, {1, 2, 3}, q), b = input_of<int8_t>({1, 1}, {2}, q);
   CHECK(run_op(tflite, "minimum", {a, b}, q, {1, 3}) == Codes{1, 2, 2});
   CHECK(run_op(tflite, "maximum", {a, b}, q, {1, 3}) == Codes{2, 2, 3});
-  CHECK_THROWS_AS(run_op(tflite, "minimum", {a, b}, codes_with(0.25f, 3), {1, 3}), Error);
+  CHECK_THROWS_AS(run_op(tflite, "minimum", {a, b}, qparams_of(0.25f, 3), {1, 3}), Error);
 }
 
 TEST_CASE("lower_tensor_ops: mean folds the number of elements into the multiplier") {
   const Profile tflite = profile_named("tflite-reference");
   NodeAttributes attributes;
   attributes.axes = {1, 2};
-  const NodeInput x = input_of<int8_t>({1, 1, 3, 1}, {10, 11, 12}, codes_with(1.0f, 5));
-  CHECK(run_op(tflite, "mean", {x}, codes_with(0.5f, -1), {1, 1, 1, 1}, attributes) == Codes{11});
+  const NodeInput x = input_of<int8_t>({1, 1, 3, 1}, {10, 11, 12}, qparams_of(1.0f, 5));
+  CHECK(run_op(tflite, "mean", {x}, qparams_of(0.5f, -1), {1, 1, 1, 1}, attributes) == Codes{11});
   // M = 2^30, W = 30: count 3 folds k = 1: M * 2 / 3 = 715827882 (cut from 715827882.67) at shift
   // 31.
-  const auto op = lower_mean(tflite, codes_with(1.0f, 0), {1}, true, 3, codes_with(1.0f, 0));
+  const auto op = lower_mean(tflite, qparams_of(1.0f, 0), {1}, true, 3, qparams_of(1.0f, 0));
   const Tensor ones = Tensor::from<int8_t>(Shape{1, 3}, std::vector<int8_t>{1, 1, 0});
   const std::vector<const Tensor*> inputs = {&ones};
   const sim::Explanation explanation = op->explain(inputs, 0);
@@ -191,12 +184,12 @@ TEST_CASE("lower_tensor_ops: mean folds the number of elements into the multipli
   // Without folding, 1 / 3 itself is the real multiplier: 2^31 * 2 / 3 at shift 32.
   const Profile plain = load_profile("tflite-reference", ProfileSearch::standard(),
                                      {{"/ops/mean/algorithm", "requantized_mean"}});
-  const auto exact = lower_mean(plain, codes_with(1.0f, 0), {1}, true, 3, codes_with(1.0f, 0));
+  const auto exact = lower_mean(plain, qparams_of(1.0f, 0), {1}, true, 3, qparams_of(1.0f, 0));
   CHECK(exact->explain(inputs, 0).result == 1);
   // The output's own range holds, not its type's.
-  quant::QParams narrow = codes_with(0.01f, 0);
+  quant::QParams narrow = qparams_of(0.01f, 0);
   narrow.quant_min = -127;
-  const auto low = lower_mean(tflite, codes_with(1.0f, 5), {1}, true, 3, narrow);
+  const auto low = lower_mean(tflite, qparams_of(1.0f, 5), {1}, true, 3, narrow);
   CHECK(low->explain(inputs, 0).result == -127);
 }
 
@@ -204,15 +197,15 @@ TEST_CASE("lower_tensor_ops: concat requantizes only inputs of another scale") {
   const Profile tflite = profile_named("tflite-reference");
   NodeAttributes attributes;
   attributes.axis = 1;
-  const NodeInput a = input_of<int8_t>({1, 2}, {1, -128}, codes_with(0.5f, 1));
-  const NodeInput b = input_of<int8_t>({1, 3}, {8, 9, -128}, codes_with(0.25f, 0));
-  CHECK(run_op(tflite, "concat", {a, b, a}, codes_with(0.5f, 1), {1, 7}, attributes) ==
+  const NodeInput a = input_of<int8_t>({1, 2}, {1, -128}, qparams_of(0.5f, 1));
+  const NodeInput b = input_of<int8_t>({1, 3}, {8, 9, -128}, qparams_of(0.25f, 0));
+  CHECK(run_op(tflite, "concat", {a, b, a}, qparams_of(0.5f, 1), {1, 7}, attributes) ==
         Codes{1, -128, 5, 6, -63, 1, -128});  // 9 / 2 = 4.5, away from zero
 }
 
 TEST_CASE("lower_tensor_ops: axes whose low 32 bits are those of good ones are refused") {
   const Profile tflite = profile_named("tflite-reference");
-  const quant::QParams q = codes_with(0.5f, 0);
+  const quant::QParams q = qparams_of(0.5f, 0);
   const IntTensor tensor{"x", DType::int8, Shape{1, 2}, q, std::nullopt};
   IntGraph graph;
   graph.tensors = {tensor, tensor};
@@ -235,7 +228,7 @@ TEST_CASE("lower_tensor_ops: axes whose low 32 bits are those of good ones are r
 
 TEST_CASE("lower_tensor_ops: pad, slice, transpose and resize move codes") {
   const Profile tflite = profile_named("tflite-reference");
-  const quant::QParams q = codes_with(0.5f, -9);
+  const quant::QParams q = qparams_of(0.5f, -9);
   const NodeInput x = input_of<int8_t>({1, 2, 2, 1}, {1, 2, 3, 4}, q);
   NodeAttributes pad;
   pad.pad_before = {0, 1, 0, 0};
@@ -254,20 +247,20 @@ TEST_CASE("lower_tensor_ops: pad, slice, transpose and resize move codes") {
   CHECK(run_op(tflite, "resize", {x}, q, {1, 1, 4, 1}, resize) == Codes{1, 1, 2, 2});
   resize.resize.mode = ResizeAttributes::Mode::bilinear;
   CHECK(run_op(tflite, "resize", {x}, q, {1, 1, 4, 1}, resize) == Codes{1, 2, 2, 2});
-  CHECK_THROWS_AS(run_op(tflite, "pad", {x}, codes_with(0.25f, -9), {1, 3, 3, 1}, pad), Error);
+  CHECK_THROWS_AS(run_op(tflite, "pad", {x}, qparams_of(0.25f, -9), {1, 3, 3, 1}, pad), Error);
   CHECK_THROWS_AS(run_op(profile_named("example-chip"), "pad", {x}, q, {1, 3, 3, 1}, pad), Error);
 }
 
 TEST_CASE("lower_tensor_ops: a transposed convolution is lowered like a convolution") {
   const Profile tflite = profile_named("tflite-reference");
-  const NodeInput x = input_of<int8_t>({1, 1, 2, 1}, {5, 7}, codes_with(1.0f, 3));
-  const NodeInput w = input_of<int8_t>({1, 1, 2, 1}, {1, 10}, codes_with(1.0f, 0), true);
-  const NodeInput bias = input_of<int32_t>({1}, {100}, codes_with(1.0f, 0, sim::kInt32), true);
+  const NodeInput x = input_of<int8_t>({1, 1, 2, 1}, {5, 7}, qparams_of(1.0f, 3));
+  const NodeInput w = input_of<int8_t>({1, 1, 2, 1}, {1, 10}, qparams_of(1.0f, 0), true);
+  const NodeInput bias = input_of<int32_t>({1}, {100}, qparams_of(1.0f, 0, sim::kInt32), true);
   NodeAttributes attributes;
   attributes.window.kernel = {1, 2};
   attributes.window.stride = {1, 3};
   // Real inputs 2, 4; a column without taps between them.
-  CHECK(run_op(tflite, "transpose_conv2d", {x, w, bias}, codes_with(2.0f, 0), {1, 1, 5, 1},
+  CHECK(run_op(tflite, "transpose_conv2d", {x, w, bias}, qparams_of(2.0f, 0), {1, 1, 5, 1},
                attributes) == Codes{51, 60, 50, 52, 70});
 }
 
@@ -307,11 +300,11 @@ TEST_CASE("pitfall 10: arm_convolve_s16 sums in 32 bits although its bias has 64
       x.set_int(i, 32767);
       w.set_int(i, 127);
     }
-    const quant::QParams q = codes_with(1.0f, 0, sim::kInt16);
+    const quant::QParams q = qparams_of(1.0f, 0, sim::kInt16);
     LayerBias bias;
     bias.codes = Tensor(DType::int64, {1});
     sim::Conv2dParams params =
-        lower_conv2d(profile, {}, 1, q, w, codes_with(1.0f, 0), bias, q, Activation::none);
+        lower_conv2d(profile, {}, 1, q, w, qparams_of(1.0f, 0), bias, q, Activation::none);
     GivenMultiplier given;
     given.multiplier = {int64_t{1} << 30};
     given.shift = {31 + 18};

@@ -8,23 +8,13 @@
 
 #include "sim/core/error.h"
 #include "sim/graph/executor.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
 
-Profile shipped(std::string_view name, const std::vector<ProfileOverride>& overrides = {}) {
-  return load_profile(name, {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}}, overrides);
-}
-
-quant::QParams activation(float scale, int64_t zero_point, sim::IntType type = sim::kInt8) {
-  quant::QParams q;
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  return q;
-}
+using test::qparams_of;
+using test::shipped_profile;
 
 int64_t apply(const sim::Requantizer& requantizer, int64_t acc) {
   sim::Events events;
@@ -73,12 +63,13 @@ TEST_CASE("lower: given multipliers are rounded as each platform does") {
     given.multiplier = {c.multiplier};
     given.shift = {c.shift};
     given.clamp = {-128, 127};
-    CHECK(apply(make_requantizer(shipped(c.profile).rules("conv2d"), given), c.acc) == c.expected);
+    CHECK(apply(make_requantizer(shipped_profile(c.profile).rules("conv2d"), given), c.acc) ==
+          c.expected);
   }
 }
 
 TEST_CASE("lower: given zero points and clamps are codes of the output") {
-  const Profile profile = shipped("xnnpack-x86");
+  const Profile profile = shipped_profile("xnnpack-x86");
   const OpRules& rules = profile.rules("conv2d");
   const auto given_with = [](int64_t zero_point, const ClampBounds& clamp, sim::IntType output) {
     GivenMultiplier given;
@@ -108,32 +99,41 @@ TEST_CASE("lower: given float scales, zero point after rounding") {
   given.scale = {0.25f};
   given.zero_point = 127;
   given.clamp = {-128, 127};
-  CHECK(apply(make_requantizer(shipped("xnnpack-x86").rules("conv2d"), given), -2) == 127);
-  CHECK(
-      contains(error_of([&] { make_requantizer(shipped("tflite-micro").rules("conv2d"), given); }),
-               "unsupported: requantize: no \"multiplier\" was given"));
+  CHECK(apply(make_requantizer(shipped_profile("xnnpack-x86").rules("conv2d"), given), -2) == 127);
+  CHECK(contains(
+      error_of([&] { make_requantizer(shipped_profile("tflite-micro").rules("conv2d"), given); }),
+      "unsupported: requantize: no \"multiplier\" was given"));
 }
 
 TEST_CASE("lower: the same scales give each platform's own rounding") {
   // 40 * 0.5 * 0.125 / 1.0 = 2.5.
-  const LinearScales scales{0.5f, {0.125f}, activation(1.0f, 0), Activation::none};
+  const LinearScales scales{0.5f, {0.125f}, qparams_of(1.0f, 0), Activation::none};
   const LayerBias none;
-  CHECK(apply(make_requantizer(shipped("tflite-micro").rules("linear"), scales, none), 40) == 3);
-  CHECK(apply(make_requantizer(shipped("tflite-micro").rules("linear"), scales, none), -40) == -3);
-  CHECK(apply(make_requantizer(shipped("tflite-single-rounding").rules("linear"), scales, none),
+  CHECK(apply(make_requantizer(shipped_profile("tflite-micro").rules("linear"), scales, none),
+              40) == 3);
+  CHECK(apply(make_requantizer(shipped_profile("tflite-micro").rules("linear"), scales, none),
+              -40) == -3);
+  CHECK(apply(make_requantizer(shipped_profile("tflite-single-rounding").rules("linear"), scales,
+                               none),
               -40) == -2);
-  CHECK(apply(make_requantizer(shipped("xnnpack-x86").rules("linear"), scales, none), 40) == 2);
-  CHECK(apply(make_requantizer(shipped("tensorrt").rules("linear"), scales, none), 40) == 2);
-  CHECK(apply(make_requantizer(shipped("vitis-ai").rules("linear"), scales, none), 40) == 3);
-  CHECK(apply(make_requantizer(shipped("vitis-ai").rules("linear"), scales, none), -40) == -2);
-  CHECK(apply(make_requantizer(shipped("example-chip").rules("linear"), scales, none), 40) == 2);
+  CHECK(apply(make_requantizer(shipped_profile("xnnpack-x86").rules("linear"), scales, none), 40) ==
+        2);
+  CHECK(apply(make_requantizer(shipped_profile("tensorrt").rules("linear"), scales, none), 40) ==
+        2);
+  CHECK(apply(make_requantizer(shipped_profile("vitis-ai").rules("linear"), scales, none), 40) ==
+        3);
+  CHECK(apply(make_requantizer(shipped_profile("vitis-ai").rules("linear"), scales, none), -40) ==
+        -2);
+  CHECK(apply(make_requantizer(shipped_profile("example-chip").rules("linear"), scales, none),
+              40) == 2);
 }
 
 TEST_CASE("lower: biases in accumulator units round by the profile and saturate") {
   const std::vector<double> bias = {0.0625, -0.0625, 1e12, 0.1875};  // 0.5 -0.5 huge 1.5 steps
   const std::vector<float> weight_scale = {0.25f};
   const auto codes = [&](const char* profile) {
-    const LayerBias b = quantize_bias(shipped(profile).rules("conv2d"), bias, 0.5f, weight_scale);
+    const LayerBias b =
+        quantize_bias(shipped_profile(profile).rules("conv2d"), bias, 0.5f, weight_scale);
     return std::vector<int32_t>(b.codes.data<int32_t>(), b.codes.data<int32_t>() + 4);
   };
   CHECK(codes("tflite-micro") == std::vector<int32_t>{1, -1, INT32_MAX, 2});
@@ -141,8 +141,8 @@ TEST_CASE("lower: biases in accumulator units round by the profile and saturate"
   CHECK(codes("example-chip") == std::vector<int32_t>{0, 0, (1 << 19) - 1, 2});
 
   const LayerBias per_channel =
-      quantize_bias(shipped("tflite-micro").rules("conv2d"), std::vector<double>{1.0, 1.0}, 0.5f,
-                    std::vector<float>{0.25f, 0.5f});
+      quantize_bias(shipped_profile("tflite-micro").rules("conv2d"), std::vector<double>{1.0, 1.0},
+                    0.5f, std::vector<float>{0.25f, 0.5f});
   CHECK(per_channel.qparams.scale == std::vector<float>{0.125f, 0.25f});
   CHECK(per_channel.qparams.channel_axis == 0);
   CHECK(per_channel.codes.int_at(0) == 8);
@@ -160,7 +160,7 @@ TEST_CASE("lower: a bias with a zero point is refused") {
 }
 
 TEST_CASE("lower: a bias with a power-of-two scale of its own is shifted to the accumulator") {
-  const OpRules rules = shipped("vitis-ai").rules("conv2d");
+  const OpRules rules = shipped_profile("vitis-ai").rules("conv2d");
   const std::vector<float> weight_scale = {0x1p-6f};  // accumulator unit 2^-10
   // 127 * 2^-9 = 0.248 < 0.3 <= 127 * 2^-8.
   const LayerBias bias =
@@ -185,34 +185,35 @@ TEST_CASE("lower: a bias with a power-of-two scale of its own is shifted to the 
 }
 
 TEST_CASE("lower: a float32 bias is part of the program") {
-  const OpRules rules = shipped("tensorrt").rules("linear");
+  const OpRules rules = shipped_profile("tensorrt").rules("linear");
   const LayerBias bias =
       quantize_bias(rules, std::vector<double>{0.3, -0.3}, 0.1f, std::vector<float>{0.2f});
   CHECK(bias.codes.dtype() == DType::float32);
   CHECK(accumulator_bias(rules, bias, 0.1f, std::vector<float>{0.2f}).empty());
   const sim::Requantizer r =
-      make_requantizer(rules, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none}, bias);
+      make_requantizer(rules, {0.1f, {0.2f}, qparams_of(0.05f, 0), Activation::none}, bias);
   sim::Events events;
   CHECK(r.apply(100, 0, events) == 46);  // (2.0 + 0.3) / 0.05
   CHECK(r.apply(100, 1, events) == 34);
   // Combined scale: the bias enters in output units, b / s_out.
   const OpRules combined =
-      shipped("tensorrt", {{"/requantize/float/scale_factors", "combined"}}).rules("linear");
-  CHECK(apply(make_requantizer(combined, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none},
+      shipped_profile("tensorrt", {{"/requantize/float/scale_factors", "combined"}})
+          .rules("linear");
+  CHECK(apply(make_requantizer(combined, {0.1f, {0.2f}, qparams_of(0.05f, 0), Activation::none},
                                bias),
               100) == 46);
   // Before the scale: in accumulator units, b / (s_in * s_w).
   const OpRules before =
-      shipped("tensorrt", {{"/requantize/float/bias_add", "before_scale"}}).rules("linear");
+      shipped_profile("tensorrt", {{"/requantize/float/bias_add", "before_scale"}}).rules("linear");
   CHECK(
-      apply(make_requantizer(before, {0.1f, {0.2f}, activation(0.05f, 0), Activation::none}, bias),
+      apply(make_requantizer(before, {0.1f, {0.2f}, qparams_of(0.05f, 0), Activation::none}, bias),
             100) == 46);
 }
 
 TEST_CASE("lower: activation bounds are codes cut to the type") {
-  const OpRules rules = shipped("tflite-micro").rules("conv2d");
+  const OpRules rules = shipped_profile("tflite-micro").rules("conv2d");
   const auto bounds = [&](Activation a, float scale, int64_t zero_point) {
-    const ClampBounds b = clamp_bounds(rules, a, activation(scale, zero_point));
+    const ClampBounds b = clamp_bounds(rules, a, qparams_of(scale, zero_point));
     return std::array<int64_t, 2>{b.min, b.max};
   };
   CHECK(bounds(Activation::none, 0.1f, 3) == std::array<int64_t, 2>{-128, 127});
@@ -225,29 +226,29 @@ TEST_CASE("lower: activation bounds are codes cut to the type") {
 }
 
 TEST_CASE("lower: power-of-two platforms move scales into the legal shifts") {
-  const OpRules rules = shipped("vitis-ai").rules("conv2d");
+  const OpRules rules = shipped_profile("vitis-ai").rules("conv2d");
   const auto legal = [&](float in, float w, float out) {
     return legal_scales(rules, in, std::vector<float>{w}, out);
   };
   CHECK(legal(0x1p-7f, 0x1p-7f, 0x1p-4f).weight_scale[0] == 0x1p-7f);    // shift 10
   CHECK(legal(0x1p-7f, 0x1p-14f, 0x1p-3f).weight_scale[0] == 0x1p-12f);  // 18 -> 16
   CHECK(legal(0x1p-1f, 0x1p-1f, 0x1p-4f).output_scale == 0x1p-2f);       // -2 -> 0
-  const LegalScales same =
-      legal_scales(shipped("tflite-micro").rules("conv2d"), 0.1f, std::vector<float>{1e-9f}, 1.0f);
+  const LegalScales same = legal_scales(shipped_profile("tflite-micro").rules("conv2d"), 0.1f,
+                                        std::vector<float>{1e-9f}, 1.0f);
   CHECK(same.weight_scale[0] == 1e-9f);
 
-  const LinearScales illegal{0x1p-7f, {0x1p-14f}, activation(0x1p-3f, 0), Activation::none};
+  const LinearScales illegal{0x1p-7f, {0x1p-14f}, qparams_of(0x1p-3f, 0), Activation::none};
   CHECK(contains(error_of([&] { make_requantizer(rules, illegal, {}); }),
                  "right shift 18; expected 0..16 (profile /domain)"));
 }
 
 TEST_CASE("lower: the Vitis AI reciprocals of average pools") {
-  const Profile profile = shipped("vitis-ai");
+  const Profile profile = shipped_profile("vitis-ai");
   const auto average = [&](int64_t kh, int64_t kw, int64_t sum, float out_scale) {
     sim::Window2d window;
     window.kernel = {kh, kw};
-    const auto op = lower_avg_pool2d(profile, window, false, false, activation(0x1p-4f, 0),
-                                     activation(out_scale, 0), Activation::none, kh, kw);
+    const auto op = lower_avg_pool2d(profile, window, false, false, qparams_of(0x1p-4f, 0),
+                                     qparams_of(out_scale, 0), Activation::none, kh, kw);
     Tensor image(DType::int8, Shape{1, kh, kw, 1});
     for (int64_t i = 0; i < kh * kw; ++i) {
       const int64_t code = sum / (kh * kw - i);
@@ -267,10 +268,10 @@ TEST_CASE("lower: the Vitis AI reciprocals of average pools") {
 }
 
 TEST_CASE("lower: what a platform cannot do is refused, never replaced") {
-  const Profile micro = shipped("tflite-micro");
-  const Profile vitis = shipped("vitis-ai");
+  const Profile micro = shipped_profile("tflite-micro");
+  const Profile vitis = shipped_profile("vitis-ai");
   const Tensor weights(DType::int8, Shape{2, 3});
-  quant::QParams per_channel = activation(0.5f, 0);
+  quant::QParams per_channel = qparams_of(0.5f, 0);
   per_channel.scale = {0.5f, 0.25f};
   per_channel.zero_point = {0, 0};
   per_channel.channel_axis = 0;
@@ -280,54 +281,55 @@ TEST_CASE("lower: what a platform cannot do is refused, never replaced") {
     return error_of(
         [&] { lower_linear(profile, input, weights, weight, bias, output, Activation::none); });
   };
-  const quant::QParams a = activation(0.5f, 0);
+  const quant::QParams a = qparams_of(0.5f, 0);
   CHECK(linear(micro, a, per_channel, {}, a).empty());
   CHECK(
       contains(linear(vitis, a, per_channel, {}, a), "unsupported: weights: a scale per channel"));
   CHECK(
-      contains(linear(vitis, activation(0.3f, 0), a, {}, a), "scale 0.3; expected a power of two"));
-  CHECK(contains(linear(shipped("tensorrt"), activation(0.5f, 3), a, {}, a), "zero point 3"));
+      contains(linear(vitis, qparams_of(0.3f, 0), a, {}, a), "scale 0.3; expected a power of two"));
+  CHECK(
+      contains(linear(shipped_profile("tensorrt"), qparams_of(0.5f, 3), a, {}, a), "zero point 3"));
   // 16-bit inputs have rules of their own, with 16-bit outputs.
-  CHECK(contains(linear(micro, activation(0.5f, 0, sim::kInt16), a, {}, a),
+  CHECK(contains(linear(micro, qparams_of(0.5f, 0, sim::kInt16), a, {}, a),
                  "unsupported: output: int8; expected int16"));
   CHECK(
-      contains(linear(micro, a, activation(0.5f, 1), {}, a), "unsupported: weights: zero point 1"));
-  CHECK(contains(linear(micro, a, a, {}, activation(0.0f, 0)), "bad_value: output: scale 0"));
-  CHECK(contains(linear(micro, a, a, {}, activation(0.5f, 128)), "zero point 128"));
+      contains(linear(micro, a, qparams_of(0.5f, 1), {}, a), "unsupported: weights: zero point 1"));
+  CHECK(contains(linear(micro, a, a, {}, qparams_of(0.0f, 0)), "bad_value: output: scale 0"));
+  CHECK(contains(linear(micro, a, a, {}, qparams_of(0.5f, 128)), "zero point 128"));
 
   LayerBias bias;
   bias.codes = Tensor(DType::float32, Shape{2});
   CHECK(contains(linear(micro, a, a, bias, a), "unsupported: bias: float32"));
   bias.codes = Tensor(DType::int32, Shape{2});
-  bias.qparams = activation(1.0f, 0, sim::kInt32);  // 0.25 expected
+  bias.qparams = qparams_of(1.0f, 0, sim::kInt32);  // 0.25 expected
   CHECK(contains(linear(micro, a, a, bias, a), "bad_value: bias, channel 0: scale 1"));
   bias.codes = Tensor(DType::int32, Shape{3});
   CHECK(contains(linear(micro, a, a, bias, a), "shape_mismatch: bias: 3 values; expected 2"));
   bias.codes = Tensor(DType::int32, Shape{2});
   bias.codes.set_int(1, 1 << 19);  // one above 20 bits
-  bias.qparams = activation(0.25f, 0, sim::kInt32);
-  const quant::QParams int4 = activation(0.5f, 0, sim::IntType{4, true});
-  CHECK(contains(linear(shipped("example-chip"), a, int4, bias, a),
+  bias.qparams = qparams_of(0.25f, 0, sim::kInt32);
+  const quant::QParams int4 = qparams_of(0.5f, 0, sim::IntType{4, true});
+  CHECK(contains(linear(shipped_profile("example-chip"), a, int4, bias, a),
                  "unsupported: bias, channel 1: code 524288; expected -524288..524287"));
   bias.codes.set_int(1, (1 << 19) - 1);
-  CHECK(linear(shipped("example-chip"), a, int4, bias, a).empty());
+  CHECK(linear(shipped_profile("example-chip"), a, int4, bias, a).empty());
 
   CHECK(contains(error_of([&] {
                    sim::Window2d window;
                    window.kernel = {2, 2};
-                   lower_avg_pool2d(micro, window, false, false, a, activation(0.25f, 0),
+                   lower_avg_pool2d(micro, window, false, false, a, qparams_of(0.25f, 0),
                                     Activation::none, 4, 4);
                  }),
                  "unsupported: average pool"));
-  CHECK(contains(
-      error_of([&] {
-        lower_add(shipped("tflite-micro", {{"/ops/add", "null"}}), a, a, a, Activation::none);
-      }),
-      "op add has no rules"));
+  CHECK(contains(error_of([&] {
+                   lower_add(shipped_profile("tflite-micro", {{"/ops/add", "null"}}), a, a, a,
+                             Activation::none);
+                 }),
+                 "op add has no rules"));
   // XNNPACK refuses either ratio, not only the larger.
   CHECK(contains(error_of([&] {
-                   lower_add(shipped("xnnpack-x86"), activation(0.5f, 0), activation(0x1p-12f, 0),
-                             activation(0.5f, 0), Activation::none);
+                   lower_add(shipped_profile("xnnpack-x86"), qparams_of(0.5f, 0),
+                             qparams_of(0x1p-12f, 0), qparams_of(0.5f, 0), Activation::none);
                  }),
                  "unsupported: add: input to output scale 0.00048828125; expected 2^-10"));
   CHECK(contains(error_of([&] {
@@ -351,11 +353,11 @@ TEST_CASE("lower: an error in a graph names the node and the profile") {
   graph.tensors.resize(2);
   graph.tensors[0].name = "x";
   graph.tensors[0].shape = Shape{1, 4, 4, 2};
-  graph.tensors[0].qparams = activation(0.5f, 0);
+  graph.tensors[0].qparams = qparams_of(0.5f, 0);
   graph.tensors[1] = graph.tensors[0];
   graph.tensors[1].name = "y";
   graph.tensors[1].shape = Shape{1, 2, 2, 2};
-  graph.tensors[1].qparams = activation(0.25f, 0);
+  graph.tensors[1].qparams = qparams_of(0.25f, 0);
   IntNode node;
   node.name = "pool";
   node.op = "max_pool2d";
@@ -364,7 +366,7 @@ TEST_CASE("lower: an error in a graph names the node and the profile") {
   node.attributes.window.kernel = {2, 2};
   node.attributes.window.stride = {2, 2};
   CHECK(
-      contains(error_of([&] { lower_node(graph, node, shipped("tflite-micro")); }),
+      contains(error_of([&] { lower_node(graph, node, shipped_profile("tflite-micro")); }),
                "unsupported: node \"pool\" (max_pool2d, profile tflite-micro): input and output"));
 }
 
@@ -380,11 +382,11 @@ IntGraph two_profiles() {
     t.qparams = std::move(q);
     graph.tensors.push_back(std::move(t));
   };
-  tensor("x", Shape{1, 1}, activation(0.5f, 0));
-  tensor("w1", Shape{1, 1}, activation(0.5f, 0));
-  tensor("y", Shape{1, 1}, activation(0.5f, 0));
-  tensor("w2", Shape{1, 1}, activation(0.5f, 0));
-  tensor("z", Shape{1, 1}, activation(0.5f, 0));
+  tensor("x", Shape{1, 1}, qparams_of(0.5f, 0));
+  tensor("w1", Shape{1, 1}, qparams_of(0.5f, 0));
+  tensor("y", Shape{1, 1}, qparams_of(0.5f, 0));
+  tensor("w2", Shape{1, 1}, qparams_of(0.5f, 0));
+  tensor("z", Shape{1, 1}, qparams_of(0.5f, 0));
   for (const size_t w : {1, 3}) {
     graph.tensors[w].data = Tensor(DType::int8, Shape{1, 1});
     graph.tensors[w].data->set_int(0, 1);
@@ -407,8 +409,8 @@ IntGraph two_profiles() {
 
 TEST_CASE("lower: a node may name another profile") {
   const IntGraph graph = two_profiles();
-  const Profile micro = shipped("tflite-micro");
-  const Profile ort = shipped("onnxruntime-cpu");
+  const Profile micro = shipped_profile("tflite-micro");
+  const Profile ort = shipped_profile("onnxruntime-cpu");
   std::vector<std::string> asked;
   const auto resolve = [&](std::string_view name) -> const Profile& {
     asked.emplace_back(name);

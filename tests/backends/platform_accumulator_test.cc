@@ -7,23 +7,15 @@
 
 #include "backends/lower/lower.h"
 #include "sim/core/error.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
 
-Profile with_accumulator(const std::string& profile, const std::string& json) {
-  return load_profile(profile, {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}},
-                      {{"/ops/linear/accumulator", json}});
-}
+using test::qparams_of;
 
-quant::QParams unit_codes(sim::IntType type, int64_t zero_point = 0) {
-  quant::QParams q;
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  q.scale = {1.0F};
-  q.zero_point = {zero_point};
-  return q;
+Profile with_accumulator(const std::string& profile, const std::string& json) {
+  return test::shipped_profile(profile, {{"/ops/linear/accumulator", json}});
 }
 
 /// The accumulator of a linear layer with one output, and whether its sums are proved exact.
@@ -36,9 +28,9 @@ LinearSum linear_sum(const Profile& profile, const quant::QParams& input,
   const auto taps = static_cast<int64_t>(x.size());
   Tensor weights(DType::int8, {1, taps});
   for (int64_t t = 0; t < taps; ++t) weights.set_int(t, w[static_cast<size_t>(t)]);
-  const quant::QParams output = unit_codes(input.type, input.zero_point.front());
+  const quant::QParams output = qparams_of(1, input.zero_point.front(), input.type);
   const sim::Linear layer(
-      lower_linear(profile, input, weights, unit_codes(sim::kInt8), {}, output, Activation::none));
+      lower_linear(profile, input, weights, qparams_of(1, 0), {}, output, Activation::none));
   Tensor codes(input.type.storage(), {1, taps});
   for (int64_t t = 0; t < taps; ++t) codes.set_int(t, x[static_cast<size_t>(t)]);
   const Tensor* const inputs[] = {&codes};
@@ -46,7 +38,7 @@ LinearSum linear_sum(const Profile& profile, const quant::QParams& input,
 }
 
 TEST_CASE("platform accumulator: FBGEMM with vpmaddubsw pairs, and with 16-bit sums") {
-  const auto u8 = unit_codes(sim::kUint8, 128);
+  const auto u8 = qparams_of(1, 128, sim::kUint8);
   const std::vector<int64_t> x = {255, 255, 255, 255}, w = {127, 127, 127, 127};
   const int64_t exact = 4 * 127 * 127;
   CHECK(linear_sum(with_accumulator("fbgemm", "{}"), u8, x, w).value == exact);
@@ -67,11 +59,10 @@ TEST_CASE("platform accumulator: FBGEMM with vpmaddubsw pairs, and with 16-bit s
 }
 
 TEST_CASE("platform accumulator: NVDLA's groups of 64 channels never leave their width") {
-  const Profile nvdla =
-      load_profile("nvdla", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  const Profile nvdla = test::shipped_profile("nvdla");
   REQUIRE(nvdla.rules("linear").accumulator.block.has_value());
   const std::vector<int64_t> x(200, -128), w(200, -128);
-  const LinearSum sum = linear_sum(nvdla, unit_codes(sim::kInt8), x, w);
+  const LinearSum sum = linear_sum(nvdla, qparams_of(1, 0), x, w);
   CHECK(sum.value == 200 * 16384);
   CHECK(sum.exact);
 }
@@ -83,7 +74,7 @@ TEST_CASE("platform accumulator: a block of all taps is CMSIS-NN's 32-bit sum un
   const OpRules& rules = narrow.rules("linear");
   REQUIRE(rules.accumulator.block.has_value());
   CHECK(rules.accumulator.block->taps == sim::Accumulator::Block::kAllTaps);
-  CHECK(linear_sum(narrow, unit_codes(sim::kInt8), {127, -128}, {127, 127}).value == -127);
+  CHECK(linear_sum(narrow, qparams_of(1, 0), {127, -128}, {127, 127}).value == -127);
 }
 
 TEST_CASE("platform accumulator: hls4ml casts each product") {

@@ -4,9 +4,12 @@
 
 #include "backends/lower/lower.h"
 #include "sim/core/error.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
+
+using test::qparams_of;
 
 /// A profile whose average pools run `algorithm`:
 ///   "ops": {"avg_pool2d": {"algorithm": "tosa.reciprocal_average", "params": {}}}
@@ -17,18 +20,7 @@ Profile averaging_profile(const std::string& algorithm) {
     overrides.push_back({pointer + "/params", "null"});
     overrides.push_back({pointer + "/algorithm", algorithm});
   }
-  return load_profile("tflite-reference", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}},
-                      overrides);
-}
-
-quant::QParams averaged(float scale, int64_t zero_point, sim::IntType type = sim::kInt8) {
-  quant::QParams q;
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  return q;
+  return test::shipped_profile("tflite-reference", overrides);
 }
 
 struct AverageCase {
@@ -42,7 +34,7 @@ struct AverageCase {
     const Profile profile = averaging_profile(algorithm);
     sim::Window2d window;
     window.kernel = kernel;
-    const quant::QParams q = averaged(0.5F, zero_point, type);
+    const quant::QParams q = qparams_of(0.5F, zero_point, type);
     const auto op = lower_avg_pool2d(profile, window, false, false, q, q, Activation::none,
                                      kernel[0], kernel[1]);
     Tensor input(type.storage(), {1, kernel[0], kernel[1], 1});
@@ -121,8 +113,8 @@ TEST_CASE("platform average: what a unit cannot do is refused") {
     window.kernel = kernel;
     window.padding = {padding, padding, padding, padding};
     try {
-      lower_avg_pool2d(averaging_profile(algorithm), window, false, counted, averaged(0.5F, 0),
-                       averaged(output_scale, 0), Activation::none, 16, 16);
+      lower_avg_pool2d(averaging_profile(algorithm), window, false, counted, qparams_of(0.5F, 0),
+                       qparams_of(output_scale, 0), Activation::none, 16, 16);
     } catch (const Error& e) {
       return std::string(e.what());
     }

@@ -8,21 +8,14 @@
 #include "backends/lower/lower.h"
 #include "sim/core/error.h"
 #include "sim/graph/executor.h"
+#include "tests/backends/lowering.h"
 
 namespace facsim::backends {
 namespace {
 
-constexpr float kUnit = 1;
+using test::qparams_of;
 
-quant::QParams codes_of(sim::IntType type, float scale, int64_t zero_point = 0) {
-  quant::QParams q;
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  return q;
-}
+constexpr float kUnit = 1;
 
 IntTensor tensor_of(std::string name, const quant::QParams& q, const Shape& shape) {
   IntTensor t;
@@ -43,8 +36,8 @@ struct OneNode {
   NodeAttributes attributes = {};
 
   Profile profile() const {
-    return load_profile(
-        "tflite-reference", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}},
+    return test::shipped_profile(
+        "tflite-reference",
         {{"/tensors/activation/also_accepts", R"(["uint8", "int16", "int32", "uint4"])"},
          {"/ops/" + op, R"({"algorithm": ")" + algorithm + "\"" +
                             (params.empty() ? "" : R"(, "params": )" + params) + "}"}});
@@ -106,7 +99,7 @@ void check_error(const OneNode& node, const char* part) {
 }
 
 TEST_CASE("platform lower: Vitis AI's activations on power-of-two scales") {
-  const auto q4 = codes_of(sim::kInt8, 0.0625F), q7 = codes_of(sim::kInt8, 0.0078125F);
+  const auto q4 = qparams_of(0.0625F, 0), q7 = qparams_of(0.0078125F, 0);
   NodeAttributes ignored_alpha;
   ignored_alpha.alpha = 0.3F;
   CHECK(OneNode{"leaky_relu", "vitis.leaky_relu", "", {q4}, q4, ignored_alpha}.run(
@@ -115,38 +108,35 @@ TEST_CASE("platform lower: Vitis AI's activations on power-of-two scales") {
   CHECK(OneNode{"tanh", "vitis.table", "", {q4}, q7}.run({0, 64, -65}) == Codes{0, 127, -128});
   CHECK(OneNode{"hard_swish", "vitis.hard_swish", "", {q4}, q4}.run({16, -48, 48}) ==
         Codes{11, 0, 48});
-  check_error({"sigmoid", "vitis.table", "", {codes_of(sim::kInt8, 0.1F)}, q7}, "power of two");
-  check_error({"sigmoid", "vitis.table", "", {codes_of(sim::kInt8, 0.5F, 3)}, q7}, "zero point");
+  check_error({"sigmoid", "vitis.table", "", {qparams_of(0.1F, 0)}, q7}, "power of two");
+  check_error({"sigmoid", "vitis.table", "", {qparams_of(0.5F, 3)}, q7}, "zero point");
 }
 
 TEST_CASE("platform lower: Ethos-U's 8-bit tables round the zero point along") {
-  const OneNode sigmoid{"sigmoid",
-                        "ethos_u.table",
-                        "",
-                        {codes_of(sim::kInt8, 0.125F)},
-                        codes_of(sim::kInt8, 1.0F / 256, -128)};
+  const OneNode sigmoid{
+      "sigmoid", "ethos_u.table", "", {qparams_of(0.125F, 0)}, qparams_of(1.0F / 256, -128)};
   // sigmoid(-1) * 256 - 128 = -59.15; from 8 on exactly 1, which saturates.
   CHECK(sigmoid.run({-8, 0, 64, 127, -64}) == Codes{-59, 0, 127, 127, -128});
   // tanh(x) / s + zp = 0.5 * 2 + ... : a tie of tanh cannot occur, so only saturation is seen.
   const OneNode tanh{"tanh",
                      "ethos_u.table",
                      "",
-                     {codes_of(sim::kUint8, 0.03125F, 128)},
-                     codes_of(sim::kUint8, 1.0F / 128, 128)};
+                     {qparams_of(0.03125F, 128, sim::kUint8)},
+                     qparams_of(1.0F / 128, 128, sim::kUint8)};
   CHECK(tanh.run({128, 255, 0}) == Codes{128, 255, 0});
-  check_error({"tanh", "ethos_u.table", "", {codes_of({4, false}, 0.1F)}, codes_of(sim::kInt8, 1)},
+  check_error({"tanh",
+               "ethos_u.table",
+               "",
+               {qparams_of(0.1F, 0, sim::IntType{4, false})},
+               qparams_of(1, 0)},
               "8 bits");
 }
 
 TEST_CASE("platform lower: Ethos-U's leaky_relu is TFLite's double rounding") {
   NodeAttributes quarter;
   quarter.alpha = 0.25F;
-  const OneNode node{"leaky_relu",
-                     "ethos_u.leaky_relu_table",
-                     "",
-                     {codes_of(sim::kInt8, 0.5F, 10)},
-                     codes_of(sim::kInt8, 1.0F, -5),
-                     quarter};
+  const OneNode node{"leaky_relu",           "ethos_u.leaky_relu_table", "",
+                     {qparams_of(0.5F, 10)}, qparams_of(1.0F, -5),       quarter};
   // v = code - 10: 1 * 0.5 -> half_up at 31 bits ... 0.5 rounds away: 1; -4 * 0.125 = -0.5 -> -1.
   CHECK(node.run({10, 11, 13, 6, 2}) == Codes{-5, -4, -3, -6, -6});
 }
@@ -155,8 +145,8 @@ TEST_CASE("platform lower: Ethos-U adds with only the finer operand multiplied")
   const OneNode add{"add",
                     "ethos_u.add",
                     R"({"left_shift": 20})",
-                    {codes_of(sim::kInt8, 0.5F), codes_of(sim::kInt8, 1.0F)},
-                    codes_of(sim::kInt8, 1.0F)};
+                    {qparams_of(0.5F, 0), qparams_of(1.0F, 0)},
+                    qparams_of(1.0F, 0)};
   // 0.5 a + b: ties half away by the double rounding of the sum.
   CHECK(add.run({2, 1, -1, 100}, {3, 0, 0, 100}) == Codes{4, 1, -1, 127});
   OneNode sub = add;
@@ -166,8 +156,8 @@ TEST_CASE("platform lower: Ethos-U adds with only the finer operand multiplied")
   const OneNode odd{"add",
                     "ethos_u.add",
                     R"({"left_shift": 20})",
-                    {codes_of(sim::kInt8, 0.013F, 3), codes_of(sim::kInt8, 0.021F, -7)},
-                    codes_of(sim::kInt8, 0.03F, 11)};
+                    {qparams_of(0.013F, 3), qparams_of(0.021F, -7)},
+                    qparams_of(0.03F, 11)};
   Codes lhs, rhs;
   for (int64_t a = -128; a < 128; a += 5) {
     for (int64_t b = -128; b < 128; b += 7) {
@@ -187,7 +177,7 @@ TEST_CASE("platform lower: Ethos-U adds with only the finer operand multiplied")
 TEST_CASE("platform lower: tables of 513 entries over int16 codes") {
   NodeAttributes ramp;
   for (int64_t i = 0; i < 513; ++i) ramp.table.push_back(i * 2 - 512);
-  const auto q16 = codes_of(sim::kInt16, kUnit), q32 = codes_of(sim::kInt32, kUnit);
+  const auto q16 = qparams_of(kUnit, 0, sim::kInt16), q32 = qparams_of(kUnit, 0, sim::kInt32);
   const OneNode tosa{"lut", "tosa.table_int16", "", {q16}, q32, ramp};
   CHECK(tosa.run({0, 32, INT16_MIN}) == Codes{0, 64, -512 * 128});
   const OneNode ethos{"lut", "ethos_u.table_int16", "", {q16}, q16, ramp};
@@ -203,7 +193,7 @@ TEST_CASE("platform lower: tables of 513 entries over int16 codes") {
 TEST_CASE("platform lower: NVDLA's PReLU scales negative values only, then the converter") {
   NodeAttributes half;
   half.alpha = 0.5F;
-  const auto unit = codes_of(sim::kInt8, kUnit), twice = codes_of(sim::kInt8, 2.0F);
+  const auto unit = qparams_of(kUnit, 0), twice = qparams_of(2.0F, 0);
   const OneNode same{"leaky_relu", "nvdla.sdp_prelu", "", {unit}, unit, half};
   CHECK(same.run({100, -3, -128}) == Codes{100, -2, -64});  // -1.5 away from zero
   // Two roundings: -3 -> -2 -> -1; once it would be -0.75 -> -1; -1 -> -1 -> -1, once -0.25 -> 0.
@@ -213,31 +203,27 @@ TEST_CASE("platform lower: NVDLA's PReLU scales negative values only, then the c
 
 TEST_CASE("platform lower: NVDLA adds operands whose scales are a power of two apart") {
   const std::string alone = R"(null, "variants": null)";
-  const auto fine = codes_of(sim::kInt8, 0.25F), coarse = codes_of(sim::kInt8, 1.0F);
+  const auto fine = qparams_of(0.25F, 0), coarse = qparams_of(1.0F, 0);
   const OneNode add{"add", "nvdla.sdp_add", alone, {fine, coarse}, coarse};
   CHECK(add.run({2, -2, 127, 6}, {0, 0, 127, 1}) == Codes{1, -1, 127, 3});
-  check_error({"add", "nvdla.sdp_add", alone, {fine, codes_of(sim::kInt8, 0.3F)}, coarse},
-              "power of two");
+  check_error({"add", "nvdla.sdp_add", alone, {fine, qparams_of(0.3F, 0)}, coarse}, "power of two");
 }
 
 TEST_CASE("platform lower: FINN's thresholds requantize half up in exact arithmetic") {
   const OneNode node{"requantize",
                      "finn.multi_threshold",
                      "",
-                     {codes_of(sim::kInt8, 0.5F)},
-                     codes_of({4, false}, 1.0F)};
+                     {qparams_of(0.5F, 0)},
+                     qparams_of(1.0F, 0, sim::IntType{4, false})};
   // 0.5 x: ties up, cut at 0 and 15.
   CHECK(node.run({0, 1, 2, 3, -1, -5, 29, 30, 127}) == Codes{0, 1, 1, 2, 0, 0, 15, 15, 15});
-  const OneNode shifted{"requantize",
-                        "finn.multi_threshold",
-                        "",
-                        {codes_of(sim::kInt8, 0.5F, 4)},
-                        codes_of(sim::kInt8, 1.0F, -3)};
+  const OneNode shifted{
+      "requantize", "finn.multi_threshold", "", {qparams_of(0.5F, 4)}, qparams_of(1.0F, -3)};
   CHECK(shifted.run({4, 5, 3, 1}) == Codes{-3, -2, -3, -4});
 }
 
 TEST_CASE("platform lower: NNIE's logarithmic codes") {
-  const auto codes = codes_of(sim::kUint8, 1.0F);
+  const auto codes = qparams_of(1.0F, 0, sim::kUint8);
   const OneNode node{"dequantize", "nnie.log2_16", "", {codes}, codes};
   const auto op = node.lowered(3);
   Tensor x(DType::uint8, {1, 3});
@@ -250,18 +236,17 @@ TEST_CASE("platform lower: NNIE's logarithmic codes") {
   CHECK(y.data<float>()[0] == 1.0F);
   CHECK(y.data<float>()[1] == 0.0F);
   CHECK(y.data<float>()[2] == -0.5F);
-  check_error({"dequantize", "nnie.log2_16", "", {codes_of(sim::kInt8, 1.0F)}, codes}, "uint8");
+  check_error({"dequantize", "nnie.log2_16", "", {qparams_of(1.0F, 0)}, codes}, "uint8");
 }
 
 TEST_CASE("platform lower: a term's shift makes the accumulator's unit coarser, for the bias too") {
   // hls4ml: products of 4 + 4 fraction bits, an accumulator of 5, a result of 3.
-  Profile profile =
-      load_profile("hls4ml", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  Profile profile = test::shipped_profile("hls4ml");
   OpRules& rules = profile.ops.at("linear");
   rules.accumulator = {16, sim::Overflow::wrap, sim::Accumulator::Order::sequential,
                        sim::Accumulator::Init::bias};
   rules.accumulator.term = {3, sim::Rounding::floor, 16, sim::Overflow::wrap};
-  const auto q4 = codes_of(sim::kInt16, 0.0625F), q3 = codes_of(sim::kInt16, 0.125F);
+  const auto q4 = qparams_of(0.0625F, 0, sim::kInt16), q3 = qparams_of(0.125F, 0, sim::kInt16);
   const LayerBias bias =
       quantize_bias(rules, std::vector<double>{0.5}, 0.0625F, std::vector<float>{0.0625F});
   CHECK(bias.qparams.scale.front() == 1.0F / 32);
@@ -280,8 +265,7 @@ TEST_CASE("platform lower: a term's shift makes the accumulator's unit coarser, 
 }
 
 TEST_CASE("platform lower: Vitis AI's reciprocals of common windows") {
-  const Profile profile =
-      load_profile("vitis-ai", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  const Profile profile = test::shipped_profile("vitis-ai");
   struct Window {
     std::array<int64_t, 2> kernel;
     double reciprocal;
@@ -292,7 +276,7 @@ TEST_CASE("platform lower: Vitis AI's reciprocals of common windows") {
         Window{{14, 14}, 21.0 / 4096}, Window{{2, 2}, 1.0 / 4}, Window{{1, 3}, 85.0 / 256}}) {
     sim::Window2d window;
     window.kernel = w.kernel;
-    const auto unit = codes_of(sim::kInt8, 1.0F);
+    const auto unit = qparams_of(1.0F, 0);
     const auto pool = lower_avg_pool2d(profile, window, false, false, unit, unit, Activation::none,
                                        w.kernel[0], w.kernel[1]);
     const int64_t taps = w.kernel[0] * w.kernel[1];
@@ -312,8 +296,7 @@ TEST_CASE("platform lower: Vitis AI's reciprocals of common windows") {
 
 TEST_CASE("platform lower: an op whose own arithmetic needs no algorithm keeps it") {
   const OneNode node{"requantize", "finn.multi_threshold"};
-  const Profile plain =
-      load_profile("tflite-reference", {{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
+  const Profile plain = test::shipped_profile("tflite-reference");
   CHECK(plain.rules("requantize").algorithm.empty());
   CHECK(node.profile().rules("requantize").algorithm == "finn.multi_threshold");
 }

@@ -8,24 +8,20 @@
 
 #include "backends/io/npy.h"
 #include "backends/lower/activations.h"
+#include "tests/backends/lowering.h"
 #include "tests/backends/scalar_tables.h"
 
 namespace facsim::backends {
 namespace {
 
+using test::qparams_of;
 using test::ScalarTables;
 using OpPointer = std::shared_ptr<const sim::Op>;
 
 /// Tensor 0, 1 or 2 (a, b, out) of a parameter set.
-quant::QParams activation_qparams(float scale, int64_t zero_point) {
-  quant::QParams q;
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  return q;
-}
 quant::QParams activation_set(int64_t set, size_t tensor) {
   const auto& values = ScalarTables::recorded().manifest()["param_sets"][static_cast<size_t>(set)];
-  return activation_qparams(values[2 * tensor].get<float>(), values[2 * tensor + 1].get<int64_t>());
+  return qparams_of(values[2 * tensor].get<float>(), values[2 * tensor + 1].get<int64_t>());
 }
 
 /// The numbers of the line "NAME SET ..." of tflm_params; words between them are left out.
@@ -132,8 +128,7 @@ TEST_CASE("scalar tables: softmax of TFLite Micro and CMSIS-NN") {
     const Profile profile = load_profile(name, ProfileSearch::standard());
     const std::string what = std::string("softmax ") + name;
     check_table(table, inputs, outputs, 6, 12000, what + ", scales", [&](int64_t set) {
-      return lower_softmax(profile, activation_set(set, 0), activation_qparams(0x1p-8f, -128),
-                           1.0f);
+      return lower_softmax(profile, activation_set(set, 0), qparams_of(0x1p-8f, -128), 1.0f);
     });
     check_table(table, inputs, outputs, 6, 12000, what + ", multipliers", [&](int64_t set) {
       const std::vector<int64_t> recorded = recorded_params("softmax", set);
@@ -152,8 +147,8 @@ TEST_CASE("scalar tables: int16 sigmoid and tanh of TFLite Micro and CMSIS-NN") 
   const ActivationTable table("op_int16_sigmoid_tanh_lut.npz");
   for (const char* name : {"tflite-micro", "cmsis-nn"}) {
     const Profile profile = load_profile(name, ProfileSearch::standard());
-    quant::QParams input = activation_qparams(0x1p-12f, 0);
-    quant::QParams output = activation_qparams(0x1p-15f, 0);
+    quant::QParams input = qparams_of(0x1p-12f, 0);
+    quant::QParams output = qparams_of(0x1p-15f, 0);
     for (quant::QParams* q : {&input, &output}) {
       q->type = sim::kInt16;
       q->quant_min = INT16_MIN;
@@ -176,9 +171,9 @@ TEST_CASE("scalar tables: int8 sigmoid and tanh of TFLite Micro") {
     sim::SigmoidParams::Function function;
   };
   const Case cases[] = {
-      {"sigmoid", "tflm_logistic", activation_qparams(0x1p-8f, -128),
+      {"sigmoid", "tflm_logistic", qparams_of(0x1p-8f, -128),
        sim::SigmoidParams::Function::sigmoid},
-      {"tanh", "tflm_tanh", activation_qparams(0x1p-7f, 0), sim::SigmoidParams::Function::tanh}};
+      {"tanh", "tflm_tanh", qparams_of(0x1p-7f, 0), sim::SigmoidParams::Function::tanh}};
   for (const char* name : {"tflite-micro", "tflite-single-rounding"}) {
     const Profile profile = load_profile(name, ProfileSearch::standard());
     for (const Case& c : cases) {

@@ -4,11 +4,13 @@
 #include <doctest/doctest.h>
 
 #include "backends/lower/lower.h"
+#include "tests/backends/lowering.h"
 #include "tests/backends/scalar_tables.h"
 
 namespace facsim::backends {
 namespace {
 
+using test::qparams_of;
 using test::ScalarTable;
 using test::ScalarTables;
 
@@ -23,13 +25,6 @@ quant::QParams qparams_of_set(int64_t index, size_t tensor) {
   quant::QParams q;
   q.scale = {values[tensor * 2].get<float>()};
   q.zero_point = {values[tensor * 2 + 1].get<int64_t>()};
-  return q;
-}
-
-quant::QParams qparams_of(float scale, int64_t zero_point) {
-  quant::QParams q;
-  q.scale = {scale};
-  q.zero_point = {zero_point};
   return q;
 }
 

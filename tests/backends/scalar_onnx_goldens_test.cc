@@ -7,26 +7,18 @@
 
 #include "backends/lower/given_arguments.h"
 #include "backends/lower/lower.h"
+#include "tests/backends/lowering.h"
 #include "tests/backends/report_parity.h"
 #include "tests/backends/scalar_tables.h"
 
 namespace facsim::backends {
 namespace {
 
+using test::qparams_of;
 using test::ScalarTable;
 using test::ScalarTables;
 
 Profile shipped(const char* name) { return load_profile(name, ProfileSearch::standard()); }
-
-quant::QParams activation_qparams(float scale, int64_t zero_point, sim::IntType type) {
-  quant::QParams q;
-  q.scale = {scale};
-  q.zero_point = {zero_point};
-  q.type = type;
-  q.quant_min = type.min();
-  q.quant_max = type.max();
-  return q;
-}
 
 float real_at(const ScalarTable& table, const char* column, int64_t row) {
   return table.column(column).values<float>()[static_cast<size_t>(row)];
@@ -96,8 +88,7 @@ TEST_CASE("scalar tables: ONNX Runtime's QLinearConv and QuantizeLinear") {
     return [&, type](int64_t row) {
       const int64_t zero_point = table.integer("zp", row) + (type.is_signed ? 0 : 128);
       return requantized(profile.rules_for("conv2d", type), table.integer("acc", row),
-                         real_at(table, "scale", row), 1.0f,
-                         activation_qparams(1.0f, zero_point, type));
+                         real_at(table, "scale", row), 1.0f, qparams_of(1.0f, zero_point, type));
     };
   };
   compare_column({"onnxruntime-cpu", "conv2d", "onnxruntime_qlinear"}, table, "conv_s8",
@@ -108,9 +99,8 @@ TEST_CASE("scalar tables: ONNX Runtime's QLinearConv and QuantizeLinear") {
                  conv(sim::kUint8));
   compare_column(
       {"onnxruntime-cpu", "quantize", "onnxruntime_qlinear"}, table, "ql_s8", [&](int64_t row) {
-        const auto op =
-            lower_quantize(profile, activation_qparams(real_at(table, "ql_y_scale", row),
-                                                       table.integer("zp", row), sim::kInt8));
+        const auto op = lower_quantize(profile, qparams_of(real_at(table, "ql_y_scale", row),
+                                                           table.integer("zp", row), sim::kInt8));
         const float x = static_cast<float>(table.integer("acc", row));
         const Tensor input = Tensor::from<float>({1, 1}, std::vector<float>{x});
         Tensor output(DType::int8, {1, 1});
@@ -140,7 +130,7 @@ TEST_CASE("scalar tables: XNNPACK's fully connected layers and convolutions") {
       [&](int64_t row) {
         return requantized(profile.rules_for("linear", sim::kInt8), table.integer("acc", row),
                            real_at(table, "scale", row), 1.0f,
-                           activation_qparams(1.0f, table.integer("zp", row), sim::kInt8),
+                           qparams_of(1.0f, table.integer("zp", row), sim::kInt8),
                            Activation::relu);
       },
       [&](int64_t row) { return table.integer("qs8_min_is_zp", row) == 9999; });
@@ -179,11 +169,11 @@ TEST_CASE("scalar tables: PyTorch's quantized linear on QNNPACK, from scales") {
     return [&, activation](int64_t row) {
       const int64_t acc = static_cast<int32_t>(
           static_cast<uint32_t>(table.integer("real_acc", row) + table.integer("bias_q", row)));
-      return requantized(profile.rules("linear"), acc, real_at(table, "in_scale", row),
-                         real_at(table, "w_scale", row),
-                         activation_qparams(real_at(table, "out_scale", row),
-                                            table.integer("zp", row), sim::kUint8),
-                         activation);
+      return requantized(
+          profile.rules("linear"), acc, real_at(table, "in_scale", row),
+          real_at(table, "w_scale", row),
+          qparams_of(real_at(table, "out_scale", row), table.integer("zp", row), sim::kUint8),
+          activation);
     };
   };
   compare_column({"qnnpack", "linear", "pytorch_qnnpack_linear"}, table, "quint8",
@@ -198,7 +188,7 @@ TEST_CASE("scalar tables: torch.quantize_per_tensor and fake_quantize") {
   const Profile profile = shipped("qnnpack");
   const auto quantize = [&](int64_t row) {
     const quant::QParams qparams =
-        activation_qparams(real_at(table, "scale", row), table.integer("zp", row), sim::kInt8);
+        qparams_of(real_at(table, "scale", row), table.integer("zp", row), sim::kInt8);
     const Tensor x = Tensor::from<float>({1, 1}, std::vector<float>{real_at(table, "x", row)});
     Tensor y(DType::int8, {1, 1});
     const std::vector<const Tensor*> inputs = {&x};
