@@ -107,8 +107,56 @@ TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
 struct StripMemory {
   Scratch input, accumulators;
   std::vector<PixelGroup> groups;
+  std::vector<PixelTile> tiles;
   std::vector<int64_t> run_offsets;
 };
+
+/// Gives the accumulators of a quads tile to the sink.
+struct TileSink {
+  const AccumulatorSink& sink;
+  const ChannelBlock& channels;
+  int64_t first_pixel;  ///< of the strip
+  int unused_bits;
+  Events events;
+
+  static void take(void* self, const int32_t* acc, int64_t first_pixel, int64_t pixels) {
+    auto* to = static_cast<TileSink*>(self);
+    if (to->unused_bits > 0) {
+      wrap_block(const_cast<int32_t*>(acc), kTileChannels, pixels, to->channels.channels,
+                 to->unused_bits);
+    }
+    to->events += to->sink({acc, kTileChannels, to->first_pixel + first_pixel, pixels,
+                            to->channels.first, to->channels.channels});
+  }
+};
+
+/// Where the accumulators of each group go: those of a strip one after the other, or those of each
+/// tile to the same place.
+void place_accumulators(StripMemory& memory, int32_t* acc, int64_t stride, bool by_tile) {
+  if (!by_tile) {
+    for (PixelGroup& group : memory.groups) {
+      group.acc = acc;
+      acc += group.count * stride;
+    }
+    return;
+  }
+  for (const PixelTile& tile : memory.tiles) {
+    int32_t* next = acc;
+    PixelGroup* group = memory.groups.data() + tile.first_group;
+    for (int64_t pixel = 0; pixel < tile.pixels; pixel += group->count, ++group) {
+      group->acc = next;
+      next += group->count * stride;
+    }
+  }
+}
+
+/// Parts of the channel blocks that are worked on apart, beside the strips: where the weights are
+/// what fills the caches, each thread should read its own.
+int64_t channel_parts(const Conv2dWeights& weights, const StripPlan& plan, int64_t threads) {
+  const auto blocks = static_cast<int64_t>(weights.blocks.size());
+  if (threads == 1 || plan.count() >= 2 * threads) return 1;
+  return std::min(blocks, (2 * threads + plan.count() - 1) / plan.count());
+}
 
 }  // namespace
 
@@ -148,44 +196,54 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   Conv2dKernelRun total;
   if (original_shape.output().numel() == 0) return total;
   const Conv2dShape shape = flattened(original_shape);
-  const StripPlan plan(shape, pool == nullptr ? 1 : 2 * pool->threads());
-  const PaddedInput padded(shape, params, weights.kind, plan);
+  const int64_t threads = pool == nullptr ? 1 : pool->threads();
+  const auto blocks = static_cast<int64_t>(weights.blocks.size());
+  // Strips that share weights which do not stay in the cache are fewer; channels make up for them.
+  const bool few_strips = shape.oc * shape.taps() > shape.n * shape.ih * shape.iw * shape.ic;
+  const StripPlan plan(shape, weights.kind, few_strips || threads == 1 ? 1 : 2 * threads);
+  const int64_t parts = channel_parts(weights, plan, threads);
+  const PaddedInput padded(shape, params, weights.kind, plan, highway_dispatch_index(isa));
   if (padded.memory_bytes() > kMaxStripBytes) return std::nullopt;
   const std::vector<int64_t> window_runs = padded.run_offsets(weights);
   const TileKernel kernel = tile_kernel(weights.kind, isa);
+  const bool by_tile = weights.kind == Conv2dKernelKind::quads && in_place == nullptr;
   std::mutex mutex;
-  parallel_for(pool, plan.count(), [&](int64_t index) {
+  parallel_for(pool, plan.count() * parts, [&](int64_t index) {
     static thread_local StripMemory memory;
-    const Strip strip = plan.strip(index);
+    const Strip strip = plan.strip(index / parts);
+    const int64_t part = index % parts;
     const int64_t pixels = strip.pixels();
     const int64_t first_pixel = (strip.n * shape.oh + strip.oh_begin) * shape.ow + strip.ow_begin;
     padded.load(input, strip, memory.input, memory.groups);
-    int32_t* scratch = memory.accumulators.reserve<int32_t>(pixels * kTileChannels);
+    int32_t* scratch =
+        memory.accumulators.reserve<int32_t>((by_tile ? kQuadsPixels : pixels) * kTileChannels);
     memory.run_offsets.resize(window_runs.size());
+    memory.tiles.clear();
+    if (weights.kind == Conv2dKernelKind::quads) plan_quads_tiles(memory.groups, memory.tiles);
     Events events;
     int64_t target = 0;
-    for (size_t b = 0; b < weights.blocks.size(); ++b) {
-      const ChannelBlock& channels = weights.blocks[b];
+    for (int64_t b = blocks * part / parts; b < blocks * (part + 1) / parts; ++b) {
+      const ChannelBlock& channels = weights.blocks[static_cast<size_t>(b)];
       const bool direct = in_place != nullptr && channels.channels == kTileChannels;
       const int64_t stride = direct ? shape.oc : kTileChannels;
       int32_t* acc = direct ? in_place + first_pixel * shape.oc + channels.first : scratch;
-      int32_t* next = acc;
-      for (PixelGroup& group : memory.groups) {
-        group.acc = next;
-        next += group.count * stride;
-      }
+      place_accumulators(memory, acc, stride, by_tile);
       for (size_t r = 0; r < window_runs.size(); ++r) {
         memory.run_offsets[r] = window_runs[r] + channels.input_channel * padded.element_bytes();
       }
+      TileSink tile_sink{sink, channels, first_pixel, weights.unused_bits, {}};
       TileJob job;
       job.groups = memory.groups.data();
       job.group_count = static_cast<int64_t>(memory.groups.size());
+      job.tiles = memory.tiles.data();
+      job.tile_count = static_cast<int64_t>(memory.tiles.size());
+      if (by_tile) job.finish = {TileSink::take, &tile_sink};
       job.pixel_stride = padded.pixel_stride();
       job.acc_stride = stride;
       job.run_offset = memory.run_offsets.data();
       job.runs = weights.runs;
       job.steps = weights.steps;
-      job.weights = weights.block(b);
+      job.weights = weights.block(static_cast<size_t>(b));
       job.init = weights.init.data() + b * kTileChannels;
       job.channels = channels.channels;
       job.accumulator = params.accumulator;
@@ -199,6 +257,8 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       job.bias_last = weights.bias_last.data() + b * kTileChannels;
       job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
       target = kernel(job);
+      events += tile_sink.events;
+      if (by_tile) continue;
       if (weights.unused_bits > 0) {
         wrap_block(acc, stride, pixels, channels.channels, weights.unused_bits);
       }
@@ -206,7 +266,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
     }
     const std::lock_guard lock(mutex);
     total.events += events;
-    total.target = target;
+    if (target != 0) total.target = target;
   });
   return total;
 }

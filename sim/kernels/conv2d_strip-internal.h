@@ -22,11 +22,17 @@ struct Strip {
   int64_t pixels() const { return (oh_end - oh_begin) * (ow_end - ow_begin); }
 };
 
-/// How the output of every image is cut into strips whose accumulators fit the first cache level.
+/// Pixels side by side that the kernel likes: rows are cut into multiples where they are cut.
+constexpr int64_t preferred_pixels(Conv2dKernelKind kind) {
+  return kind == Conv2dKernelKind::quads ? kQuadsPixels : 4;
+}
+
+/// How the output of every image is cut into strips whose input, or whose accumulators where a
+/// kernel leaves those of a whole strip, fits the first cache level.
 class StripPlan {
  public:
   /// At least `min_strips` over all images where there are so many rows or columns.
-  StripPlan(const Conv2dShape& shape, int64_t min_strips);
+  StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips);
   int64_t count() const { return n_ * row_parts_ * column_parts_; }
   Strip strip(int64_t index) const;
   int64_t max_rows() const { return rows_; }
@@ -49,9 +55,10 @@ class PaddedInput {
  public:
   /// Keeps references to shape and params.
   PaddedInput(const Conv2dShape& shape, const Conv2dParams& params, Conv2dKernelKind kind,
-              const StripPlan& plan);
+              const StripPlan& plan, size_t dispatch_index);
 
   /// Copies the strip into `memory` and lists its pixels in groups of up to four; acc stays null.
+  /// Where the input already is what the kernel reads, groups point into it.
   void load(const Tensor& input, const Strip& strip, Scratch& memory,
             std::vector<PixelGroup>& groups) const;
 
@@ -81,11 +88,16 @@ class PaddedInput {
   };
 
   template <class Code, class Element>
+  void copy(const Code* from, int64_t count, int32_t zero, Element* to) const;
+  template <class Code, class Element>
   void load_pixels(const Tensor& input, const Strip& strip, Element* out) const;
+  bool reads_input_itself() const;
+  void list_groups(const Strip& strip, const uint8_t* bytes, std::vector<PixelGroup>& groups) const;
 
   const Conv2dShape& shape_;
   const Conv2dParams& params_;
   Conv2dKernelKind kind_;
+  size_t dispatch_index_;
   Axis vertical_, horizontal_;
   int64_t repeat_;    ///< strip channels for each input channel: the depthwise multiplier
   int64_t channels_;  ///< of a strip pixel

@@ -2,13 +2,17 @@
 #include "sim/kernels/conv2d_strip-internal.h"
 
 #include <algorithm>
+#include <type_traits>
 
+#include "sim/kernels/copy_codes-internal.h"
 #include "sim/ops/op_support-internal.h"
 
 namespace facsim::sim {
 namespace {
 
-constexpr int64_t kStripPixels = 256;  // times 32 accumulators of 4 bytes: 32 KiB
+constexpr int64_t kStripPixels = 256;      // times 32 accumulators of 4 bytes: 32 KiB
+constexpr int64_t kInputBytes = 24 << 10;  // of a strip, beside the weights of a channel block
+constexpr int64_t kCachedWeights = 256 << 10;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -19,17 +23,30 @@ int64_t equal_parts(int64_t extent, int64_t limit) {
 
 }  // namespace
 
-StripPlan::StripPlan(const Conv2dShape& shape, int64_t min_strips)
+namespace {
+
+/// Weights that do not stay in the second cache level are worth many pixels; a strip of wide pixels
+/// is worth its place in the first.
+int64_t most_pixels(const Conv2dShape& shape, Conv2dKernelKind kind) {
+  if (kind != Conv2dKernelKind::quads) return kStripPixels;
+  if (shape.oc * shape.taps() > kCachedWeights) return kStripPixels;
+  return std::clamp(kInputBytes / std::max<int64_t>(1, shape.ic), 4 * kQuadsPixels, kStripPixels);
+}
+
+}  // namespace
+
+StripPlan::StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips)
     : n_(shape.n), oh_(shape.oh), ow_(shape.ow) {
+  const int64_t unit = preferred_pixels(kind);
   const int64_t pixels = oh_ * ow_;
   const int64_t wanted = n_ == 0 ? 1 : divide_up(min_strips, n_);
-  const int64_t limit = std::min(kStripPixels, divide_up(pixels, wanted));
+  const int64_t limit = std::min(most_pixels(shape, kind), divide_up(pixels, wanted));
   if (limit >= ow_) {
     columns_ = ow_;
     rows_ = equal_parts(oh_, limit / ow_);
   } else {
-    columns_ = equal_parts(ow_, divide_up(limit, 4) * 4);
-    columns_ = std::min(ow_, divide_up(columns_, 4) * 4);
+    columns_ = equal_parts(ow_, divide_up(limit, unit) * unit);
+    columns_ = std::min(ow_, divide_up(columns_, unit) * unit);
     rows_ = 1;
   }
   row_parts_ = divide_up(oh_, rows_);
@@ -61,10 +78,11 @@ PaddedInput::Axis::Axis(int64_t kernel_extent, int64_t stride, int64_t dilation)
       kernel(kernel_extent) {}
 
 PaddedInput::PaddedInput(const Conv2dShape& shape, const Conv2dParams& params,
-                         Conv2dKernelKind kind, const StripPlan& plan)
+                         Conv2dKernelKind kind, const StripPlan& plan, size_t dispatch_index)
     : shape_(shape),
       params_(params),
       kind_(kind),
+      dispatch_index_(dispatch_index),
       vertical_(shape.kh, shape.window.stride[0], shape.window.dilation[0]),
       horizontal_(shape.kw, shape.window.stride[1], shape.window.dilation[1]),
       repeat_(kind == Conv2dKernelKind::depthwise ? shape.group_oc : 1),
@@ -97,19 +115,29 @@ int64_t code_of_zero(const Conv2dParams& params, Conv2dKernelKind kind) {
 
 }  // namespace
 
+/// Pixels of the input as elements of the strip.
+template <class Code, class Element>
+void PaddedInput::copy(const Code* from, int64_t count, int32_t zero, Element* to) const {
+  if (repeat_ > 1) {
+    for (int64_t i = 0; i < count; ++i) {
+      to = std::fill_n(to, repeat_, static_cast<Element>(from[i] - zero));
+    }
+  } else if constexpr (sizeof(Element) == 1) {
+    copy_bytes(dispatch_index_)(reinterpret_cast<const uint8_t*>(from), count,
+                                static_cast<uint8_t>(zero), to);
+  } else if constexpr (std::is_same_v<Code, int8_t>) {
+    copy_widened_int8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
+  } else if constexpr (std::is_same_v<Code, uint8_t>) {
+    copy_widened_uint8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] - zero);
+  }
+}
+
 template <class Code, class Element>
 void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* out) const {
   const auto zero = static_cast<int32_t>(code_of_zero(params_, kind_));
   const Element padding = static_cast<Element>(params_.padding_value - zero);
-  const auto copy = [&](const Code* from, int64_t count, Element* to) {
-    if (repeat_ == 1) {
-      for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] - zero);
-      return;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      to = std::fill_n(to, repeat_, static_cast<Element>(from[i] - zero));
-    }
-  };
   const int64_t rows = vertical_.extent(strip.oh_end - strip.oh_begin);
   const int64_t columns = horizontal_.extent(strip.ow_end - strip.ow_begin);
   const int64_t ih_first = strip.oh_begin * shape_.window.stride[0] - shape_.window.padding.top;
@@ -131,18 +159,49 @@ void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* 
     Element* to = out + inside_begin * channels_;
     if (step == 1) {
       copy(image_row + (iw_first + inside_begin) * shape_.ic,
-           (inside_end - inside_begin) * shape_.ic, to);
+           (inside_end - inside_begin) * shape_.ic, zero, to);
     } else {
       for (int64_t c = inside_begin; c < inside_end; ++c, to += channels_) {
-        copy(image_row + (iw_first + c * step) * shape_.ic, shape_.ic, to);
+        copy(image_row + (iw_first + c * step) * shape_.ic, shape_.ic, zero, to);
       }
     }
     std::fill_n(out + inside_end * channels_, (columns - inside_end) * channels_, padding);
   }
 }
 
+/// Each pixel is one run of whole steps, no tap is padding, and codes are the kernel's operands.
+bool PaddedInput::reads_input_itself() const {
+  return kind_ == Conv2dKernelKind::quads && shape_.kh == 1 && shape_.kw == 1 &&
+         shape_.window.stride == std::array<int64_t, 2>{1, 1} &&
+         shape_.window.padding == Padding2d{} && params_.weights.shape()[3] % 4 == 0 &&
+         code_of_zero(params_, kind_) == 0;
+}
+
+/// Rows of four pixels and a rest; where the kernel likes more side by side, in such parts of about
+/// equal size.
+void PaddedInput::list_groups(const Strip& strip, const uint8_t* bytes,
+                              std::vector<PixelGroup>& groups) const {
+  groups.clear();
+  const int64_t columns = strip.ow_end - strip.ow_begin;
+  const int64_t parts = divide_up(columns, preferred_pixels(kind_));
+  for (int64_t oh = 0; oh < strip.oh_end - strip.oh_begin; ++oh) {
+    const uint8_t* row = bytes + oh * vertical_.output_step * row_bytes_;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t end = columns * (part + 1) / parts;
+      for (int64_t ow = columns * part / parts; ow < end; ow += 4) {
+        groups.push_back({row + ow * pixel_stride(), nullptr, std::min<int64_t>(4, end - ow)});
+      }
+    }
+  }
+}
+
 void PaddedInput::load(const Tensor& input, const Strip& strip, Scratch& memory,
                        std::vector<PixelGroup>& groups) const {
+  if (reads_input_itself()) {
+    const int64_t first = (strip.n * shape_.oh + strip.oh_begin) * shape_.ow + strip.ow_begin;
+    list_groups(strip, static_cast<const uint8_t*>(input.raw()) + first * shape_.ic, groups);
+    return;
+  }
   uint8_t* bytes = memory.reserve<uint8_t>(memory_bytes());
   detail::with_integer(input.dtype(), [&]<class Code>() {
     if (kind_ != Conv2dKernelKind::quads) {
@@ -151,14 +210,7 @@ void PaddedInput::load(const Tensor& input, const Strip& strip, Scratch& memory,
       load_pixels<Code>(input, strip, bytes);
     }
   });
-  groups.clear();
-  for (int64_t oh = 0; oh < strip.oh_end - strip.oh_begin; ++oh) {
-    const uint8_t* row = bytes + oh * vertical_.output_step * row_bytes_;
-    const int64_t columns = strip.ow_end - strip.ow_begin;
-    for (int64_t ow = 0; ow < columns; ow += 4) {
-      groups.push_back({row + ow * pixel_stride(), nullptr, std::min<int64_t>(4, columns - ow)});
-    }
-  }
+  list_groups(strip, bytes, groups);
 }
 
 }  // namespace facsim::sim

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "sim/ops/accumulator.h"
 
@@ -17,6 +19,27 @@ struct PixelGroup {
   const uint8_t* x;  ///< first byte of the first pixel's window in the padded strip
   int32_t* acc;      ///< accumulators of the first pixel
   int64_t count;     ///< 1..4
+};
+
+/// Output pixels that conv2d_quads_tile computes at once, at most: with 32 channels each, 28 of
+/// AVX-512's 32 registers are accumulators. Multiples of 7 are the widths of most networks.
+inline constexpr int64_t kQuadsPixels = 14;
+
+/// Groups that conv2d_quads_tile computes at once.
+struct PixelTile {
+  int32_t form;         ///< a number of quads_tile_forms
+  int32_t first_group;  ///< in TileJob::groups
+  int64_t first_pixel;  ///< in the strip
+  int64_t pixels;       ///< 1..kQuadsPixels
+};
+
+/// Cuts groups into tiles of the forms that exist.
+void plan_quads_tiles(std::span<const PixelGroup> groups, std::vector<PixelTile>& tiles);
+
+/// What takes a tile's accumulators while they are in the first cache level.
+struct TileFinish {
+  void (*call)(void* context, const int32_t* acc, int64_t first_pixel, int64_t pixels) = nullptr;
+  void* context = nullptr;
 };
 
 /// One block of up to 32 output channels over the pixels of a strip:
@@ -35,6 +58,12 @@ struct TileJob {
   const uint8_t* weights = nullptr;  ///< [runs][steps][32][4 bytes], 64-byte aligned
   const int32_t* init = nullptr;     ///< [32]
   int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
+
+  // Only conv2d_quads_tile: its tiles, and what to call after each with the accumulators of its
+  // first pixel.
+  const PixelTile* tiles = nullptr;
+  int64_t tile_count = 0;
+  TileFinish finish;
 
   // Only conv2d_blocks_tile: what a pair of products saturates to, and the steps after which the
   // register that pairs then meet in, of the same bounds, is added to the accumulator (0: none).

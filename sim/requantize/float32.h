@@ -21,7 +21,8 @@ constexpr float to_float32(int128 v) {
   return (v < 0 ? -mantissa : mantissa) * power;  // exact: mantissa <= 2^24
 }
 
-/// min(max(v, low), high) in float32; a NaN becomes low.
+/// min(max(v, low), high) in float32; a NaN becomes low, a zero the bound that is 0
+/// (of its sign, as SSE's minps and maxps).
 constexpr float clamp_float32(float v, float low, float high) {
   const float raised = v > low ? v : low;
   return raised < high ? raised : high;

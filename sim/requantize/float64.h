@@ -21,7 +21,8 @@ constexpr double to_float64(int128 v) {
   return (v < 0 ? -mantissa : mantissa) * power;  // exact: mantissa <= 2^53
 }
 
-/// min(max(v, low), high) in float64; a NaN becomes low.
+/// min(max(v, low), high) in float64; a NaN becomes low, a zero the bound that is 0
+/// (of its sign, as SSE's minps and maxps).
 constexpr double clamp_float64(double v, double low, double high) {
   const double raised = v > low ? v : low;
   return raised < high ? raised : high;

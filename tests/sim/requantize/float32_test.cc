@@ -42,6 +42,9 @@ TEST_CASE("clamp_float32: bounds and NaN") {
   CHECK(clamp_float32(std::numeric_limits<float>::infinity(), -1, 3) == 3);
   CHECK(clamp_float32(-std::numeric_limits<float>::infinity(), -1, 3) == -1);
   CHECK(clamp_float32(std::nanf(""), -1, 3) == -1);  // a NaN becomes the lower bound
+  // Of two zeros the bound's sign.
+  CHECK_FALSE(std::signbit(clamp_float32(-0.0F, -1.0F, 0.0F)));
+  CHECK_FALSE(std::signbit(clamp_float32(-0.0F, 0.0F, 1.0F)));
 }
 
 }  // namespace

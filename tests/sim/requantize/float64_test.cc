@@ -37,6 +37,9 @@ TEST_CASE("clamp_float64: bounds and NaN") {
   CHECK(clamp_float64(2.5, -1, 3) == 2.5);
   CHECK(clamp_float64(std::numeric_limits<double>::infinity(), -1, 3) == 3);
   CHECK(clamp_float64(std::nan(""), -1, 3) == -1);  // a NaN becomes the lower bound
+  // Of two zeros the bound's sign.
+  CHECK_FALSE(std::signbit(clamp_float64(-0.0, -1.0, 0.0)));
+  CHECK_FALSE(std::signbit(clamp_float64(-0.0, 0.0, 1.0)));
 }
 
 }  // namespace

@@ -257,6 +257,7 @@ TEST_CASE("infer_ranges: the addend of round has the value's sign, of 0 either")
   check_integers(rounded(1.5F, -3, -0.5F), -4, -2);
   // In float32 2^24 + 1 is 2^24: the outer of both precisions.
   check_integers(rounded(1, 0.5F, 0x1p24F), 1, (1 << 24) + 1);
+  check_integers(rounded(1, -0x1p24F, -0.5F), -(1 << 24) - 1, -1);
 }
 
 TEST_CASE("infer_ranges: joins channels, each of which may be unbounded or refused") {
