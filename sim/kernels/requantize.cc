@@ -81,7 +81,7 @@ Events run_norm(const Requantizer& requantizer, const RequantizeJob<Acc>& job) {
   const int64_t last_channel = requantizer.channels() - 1;
   for (int64_t row = 0; row < job.rows; ++row) {
     for (int64_t c = 0; c < job.channels; ++c) {
-      const int64_t channel = last_channel == 0 ? 0 : job.operand + c;
+      const int64_t channel = last_channel == 0 ? 0 : job.first_channel + c;
       const int64_t result = requantizer.apply(job.acc[row * job.acc_stride + c], channel, events);
       store(requantizer.output_type().storage(), job.out, row * job.out_stride + c, result);
     }
@@ -102,7 +102,7 @@ void for_each_job(RequantizeJob<Acc> job, int64_t operand_channels, size_t out_s
   };
   const bool dense = job.acc_stride == job.channels && job.out_stride == job.channels;
   if (operand_channels == 1) {
-    job.operand = 0;
+    job.first_channel = 0;
     if (dense) {
       job.channels *= job.rows;
       job.rows = 1;
@@ -142,11 +142,15 @@ struct RequantizeKernel::Impl {
   std::optional<FusedProgram> fused;  ///< for int32 accumulators
   std::optional<BlockProgram> block;
 
+  void check_channels(int64_t first, int64_t count) const {
+    FACSIM_CHECK(requantizer.channels() == 1 ||
+                 (first >= 0 && first + count <= requantizer.channels()));
+  }
+
   template <class Acc>
   Events run(const RequantizeJob<Acc>& job, Isa isa, bool count_events) const {
     if (job.rows <= 0 || job.channels <= 0) return {};
-    FACSIM_CHECK(requantizer.channels() == 1 ||
-                 (job.operand >= 0 && job.operand + job.channels <= requantizer.channels()));
+    check_channels(job.first_channel, job.channels);
     isa = resolve_isa(isa);
     if (isa == Isa::scalar || !block) return run_norm(requantizer, job);
     const FloatMode mode;
@@ -203,6 +207,28 @@ Events RequantizeKernel::run(const int64_t* acc, int64_t acc_stride, int64_t row
   return impl_->run(
       RequantizeJob<int64_t>{acc, acc_stride, rows, first_channel, channels, out, out_stride}, isa,
       count_events);
+}
+
+PreparedRequantize RequantizeKernel::prepared(Isa isa, bool count_events) const {
+  isa = resolve_isa(isa);
+  PreparedRequantize result;
+  result.impl_ = impl_.get();
+  result.count_events_ = count_events;
+  result.norm_ = isa == Isa::scalar || !impl_->block;
+  if (result.norm_) return result;
+  result.dispatch_index_ = highway_dispatch_index(isa);
+  if (impl_->fused && !count_events && impl_->requantizer.channels() > 1) {
+    result.program_ = &*impl_->fused;
+    result.fused_ = requantize_fused(impl_->fused->form, result.dispatch_index_);
+  }
+  return result;
+}
+
+Events PreparedRequantize::run_unfused(const RequantizeJob<int32_t>& job) const {
+  if (job.rows <= 0 || job.channels <= 0) return {};
+  impl_->check_channels(job.first_channel, job.channels);
+  return norm_ ? run_norm(impl_->requantizer, job)
+               : impl_->run_fast(job, dispatch_index_, count_events_);
 }
 
 std::string_view RequantizeKernel::form() const {

@@ -232,7 +232,8 @@ int64_t run(const BlockProgram& program, const RequantizeJob<Acc>& job, Events* 
       block.size = std::min(kRequantizeBlock, job.channels - c);
       const Acc* acc = job.acc + row * job.acc_stride + c;
       std::copy(acc, acc + block.size, block.integer);
-      for (const BlockStep& step : program.steps) run_step(block, step, job.operand + c, events);
+      for (const BlockStep& step : program.steps)
+        run_step(block, step, job.first_channel + c, events);
       store(block, program.output, job.out, row * job.out_stride + c);
     }
   }

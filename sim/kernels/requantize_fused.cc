@@ -24,7 +24,7 @@ HWY_INLINE void for_each_vector(const RequantizeJob<int32_t>& job, F&& f) {
   const hn::Rebind<T, TagI32> narrow_tag;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t channels = job.channels;
-  const int64_t operand = job.operand;
+  const int64_t operand = job.first_channel;
   for (int64_t row = 0; row < job.rows; ++row) {
     const int32_t* HWY_RESTRICT acc = job.acc + row * job.acc_stride;
     T* HWY_RESTRICT out = static_cast<T*>(job.out) + row * job.out_stride;

@@ -8,6 +8,7 @@
 
 #include "sim/core/events.h"
 #include "sim/core/types.h"
+#include "sim/kernels/requantize.h"
 #include "sim/requantize/bound_step.h"
 
 namespace facsim::sim {
@@ -51,18 +52,6 @@ ExpandedOperand<To> expand(const PerChannel<T>& operand, int64_t channels, Conve
   }
   return expanded;
 }
-
-/// Rows of accumulators whose operands start at element `operand` of the expanded operands.
-template <class Acc>
-struct RequantizeJob {
-  const Acc* acc = nullptr;
-  int64_t acc_stride = 0;
-  int64_t rows = 0;
-  int64_t operand = 0;
-  int64_t channels = 0;
-  void* out = nullptr;
-  int64_t out_stride = 0;
-};
 
 /// A step of the block interpreter.
 struct BlockStep {

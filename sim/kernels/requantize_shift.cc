@@ -31,11 +31,11 @@ void shift_row(Restrict<const int32_t> acc, Restrict<const int32_t> left,
 template <class Mode, class T>
 void shift_as(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
   for (int64_t row = 0; row < job.rows; ++row) {
-    shift_row<Mode, T>(job.acc + row * job.acc_stride, program.left_shift.data() + job.operand,
-                       program.shift.data() + job.operand, program.zero_point.data() + job.operand,
-                       program.clamp_min.data() + job.operand,
-                       program.clamp_max.data() + job.operand,
-                       static_cast<T*>(job.out) + row * job.out_stride, job.channels);
+    shift_row<Mode, T>(
+        job.acc + row * job.acc_stride, program.left_shift.data() + job.first_channel,
+        program.shift.data() + job.first_channel, program.zero_point.data() + job.first_channel,
+        program.clamp_min.data() + job.first_channel, program.clamp_max.data() + job.first_channel,
+        static_cast<T*>(job.out) + row * job.out_stride, job.channels);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "sim/core/error.h"
+#include "sim/core/float_mode.h"
 #include "sim/kernels/dispatch-internal.h"
 #include "sim/kernels/requantize_fused-internal.h"
 #include "tests/sim/requantize/program_cases.h"
@@ -234,6 +235,43 @@ TEST_CASE("requantize kernel: tails, strides and channel ranges") {
           if (out[static_cast<size_t>(i)] != expected) FAIL("element " << i);
         }
       }
+    }
+  }
+}
+
+/// Tiles as convolutions make them, under a scope that gives the default floating-point mode.
+TEST_CASE("requantize kernel: prepared once, tiles equal the norm") {
+  const int64_t limit = 1 << 22;
+  constexpr int64_t kRows = 14, kOutputChannels = 80, kAccStride = 32;
+  std::mt19937 random(51);
+  std::vector<int32_t> acc(static_cast<size_t>(kRows * kAccStride));
+  for (int32_t& v : acc) v = static_cast<int32_t>(random() % (2 * limit)) - limit;
+  for (const int64_t norm_channels : {int64_t{1}, kOutputChannels}) {
+    size_t turn = 0;
+    for (const ProgramCase& c : program_cases(norm_channels)) {
+      CAPTURE(c.name);
+      const Requantizer norm(c.program, c.arguments, c.output);
+      const RequantizeKernel kernel(norm, -limit, limit - 1);
+      const Isa isa = available_isas()[turn % available_isas().size()];
+      const bool count_events = turn++ % 4 == 0;
+      const PreparedRequantize prepared = kernel.prepared(isa, count_events);
+      Output out(c.output.storage(), static_cast<size_t>(kRows * kOutputChannels));
+      Events events, expected_events;
+      for (int64_t first = 0; first < kOutputChannels; first += 32) {
+        const FloatMode mode;
+        const int64_t channels = std::min<int64_t>(32, kOutputChannels - first);
+        uint8_t* to = out.bytes.data() + static_cast<size_t>(first) * size_of(out.type);
+        events +=
+            prepared.run({acc.data(), kAccStride, kRows, first, channels, to, kOutputChannels});
+      }
+      for (int64_t i = 0; i < kRows * kOutputChannels; ++i) {
+        const int64_t row = i / kOutputChannels, channel = i % kOutputChannels;
+        const size_t at = static_cast<size_t>(row * kAccStride + channel % 32);
+        const int64_t expected =
+            norm.apply(acc[at], norm_channels == 1 ? 0 : channel, expected_events);
+        if (out[static_cast<size_t>(i)] != expected) FAIL("row " << row << " channel " << channel);
+      }
+      if (count_events) CHECK(events == expected_events);
     }
   }
 }
