@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fused/kernels/channel_pass.h"
 #include "sim/kernels/requantize.h"
 #include "sim/ops/conv2d_range.h"
 
@@ -11,15 +12,16 @@ namespace facsim::fused {
 namespace {
 
 /// Accumulators of a block of rows with the bias added and the silent channels at 0.
-template <class Acc>
-void add_bias(const Acc* acc, int64_t rows, const std::vector<int64_t>& bias,
-              const std::vector<Acc>& keep, Acc* out) {
+void add_bias(const int64_t* acc, int64_t rows, const std::vector<int64_t>& bias,
+              const std::vector<int64_t>& keep, int64_t* out) {
   const size_t channels = bias.size();
   for (int64_t r = 0; r < rows; ++r, acc += channels, out += channels) {
-    for (size_t c = 0; c < channels; ++c) {
-      out[c] = static_cast<Acc>((acc[c] & keep[c]) + static_cast<Acc>(bias[c]));
-    }
+    for (size_t c = 0; c < channels; ++c) out[c] = (acc[c] & keep[c]) + bias[c];
   }
+}
+void add_bias(const int32_t* acc, int64_t rows, const std::vector<int32_t>& bias,
+              const std::vector<int32_t>& keep, int32_t* out) {
+  kernels::add_bias(rows, static_cast<int64_t>(bias.size()), acc, keep.data(), bias.data(), out);
 }
 
 template <class Acc>
@@ -32,16 +34,17 @@ void requantize_rows(const Tensor& values, const std::vector<int64_t>& bias,
   const size_t code_bytes = size_of(codes.dtype());
   const bool plain =
       silent.empty() && std::all_of(bias.begin(), bias.end(), [](int64_t b) { return b == 0; });
+  const std::vector<Acc> added(bias.begin(), bias.end());
   std::vector<Acc> keep(bias.size(), static_cast<Acc>(-1));
   for (size_t c = 0; c < silent.size(); ++c) keep[c] = silent[c] ? 0 : -1;
   sim::parallel_for(context.pool, (rows + block - 1) / block, [&](int64_t number) {
     const int64_t first = number * block;
     const int64_t count = std::min(block, rows - first);
     const Acc* acc = values.data<Acc>() + first * channels;
-    std::vector<Acc> biased;
+    static thread_local std::vector<Acc> biased;  // kept: no zeros to fill, no memory to ask for
     if (!plain) {
-      biased.resize(static_cast<size_t>(count * channels));
-      add_bias(acc, count, bias, keep, biased.data());
+      biased.resize(std::max(biased.size(), static_cast<size_t>(count * channels)));
+      add_bias(acc, count, added, keep, biased.data());
       acc = biased.data();
     }
     kernel.run(

@@ -88,7 +88,7 @@ HWY_INLINE void SumColumns(int64_t begin, int64_t end, const Columns& columns, d
   }
 }
 
-/// Cuts the channels into columns of 4 vectors, 1 vector and 1 lane.
+/// Cuts the channels into columns of 4, 2 and 1 vectors and of 1 lane.
 template <template <class, int> class Columns, class Operands>
 HWY_INLINE void SumRows(int64_t begin, int64_t end, int64_t channels, const Operands& operands,
                         double* sum0, double* sum1) {
@@ -97,8 +97,13 @@ HWY_INLINE void SumRows(int64_t begin, int64_t end, int64_t channels, const Oper
   for (; c + 4 * lanes <= channels; c += 4 * lanes) {
     SumColumns(begin, end, Columns<Lanes, 4>(operands, c), sum0 + c, sum1 + c);
   }
-  for (; c + lanes <= channels; c += lanes) {
+  if (c + 2 * lanes <= channels) {
+    SumColumns(begin, end, Columns<Lanes, 2>(operands, c), sum0 + c, sum1 + c);
+    c += 2 * lanes;
+  }
+  if (c + lanes <= channels) {
     SumColumns(begin, end, Columns<Lanes, 1>(operands, c), sum0 + c, sum1 + c);
+    c += lanes;
   }
   for (; c < channels; ++c) {
     SumColumns(begin, end, Columns<OneLane, 1>(operands, c), sum0 + c, sum1 + c);
@@ -309,6 +314,17 @@ void RealElements(const Activations& x, int64_t first, int64_t count, float* out
   }
 }
 
+void AddBias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,
+             const int32_t* bias, int32_t* out) {
+  for (int64_t r = 0; r < rows; ++r, acc += channels, out += channels) {
+    ForVectors(channels, [&](auto d, int64_t c) {
+      const hn::RebindToSigned<decltype(d)> i32;
+      const auto kept = hn::And(hn::LoadU(i32, acc + c), hn::LoadU(i32, keep + c));
+      hn::StoreU(hn::Add(kept, hn::LoadU(i32, bias + c)), i32, out + c);
+    });
+  }
+}
+
 }  // namespace facsim::fused::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -320,6 +336,7 @@ HWY_EXPORT(AffineOfRows);
 HWY_EXPORT(SumsOfRows);
 HWY_EXPORT(GradientOfRows);
 HWY_EXPORT(RealElements);
+HWY_EXPORT(AddBias);
 
 namespace {
 
@@ -403,6 +420,11 @@ void gradient_rows(const GradientRows& rows, int64_t begin, int64_t count, float
 
 void real_elements(const Activations& x, int64_t first, int64_t count, float* out) {
   HWY_DYNAMIC_DISPATCH(RealElements)(x, first, count, out);
+}
+
+void add_bias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,
+              const int32_t* bias, int32_t* out) {
+  HWY_DYNAMIC_DISPATCH(AddBias)(rows, channels, acc, keep, bias, out);
 }
 
 }  // namespace facsim::fused::kernels

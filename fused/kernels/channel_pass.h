@@ -75,4 +75,8 @@ struct Activations {
 /// out[i] = element first + i as float32, in the calling thread.
 void real_elements(const Activations& x, int64_t first, int64_t count, float* out);
 
+/// out = (acc & keep[c]) + bias[c], in the calling thread; no sum may leave int32.
+void add_bias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,
+              const int32_t* bias, int32_t* out);
+
 }  // namespace facsim::fused::kernels

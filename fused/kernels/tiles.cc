@@ -9,6 +9,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "fused/kernels/tiles.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 
@@ -65,28 +66,19 @@ HWY_INLINE V Fma(V a, V b, V c) {
 const char* TargetName() { return hwy::TargetName(HWY_TARGET); }
 int64_t VectorWidth() { return static_cast<int64_t>(hn::Lanes(D())); }
 
-/// Stores the first `count` of kVectors vectors.
-template <int kVectors>
-HWY_INLINE void StorePart(const V* acc, int64_t count, float* y) {
-  const D d;
-  const int64_t lanes = VectorWidth();
-  if (HWY_LIKELY(count >= kVectors * lanes)) {
-    FACSIM_UNROLL
-    for (int v = 0; v < kVectors; ++v) hn::StoreU(acc[v], d, y + v * lanes);
-  } else {
-    HWY_ALIGN float part[2 * hn::MaxLanes(D())];
-    FACSIM_UNROLL
-    for (int v = 0; v < kVectors; ++v) hn::Store(acc[v], d, part + v * lanes);
-    std::memcpy(y, part, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
 template <int kGroups, int kVectors>
 HWY_NOINLINE void ConvTile(const ConvTiles& t, const PixelGroup* groups,
                            const float* HWY_RESTRICT w, int64_t channel, int64_t count) {
   const D d;
   const int64_t lanes = VectorWidth();
   const int64_t step = t.pixel_step, step3 = 3 * step;
+  // The outputs' cache lines arrive while the sums are made.
+  FACSIM_UNROLL
+  for (int i = 0; i < kGroups * 4; ++i) {
+    const float* y = groups[i / 4].y + std::min(i % 4, groups[i / 4].valid - 1) * t.output_step;
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) hwy::Prefetch(y + channel + v * lanes);
+  }
   V acc[kGroups * 4 * kVectors];
   FACSIM_UNROLL
   for (int i = 0; i < kGroups * 4 * kVectors; ++i) acc[i] = hn::Zero(d);
@@ -112,12 +104,24 @@ HWY_NOINLINE void ConvTile(const ConvTiles& t, const PixelGroup* groups,
       }
     }
   }
+  if (HWY_LIKELY(count >= kVectors * lanes)) {
+    FACSIM_UNROLL
+    for (int i = 0; i < kGroups * 4; ++i) {
+      if (i % 4 >= groups[i / 4].valid) continue;
+      float* y = groups[i / 4].y + i % 4 * t.output_step + channel;
+      FACSIM_UNROLL
+      for (int v = 0; v < kVectors; ++v) hn::StoreU(acc[i * kVectors + v], d, y + v * lanes);
+    }
+    return;
+  }
   FACSIM_UNROLL
   for (int i = 0; i < kGroups * 4; ++i) {
-    if (i % 4 < groups[i / 4].valid) {
-      float* y = groups[i / 4].y + i % 4 * t.output_step + channel;
-      StorePart<kVectors>(acc + i * kVectors, count, y);
-    }
+    if (i % 4 >= groups[i / 4].valid) continue;
+    float* y = groups[i / 4].y + i % 4 * t.output_step + channel;
+    HWY_ALIGN float part[kVectors * hn::MaxLanes(D())];
+    FACSIM_UNROLL
+    for (int v = 0; v < kVectors; ++v) hn::Store(acc[i * kVectors + v], d, part + v * lanes);
+    std::memcpy(y, part, static_cast<size_t>(count) * sizeof(float));
   }
 }
 
@@ -241,7 +245,14 @@ void ConvolveDepthwise(const DepthwiseTiles& t) {
       FACSIM_UNROLL
       for (int i = 0; i < 4; ++i) {
         if (i < group.valid) {
-          StorePart<1>(acc + i, count, group.y + i * t.output_step + channel);
+          float* y = group.y + i * t.output_step + channel;
+          if (count == lanes) {
+            hn::StoreU(acc[i], d, y);
+          } else {
+            HWY_ALIGN float part[hn::MaxLanes(D())];
+            hn::Store(acc[i], d, part);
+            std::memcpy(y, part, static_cast<size_t>(count) * sizeof(float));
+          }
         }
       }
     }
