@@ -80,12 +80,9 @@ Tensor Conv2dOp::forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool
 Tensor Conv2dOp::backward(const LinearBackward& pass, sim::ThreadPool* pool) const {
   const bool reflect = geometry_.padding_mode == PaddingMode::reflect;
   const Tensor padded = reflect ? reflect_pad(pass.x.real(), geometry_.padding) : Tensor();
-  kernels::BackwardPass run;
-  run.shape = kernel_shape(pass.x.shape());
-  run.x = reflect ? kernels::Activations{.data = padded.raw()} : activations_of(pass.x);
-  run.dz = pass.dz;
-  run.w = pass.w.data<float>();
-  run.dw = pass.dw.data<float>();
+  kernels::BackwardPass run = kernel_pass(
+      kernel_shape(pass.x.shape()),
+      reflect ? kernels::Activations{.data = padded.raw()} : activations_of(pass.x), pass);
   Tensor dx;
   if (pass.needs_input_gradient) {
     const kernels::Conv2dShape& s = run.shape;

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "backends/graph/int_graph.h"
-#include "fused/kernels/channel_pass.h"
+#include "fused/kernels/conv2d_backward.h"
 #include "fused/value.h"
 #include "sim/core/parallel.h"
 #include "sim/core/tensor.h"
@@ -20,6 +21,8 @@ struct LinearBackward {
   const Tensor& w;  ///< as the forward pass had them
   Tensor& dw;       ///< [weight_shape], overwritten
   bool needs_input_gradient = true;
+  /// Given: in bf16 where the operands allow it.
+  std::optional<kernels::IntegerWeights> weights{};
 };
 
 /// What the mathematics of fused modules needs to know about a linear operator z = op(x, w): its
@@ -51,6 +54,9 @@ class LinearOp {
   virtual int64_t groups() const = 0;
 };
 
+/// The kernel's pass of `shape`, without dx.
+kernels::BackwardPass kernel_pass(const kernels::Conv2dShape& shape, const kernels::Activations& x,
+                                  const LinearBackward& pass);
 /// A Value as the kernels read it: its codes where they can, without making them real in memory.
 kernels::Activations activations_of(const Value& x);
 

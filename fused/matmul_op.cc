@@ -34,12 +34,8 @@ Tensor MatmulOp::forward(const Tensor& x, const Tensor& w, sim::ThreadPool* pool
 }
 
 Tensor MatmulOp::backward(const LinearBackward& pass, sim::ThreadPool* pool) const {
-  kernels::BackwardPass run;
-  run.shape = kernels::linear_shape(pass.dz.gradient.rows, in_, out_);
-  run.x = activations_of(pass.x);
-  run.dz = pass.dz;
-  run.w = pass.w.data<float>();
-  run.dw = pass.dw.data<float>();
+  kernels::BackwardPass run = kernel_pass(kernels::linear_shape(pass.dz.gradient.rows, in_, out_),
+                                          activations_of(pass.x), pass);
   Tensor dx;
   if (pass.needs_input_gradient) {
     dx = Tensor::uninitialized(DType::float32, pass.x.shape());

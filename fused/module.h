@@ -17,6 +17,9 @@ namespace facsim::fused {
 
 enum class ForwardMode { simulate, fake_quantize };
 enum class BatchNormMode { batch, frozen };  ///< of QAT modules while training
+/// Products of QAT modules' backward passes: float32, or bfloat16 where codes of at most 8 bits make
+/// operands exact in it (kernels/conv2d_backward.h; needs kernels::bf16_supported()).
+enum class GradientArithmetic { float32, bf16 };
 
 /// How a forward or backward pass runs. Plain data, made by whoever drives the network.
 struct Context {
@@ -26,6 +29,7 @@ struct Context {
   bool observe = false;  ///< observers take part (calibration, and training until they are frozen)
   ForwardMode mode = ForwardMode::simulate;
   BatchNormMode batch_norm = BatchNormMode::batch;
+  GradientArithmetic grad = GradientArithmetic::float32;
   /// Rules for modules that own none (pools on codes). Set by the network, node by node.
   const backends::Profile* profile = nullptr;
 };

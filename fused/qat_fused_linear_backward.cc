@@ -73,8 +73,12 @@ Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& co
     dz.slope = slope.data();
   }
   Tensor dw = Tensor::uninitialized(DType::float32, parts_.weight.value.shape());
-  Tensor dx =
-      parts_.op->backward({x_, dz, weight_.quantized.real, dw, needs_input_gradient}, context.pool);
+  LinearBackward pass{x_, dz, weight_.quantized.real, dw, needs_input_gradient};
+  if (context.grad == GradientArithmetic::bf16) {
+    pass.weights = {weight_.quantized.codes.raw(), weight_.quantized.codes.dtype(),
+                    weight_.qparams.zero_point, weight_.qparams.scale};
+  }
+  Tensor dx = parts_.op->backward(pass, context.pool);
   store_gradients(dw, sum_g, sum_gx);
   return dx;
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fused/kernels/bf16.h"
+
 namespace facsim::fused::kernels {
 
 namespace {
@@ -25,7 +27,7 @@ PaddedImages layout_of(const DirectPass& pass) {
 /// weights[group][block][row tap][column tap][item][channel of the block].
 void PackedPass::pack_dense(const float* w, Prepared& p, sim::ThreadPool* pool) const {
   const DirectPass& pass = pass_;
-  const int64_t block = block_width();
+  const int64_t block = pass.arithmetic == Arithmetic::bf16 ? kBf16Block : block_width();
   const int64_t blocks = (pass.channels + block - 1) / block;
   const auto taps = static_cast<int64_t>(p.rows->kernel.size() * p.columns->kernel.size());
   const int64_t block_size = taps * pass.items * block;
@@ -154,13 +156,18 @@ void PackedPass::run(const float* padded, int64_t count, float* out) const {
       continue;
     }
     for (int64_t g = 0; g < pass_.groups; ++g) {
-      convolve({.groups = groups,
-                .pixel_step = pixel_step,
-                .output_step = output_step,
-                .segments = p.runs.segments,
-                .run = p.runs.run,
-                .weights = p.weights.data<float>() + g * p.group_weights,
-                .channels = pass_.channels});
+      const ConvTiles tiles{.groups = groups,
+                            .pixel_step = pixel_step,
+                            .output_step = output_step,
+                            .segments = p.runs.segments,
+                            .run = p.runs.run,
+                            .weights = p.weights.data<float>() + g * p.group_weights,
+                            .channels = pass_.channels};
+      if (pass_.arithmetic == Arithmetic::bf16) {
+        convolve_bf16(tiles);
+      } else {
+        convolve(tiles);
+      }
       for (PixelGroup& group : groups) {
         group.x += pass_.items;
         group.y += pass_.channels;

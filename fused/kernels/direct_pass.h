@@ -11,12 +11,15 @@
 
 namespace facsim::fused::kernels {
 
+enum class Arithmetic { float32, bf16 };
+
 /// A convolution in the general sense that covers both the forward pass and the input gradient:
 /// out[n, h, w, g, c] = sum over row taps, column taps, items k of
 ///   in[n, h', w', g, k] * weights[g * group_step + tap * tap_step + c * channel_step + k *
 ///   item_step]
 /// where tap = kernel row * kernel_columns + kernel column. Out and in are dense NHWC with
 /// groups * channels and groups * items channels; `out` is overwritten.
+/// With bf16 (bf16.h) `in` and `weights` hold words of two items, and words are what is counted.
 struct DirectPass {
   Axis h, w;
   int64_t n = 1, groups = 1;
@@ -24,6 +27,7 @@ struct DirectPass {
   int64_t channels = 1;  ///< output channels per group
   int64_t kernel_columns = 1;
   int64_t group_step = 0, tap_step = 0, channel_step = 0, item_step = 0;
+  Arithmetic arithmetic = Arithmetic::float32;
 };
 
 /// The contiguous runs of one phase: where the columns' offsets follow each other and there is one

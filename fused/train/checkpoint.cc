@@ -81,6 +81,8 @@ std::string settings_of(const Job& job) {
   line("augmentation", r.augmentation == Augmentation::none ? "none" : "shift_flip");
   line("calibration_images", r.calibration_images);
   line("frozen_part", r.frozen_part);
+  // Said only where it is not the default, so that earlier checkpoints still match.
+  if (r.grad != GradientArithmetic::float32) line("grad", to_string(r.grad));
   line("mode", r.mode == ForwardMode::simulate ? "simulate" : "fake_quantize");
   return s;
 }

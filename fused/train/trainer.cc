@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "fused/kernels/bf16.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/train/checkpoint.h"
 #include "fused/train/evaluate.h"
@@ -116,6 +117,7 @@ class Run {
     context.training = true;
     if (at_.stage == Stage::float_) return context;
     context.mode = recipe_.mode;
+    context.grad = recipe_.grad;
     const bool frozen =
         static_cast<double>(step) >= (1 - recipe_.frozen_part) * static_cast<double>(steps);
     context.observe = !frozen;
@@ -199,6 +201,10 @@ class Run {
 
 }  // namespace
 
+std::string_view to_string(GradientArithmetic grad) {
+  return grad == GradientArithmetic::bf16 ? "bf16" : "float32";
+}
+
 std::string_view to_string(Stage stage) { return stage == Stage::float_ ? "float" : "qat"; }
 
 void check(const Recipe& recipe) {
@@ -224,6 +230,10 @@ void check(const Recipe& recipe) {
           std::to_string(recipe.calibration_images), "at least 1");
   require(recipe.frozen_part >= 0 && recipe.frozen_part <= 1, "frozen-part",
           std::to_string(recipe.frozen_part), "0..1");
+  if (recipe.grad == GradientArithmetic::bf16 && !kernels::bf16_supported()) {
+    throw Error(
+        {ErrorCode::unsupported, "grad", "bf16", "float32 on this CPU", "bf16 needs AVX-512 BF16"});
+  }
 }
 
 Outcome train(const Job& job, const Callbacks& callbacks) {

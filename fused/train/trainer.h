@@ -22,6 +22,8 @@ namespace facsim::fused::train {
 enum class Stage { float_, qat };
 std::string_view to_string(Stage stage);  ///< "float", "qat"
 
+std::string_view to_string(GradientArithmetic grad);  ///< "float32", "bf16"
+
 /// Every setting that decides the result's bits. The number of threads and the isa do not.
 struct Recipe {
   uint64_t seed = 1;
@@ -37,6 +39,7 @@ struct Recipe {
   /// Last part of the QAT steps with BN statistics and observers frozen, as on the device.
   double frozen_part = 0.34;
   ForwardMode mode = ForwardMode::simulate;
+  GradientArithmetic grad = GradientArithmetic::float32;  ///< of the QAT stage
 };
 
 struct EpochRecord {
@@ -89,7 +92,8 @@ struct Outcome {
 /// checkpoint made with other settings (names the setting); bad_value if a loss is not finite.
 Outcome train(const Job& job, const Callbacks& callbacks);
 
-/// Throws Error bad_value naming the first field outside its range.
+/// Throws Error bad_value naming the first field outside its range; unsupported for a `grad` that
+/// this CPU or build does not have.
 void check(const Recipe& recipe);
 
 }  // namespace facsim::fused::train

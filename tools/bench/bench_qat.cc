@@ -2,7 +2,7 @@
 // Times one training step (forward, loss, backward, SGD) of a network in float and quantized, the
 // variants taking turns, and prints one line per variant: name threads batch median_ms min_ms.
 // usage: bench_qat [--network FILE] [--profile NAME] [--batch N] [--rounds N] [--threads N]
-//                  [--only VARIANT]
+//                  [--only VARIANT]...
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +15,7 @@
 
 #include "backends/graph/float_graph.h"
 #include "backends/profile/profile.h"
+#include "fused/kernels/bf16.h"
 #include "fused/network.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/train/counter_random.h"
@@ -33,7 +34,7 @@ struct Arguments {
   int64_t batch = 64;
   int rounds = 30;
   int threads = 1;
-  std::string only;  ///< a variant's name; empty: all
+  std::vector<std::string> only;  ///< variants' names; empty: all
 };
 
 Arguments parse(int argc, char** argv) {
@@ -43,7 +44,7 @@ Arguments parse(int argc, char** argv) {
     const char* value = argv[i + 1];
     if (name == "--network") a.network = value;
     if (name == "--profile") a.profile = value;
-    if (name == "--only") a.only = value;
+    if (name == "--only") a.only.push_back(value);
     if (name == "--batch") a.batch = std::max(1, std::atoi(value));
     if (name == "--rounds") a.rounds = std::max(1, std::atoi(value));
     if (name == "--threads") a.threads = std::max(1, std::atoi(value));
@@ -132,11 +133,19 @@ void run(const Arguments& a) {
   context.observe = true;
   trainees.emplace_back("facsim-qat-simulate",
                         quantized_network(graph, profile, patterns, data, context), context);
+  if (kernels::bf16_supported()) {
+    context.grad = GradientArithmetic::bf16;
+    trainees.emplace_back("facsim-qat-bf16",
+                          quantized_network(graph, profile, patterns, data, context), context);
+    context.grad = GradientArithmetic::float32;
+  }
   context.mode = ForwardMode::fake_quantize;
   trainees.emplace_back("facsim-qat-fake-quantize",
                         quantized_network(graph, profile, patterns, data, context), context);
   if (!a.only.empty()) {
-    std::erase_if(trainees, [&](const Trainee& trainee) { return trainee.name() != a.only; });
+    std::erase_if(trainees, [&](const Trainee& trainee) {
+      return std::find(a.only.begin(), a.only.end(), trainee.name()) == a.only.end();
+    });
   }
   for (int round = -2; round < a.rounds; ++round) {
     if (round == 0) {

@@ -36,7 +36,7 @@ struct Options {
   train::Recipe recipe;
   std::string schedule{train::to_string(train::Recipe{}.schedule)};
   std::string optimizer{train::to_string(train::OptimizerOptions{}.kind)};
-  std::string augment = "none", mode = "simulate", dump = "none";
+  std::string augment = "none", mode = "simulate", grad = "float32", dump = "none";
   int64_t limit = 0, test_limit = 0;
   bool resume = false;
 };
@@ -141,6 +141,10 @@ class QatCommand final : public Command {
     app.add_option("--mode", o_.mode, "forward while training: simulate or fake_quantize")
         ->check(one_of({"simulate", "fake_quantize"}))
         ->capture_default_str();
+    app.add_option("--grad", o_.grad,
+                   "products of the gradients: float32, or bf16 (needs AVX-512 BF16)")
+        ->check(one_of({"float32", "bf16"}))
+        ->capture_default_str();
     app.add_option("--limit", o_.limit, "use the first N training images; 0: all")
         ->check(CLI::NonNegativeNumber);
     app.add_option("--test-limit", o_.test_limit, "use the first N test images; 0: all")
@@ -237,9 +241,12 @@ class QatCommand final : public Command {
         o_.augment == "none" ? train::Augmentation::none : train::Augmentation::shift_flip;
     recipe.mode =
         o_.mode == "simulate" ? fused::ForwardMode::simulate : fused::ForwardMode::fake_quantize;
+    recipe.grad =
+        o_.grad == "bf16" ? fused::GradientArithmetic::bf16 : fused::GradientArithmetic::float32;
     try {
       train::check(recipe);
     } catch (const Error& error) {  // its places are the options' names
+      if (error.code() == ErrorCode::unsupported) throw;
       throw UsageError(std::string("--") + error.what());
     }
     return recipe;

@@ -43,6 +43,7 @@ Json settings_json(const fused::train::Recipe& r) {
       {"augmentation", r.augmentation == fused::train::Augmentation::none ? "none" : "shift_flip"},
       {"calibration_images", r.calibration_images},
       {"frozen_part", r.frozen_part},
+      {"grad", fused::train::to_string(r.grad)},
       {"mode", r.mode == fused::ForwardMode::simulate ? "simulate" : "fake_quantize"}};
 }
 
