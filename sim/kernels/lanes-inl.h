@@ -24,8 +24,12 @@ using VecI32 = hn::Vec<TagI32>;
 #if HWY_TARGET == HWY_SCALAR
 // One lane: the plain integer itself.
 using LanesI32 = int32_t;
+using LanesI64 = int64_t;
 HWY_INLINE LanesI32 to_lanes(VecI32 v) { return hn::GetLane(v); }
 HWY_INLINE VecI32 to_vector(LanesI32 x) { return hn::Set(TagI32(), x); }
+HWY_INLINE int64_t join_halves(LanesI32 high, LanesI32 low) {
+  return static_cast<int64_t>(static_cast<uint64_t>(high) << 32 | static_cast<uint32_t>(low));
+}
 #else
 using TagI64 = hn::Repartition<int64_t, TagI32>;
 using TagU64 = hn::Repartition<uint64_t, TagI32>;
@@ -81,6 +85,13 @@ HWY_INLINE VecI32 odd_lanes(VecI32 v) {
 HWY_INLINE LanesI64 operator*(LanesWidened a, LanesWidened b) {
   return {hn::MulEven(a.v, b.v), hn::MulEven(odd_lanes(a.v), odd_lanes(b.v))};
 }
+/// high * 2^32 + low, low as an unsigned number.
+HWY_INLINE LanesI64 join_halves(LanesI32 high, LanesI32 low) {
+  const TagI32 d;
+  const auto even_high = hn::BitCast(d, hn::ShiftLeft<32>(hn::BitCast(TagU64(), high.v)));
+  return {hn::BitCast(TagI64(), hn::OddEven(even_high, low.v)),
+          hn::BitCast(TagI64(), hn::OddEven(high.v, odd_lanes(low.v)))};
+}
 HWY_INLINE LanesI64 operator+(LanesI64 a, LanesI64 b) {
   return {hn::Add(a.even, b.even), hn::Add(a.odd, b.odd)};
 }
@@ -99,6 +110,9 @@ HWY_INLINE LanesI32 narrow_right(LanesI64 v) {
   const TagI32 d;
   const TagU64 d64;
   const auto even = hn::ShiftRight<Shift>(hn::BitCast(d64, v.even));
+  if constexpr (Shift == 32) {
+    return {hn::OddEven(hn::BitCast(d, hn::BitCast(d64, v.odd)), hn::BitCast(d, even))};
+  }
   const auto odd = hn::ShiftLeft<32 - Shift>(hn::BitCast(d64, v.odd));
   return {hn::OddEven(hn::BitCast(d, odd), hn::BitCast(d, even))};
 }
@@ -106,7 +120,7 @@ HWY_INLINE LanesI32 narrow_right(LanesI64 v) {
 
 #include "sim/requantize/fixed_point-inl.h"
 
-HWY_INLINE LanesI32 load(const int32_t* from) { return to_lanes(hn::LoadU(TagI32(), from)); }
+HWY_INLINE LanesI32 load_lanes(const int32_t* from) { return to_lanes(hn::LoadU(TagI32(), from)); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace facsim::sim

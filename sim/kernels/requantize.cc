@@ -34,6 +34,7 @@ std::optional<BlockProgram> block_program(const Requantizer& requantizer, const 
   }
   BlockProgram program;
   program.output = output.storage();
+  program.operand_mask = requantizer.channels() == 1 ? 0 : -1;
   const int64_t channels = requantizer.channels();
   bool is_float64 = false;
   for (size_t i = 0; i < ranges.size(); ++i) {
@@ -89,43 +90,34 @@ Events run_norm(const Requantizer& requantizer, const RequantizeJob<Acc>& job) {
   return events;
 }
 
-/// Calls f for jobs that cover `job` and stay inside the expanded operands: per-tensor rows are cut
-/// to blocks, dense rows are joined to the length of the operands first.
+/// Four of the widest vectors: as long as a row must be for a fused kernel to lose nothing.
+constexpr int64_t kFusedLength = 64;
+
+/// Calls f for jobs that cover `job`. Dense rows that are a whole period of the operands, or that
+/// may be cut anywhere because these are per tensor, are regrouped: to `length` if per tensor, to
+/// the length of the expanded operands if not.
 template <class Acc, class F>
-void for_each_job(RequantizeJob<Acc> job, int64_t operand_channels, size_t out_size, F&& f) {
-  const int64_t period = operand_channels * repetitions(operand_channels);
-  const auto from = [&](int64_t offset_acc, int64_t offset_out) {
-    RequantizeJob<Acc> part = job;
-    part.acc += offset_acc;
-    part.out = static_cast<std::byte*>(job.out) + offset_out * static_cast<int64_t>(out_size);
-    return part;
-  };
+void for_each_job(const RequantizeJob<Acc>& job, int64_t operand_channels, int64_t length,
+                  size_t out_size, F&& f) {
   const bool dense = job.acc_stride == job.channels && job.out_stride == job.channels;
-  if (operand_channels == 1) {
-    job.first_channel = 0;
-    if (dense) {
-      job.channels *= job.rows;
-      job.rows = 1;
-    }
-    for (int64_t c = 0; c < job.channels; c += period) {
-      RequantizeJob<Acc> part = from(c, c);
-      part.channels = std::min(period, job.channels - c);
-      f(part);
-    }
-  } else if (dense && job.channels == operand_channels && period > operand_channels) {
-    const int64_t joined = period / operand_channels;
-    const int64_t full = job.rows / joined;
-    RequantizeJob<Acc> body = job;
-    body.rows = full;
-    body.channels = body.acc_stride = body.out_stride = period;
-    f(body);
-    RequantizeJob<Acc> rest = from(full * period, full * period);
-    rest.rows = 1;
-    rest.channels = (job.rows - full * joined) * operand_channels;
-    f(rest);
-  } else {
-    f(job);
+  const bool whole = operand_channels == 1 || job.channels == operand_channels;
+  const bool good = operand_channels > 1 ? job.channels % length == 0 : job.channels == length;
+  if ((!dense && job.rows > 1) || !whole || good) return f(job);
+  if (operand_channels > 1) length = operand_channels * repetitions(operand_channels);
+  const int64_t elements = job.rows * job.channels;
+  RequantizeJob<Acc> part = job;
+  part.acc_stride = part.out_stride = length;
+  if (elements >= length) {
+    part.rows = elements / length;
+    part.channels = length;
+    f(part);
   }
+  part.acc += elements / length * length;
+  part.out = static_cast<std::byte*>(part.out) +
+             elements / length * length * static_cast<int64_t>(out_size);
+  part.rows = 1;
+  part.channels = elements % length;
+  if (part.channels > 0) f(part);
 }
 
 BlockKernel32 block_kernel(const RequantizeJob<int32_t>& /*job*/, size_t dispatch_index) {
@@ -165,16 +157,17 @@ struct RequantizeKernel::Impl {
     if constexpr (std::is_same_v<Acc, int32_t>) {
       if (fused && !count_events) {
         const FusedKernel kernel = requantize_fused(fused->form, dispatch_index);
-        for_each_job(job, requantizer.channels(), out_size,
+        for_each_job(job, requantizer.channels(), kFusedLength, out_size,
                      [&](const RequantizeJob<Acc>& part) { kernel(*fused, part); });
         return {};
       }
     }
     Events events;
     const auto kernel = block_kernel(job, dispatch_index);
-    for_each_job(job, requantizer.channels(), out_size, [&](const RequantizeJob<Acc>& part) {
-      kernel(*block, part, count_events ? &events : nullptr);
-    });
+    for_each_job(job, requantizer.channels(), kRequantizeBlock, out_size,
+                 [&](const RequantizeJob<Acc>& part) {
+                   kernel(*block, part, count_events ? &events : nullptr);
+                 });
     return events;
   }
 };
@@ -217,7 +210,7 @@ PreparedRequantize RequantizeKernel::prepared(Isa isa, bool count_events) const 
   result.norm_ = isa == Isa::scalar || !impl_->block;
   if (result.norm_) return result;
   result.dispatch_index_ = highway_dispatch_index(isa);
-  if (impl_->fused && !count_events && impl_->requantizer.channels() > 1) {
+  if (impl_->fused && !count_events) {
     result.program_ = &*impl_->fused;
     result.fused_ = requantize_fused(impl_->fused->form, result.dispatch_index_);
   }

@@ -232,8 +232,8 @@ int64_t run(const BlockProgram& program, const RequantizeJob<Acc>& job, Events* 
       block.size = std::min(kRequantizeBlock, job.channels - c);
       const Acc* acc = job.acc + row * job.acc_stride + c;
       std::copy(acc, acc + block.size, block.integer);
-      for (const BlockStep& step : program.steps)
-        run_step(block, step, job.first_channel + c, events);
+      const int64_t operand = (job.first_channel + c) & program.operand_mask;
+      for (const BlockStep& step : program.steps) run_step(block, step, operand, events);
       store(block, program.output, job.out, row * job.out_stride + c);
     }
   }

@@ -22,41 +22,48 @@ struct FusedProgram {
     rounding_shift,   ///< [shl] shr by `rounding`
     float_half_even,  ///< to_f32, [fadd] fmul or fdiv, [fadd]…, fclamp, round half_even
   };
-  /// Where float32 operands are added; FloatShape::divide has none.
-  enum class FloatShape { scale, bias_scale, scale_bias, bias_scale_bias, scale_bias_bias, divide };
+  /// The first two leave the clamp to the end, in integers; the others have every addition and
+  /// clamp in float32 first.
+  enum class FloatShape { scale, scale_bias, clamped_scale, clamped_divide };
 
   Form form = Form::fixed_double;
   DType output = DType::int8;  ///< int8, uint8 or int16
+  int64_t operand_mask = -1;   ///< 0 per tensor: every vector's operands are those at element 0
 
-  ExpandedOperand<int32_t> left_shift;  ///< empty: none
+  /// Double: left_shift within -2^31..2^31 after doubling, no negative multiplier, shifts of at
+  /// least 1 whose half can be added before; left_shift counts the doubling. Single: shifts of at
+  /// least 32; shift is less 32. The nudges are the halves of what is added to the product.
+  bool high_half = false;
+  bool shifts_left = false;             ///< double: some left shift is not 0
+  ExpandedOperand<int32_t> left_shift;  ///< not of fixed_single
   ExpandedOperand<int32_t> multiplier;
-  ExpandedOperand<int32_t> shift;  ///< fixed_single: less one
-  ExpandedOperand<int32_t> half;   ///< fixed_double: 2^(shift-1) if adding it cannot overflow
+  ExpandedOperand<int32_t> shift;  ///< fixed_single without high_half: less one
+  ExpandedOperand<int32_t> nudge_high, nudge_low;
   Rounding rounding = Rounding::half_up;
-  ExpandedOperand<int32_t> zero_point, clamp_min, clamp_max;
 
   FloatShape shape = FloatShape::scale;
   ExpandedOperand<float> bias_before, scale, bias_after, bias_last, real_min, real_max;
-  /// zero_point minus the bits of kRoundingMagic.
-  ExpandedOperand<int32_t> zero_point_minus_magic;
+
+  /// The end of every form: add, clamp. The sum is proved to fit int32.
+  ExpandedOperand<int32_t> zero_point, clamp_min, clamp_max;
+  bool uniform_end = false;  ///< 8 bits, the three are those of every channel, zero_point +-2^14
 };
 
 std::string_view to_string(FusedProgram::Form form);
-
-/// 1.5 * 2^23: added to a float32 in [-2^22, 2^22] it leaves the value, rounded half_even, in the
-/// low bits of the sum (XNNPACK's fmagic).
-inline constexpr float kRoundingMagic = 12582912.0F;
-inline constexpr float kRoundingMagicLimit = 4194304.0F;
 
 /// Recognizes the steps of a fused form. `input` is the range of the accumulators, `ranges` what
 /// infer_ranges says of it.
 std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
                                         const std::vector<ValueRange>& ranges);
 
+/// Runs a job; returns the Highway target that ran. float_half_even needs FloatMode around it.
 using FusedKernel = int64_t (*)(const FusedProgram&, const RequantizeJob<int32_t>&);
-/// The kernel of the program's form; it returns the Highway target that ran.
+/// The kernel of the program's form.
 FusedKernel requantize_fused(FusedProgram::Form form, size_t dispatch_index);
 
+FusedKernel requantize_fixed_double(size_t dispatch_index);
+FusedKernel requantize_fixed_single(size_t dispatch_index);
 FusedKernel requantize_rounding_shift(size_t dispatch_index);
+FusedKernel requantize_float_half_even(size_t dispatch_index);
 
 }  // namespace facsim::sim

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <functional>
 
 #include "sim/kernels/requantize_fused-internal.h"
@@ -10,6 +10,9 @@ namespace {
 
 using Form = FusedProgram::Form;
 using FloatShape = FusedProgram::FloatShape;
+
+/// Half of 2^n; n 1..62.
+int64_t half_of(int64_t n) { return int64_t{1} << (n - 1); }
 
 bool value_fits_int32(int64_t v) { return v >= INT32_MIN && v <= INT32_MAX; }
 bool value_fits_int32(const ValueRange& v) {
@@ -25,17 +28,23 @@ bool all(const PerChannel<T>& operand, Predicate&& predicate) {
 /// leaves everything as it is and returns false.
 class Matcher {
  public:
-  Matcher(const Requantizer& requantizer, const std::vector<ValueRange>& ranges)
-      : requantizer_(requantizer), steps_(requantizer.bound_steps()), ranges_(ranges) {}
+  Matcher(const Requantizer& requantizer, const ValueRange& input,
+          const std::vector<ValueRange>& ranges)
+      : requantizer_(requantizer),
+        steps_(requantizer.bound_steps()),
+        input_(input),
+        ranges_(ranges) {}
 
   std::optional<FusedProgram> match() {
     program_.output = requantizer_.output_type().storage();
     if (size_of(program_.output) > 2 || program_.output == DType::uint16) return std::nullopt;
+    program_.operand_mask = requantizer_.channels() == 1 ? 0 : -1;
     for (const auto form : {&Matcher::fixed_double, &Matcher::fixed_single,
                             &Matcher::rounding_shift, &Matcher::float_half_even}) {
       at_ = 0;
-      program_.left_shift.clear();
-      if ((this->*form)() && at_ == steps_.size()) return program_;
+      if (!(this->*form)() || at_ != steps_.size()) continue;
+      program_.uniform_end = has_uniform_end();
+      return program_;
     }
     return std::nullopt;
   }
@@ -50,24 +59,26 @@ class Matcher {
     return step;
   }
   /// The range after the step taken last.
-  const ValueRange& range() const { return ranges_[at_ - 1]; }
+  const ValueRange& range() const { return at_ == 0 ? input_ : ranges_[at_ - 1]; }
 
   template <class To, class T, class Convert>
   ExpandedOperand<To> expanded(const PerChannel<T>& operand, Convert&& convert) const {
     return expand<To>(operand, requantizer_.channels(), convert);
   }
-  ExpandedOperand<int32_t> int32s(const PerChannel<int64_t>& operand) const {
-    return expanded<int32_t>(operand, [](int64_t v) { return static_cast<int32_t>(v); });
+  ExpandedOperand<int32_t> int32s(const PerChannel<int64_t>& operand, int64_t offset = 0) const {
+    return expanded<int32_t>(operand,
+                             [offset](int64_t v) { return static_cast<int32_t>(v + offset); });
   }
   ExpandedOperand<float> reals(const PerChannel<float>& operand) const {
     return expanded<float>(operand, std::identity());
   }
 
-  bool take_left_shift() {
+  /// Left shifts of at most 31, if there are any.
+  std::optional<PerChannel<int64_t>> take_left_shift() {
+    if (peek(StepKind::shl) == nullptr) return PerChannel<int64_t>({0});
     const BoundStep* shl = take(StepKind::shl);
-    if (shl == nullptr || !all(shl->a, [](int64_t n) { return n <= 31; })) return false;
-    program_.left_shift = int32s(shl->a);
-    return true;
+    if (!all(shl->a, [](int64_t n) { return n <= 31; })) return std::nullopt;
+    return shl->a;
   }
 
   /// A resize that the kernel performs by keeping 32 bits, or that changes nothing.
@@ -121,7 +132,11 @@ class Matcher {
 
   bool fixed_double() {
     program_.form = Form::fixed_double;
-    if (peek(StepKind::shl) != nullptr && !(take_left_shift() && take_resize32())) return false;
+    const bool shifts = peek(StepKind::shl) != nullptr;
+    const std::optional<PerChannel<int64_t>> left_shift = take_left_shift();
+    if (!left_shift || (shifts && !take_resize32())) return false;
+    const ValueRange shifted = range();
+    const BoundStep* mul = peek(StepKind::mul);
     if (!take_multiplier()) return false;
     const BoundStep* high = take(StepKind::shr);
     if (high == nullptr || high->rounding != Rounding::half_up ||
@@ -129,25 +144,27 @@ class Matcher {
       return false;
     }
     const ValueRange doubled = range();
-    if (const BoundStep* resize = peek(StepKind::resize); resize != nullptr) {
-      if (!take_resize32()) return false;
-    }
+    if (peek(StepKind::resize) != nullptr && !take_resize32()) return false;
     const BoundStep* shr = take(StepKind::shr);
     if (shr == nullptr || shr->rounding != Rounding::half_away_from_zero ||
         !all(shr->a, [](int64_t n) { return n <= 31; })) {
       return false;
     }
+    if (!value_fits_int32(doubled)) return false;
     program_.shift = int32s(shr->a);
-    const auto half = [](int64_t n) { return int64_t{1} << (n - 1); };
-    const bool in_range = all(shr->a, [&](int64_t n) {
-      return n >= 1 && doubled.max + half(n) <= INT32_MAX && doubled.min >= INT32_MIN;
-    });
-    program_.half.clear();
-    if (in_range) {
-      program_.half =
-          expanded<int32_t>(shr->a, [&](int64_t n) { return static_cast<int32_t>(half(n)); });
+    constexpr int64_t kMost = int64_t{1} << 30;
+    program_.high_half =
+        shifted.min >= -kMost && shifted.max < kMost &&
+        all(mul->a, [](int64_t m) { return m >= 0; }) &&
+        all(shr->a, [&](int64_t n) { return n >= 1 && doubled.max + half_of(n) <= INT32_MAX; });
+    program_.shifts_left = !all(*left_shift, [](int64_t n) { return n == 0; });
+    program_.left_shift = int32s(*left_shift, program_.high_half ? 1 : 0);
+    if (program_.high_half) {
+      program_.nudge_high =
+          expanded<int32_t>(shr->a, [](int64_t n) { return static_cast<int32_t>(half_of(n)); });
+      program_.nudge_low = int32s(PerChannel<int64_t>({INT32_MIN}));
     }
-    return value_fits_int32(doubled) && take_output();
+    return take_output();
   }
 
   bool fixed_single() {
@@ -158,19 +175,23 @@ class Matcher {
         !all(shr->a, [](int64_t n) { return n >= 1; })) {
       return false;
     }
-    program_.shift =
-        expanded<int32_t>(shr->a, [](int64_t n) { return static_cast<int32_t>(n - 1); });
+    program_.high_half = all(shr->a, [](int64_t n) { return n >= 32; });
+    program_.shift = int32s(shr->a, program_.high_half ? -32 : -1);
+    if (program_.high_half) {
+      program_.nudge_high = expanded<int32_t>(
+          shr->a, [](int64_t n) { return static_cast<int32_t>(half_of(n) >> 32); });
+      program_.nudge_low =
+          expanded<int32_t>(shr->a, [](int64_t n) { return static_cast<int32_t>(half_of(n)); });
+    }
     if (peek(StepKind::resize) != nullptr) return take_resize32() && take_output();
     return value_fits_int32(range()) && take_output();
   }
 
   bool rounding_shift() {
     program_.form = Form::rounding_shift;
-    if (peek(StepKind::shl) == nullptr) {
-      program_.left_shift = int32s(PerChannel<int64_t>({0}));
-    } else if (!take_left_shift() || !value_fits_int32(range())) {
-      return false;
-    }
+    const std::optional<PerChannel<int64_t>> left_shift = take_left_shift();
+    if (!left_shift || !value_fits_int32(range())) return false;
+    program_.left_shift = int32s(*left_shift);
     const BoundStep* shr = take(StepKind::shr);
     if (shr == nullptr || !all(shr->a, [](int64_t n) { return n <= 31; })) return false;
     program_.rounding = shr->rounding;
@@ -178,10 +199,31 @@ class Matcher {
     return take_output();
   }
 
+  /// True if there was an addition. Adding -0 changes nothing.
   bool take_addition(ExpandedOperand<float>& operand) {
     const BoundStep* add = take(StepKind::fadd);
-    if (add == nullptr) return false;
-    operand = reals(add->real_a);
+    operand = reals(add == nullptr ? PerChannel<float>({-0.0F}) : add->real_a);
+    return add != nullptr;
+  }
+
+  /// fclamp before the rounding is a clamp of codes after it where the bounds are integers, since
+  /// rounding keeps order and integers; `scaled` is the range before the fclamp.
+  bool clamp_of_codes(const BoundStep& clamp, const PerChannel<int64_t>& zero_point,
+                      const ValueRange& scaled) {
+    constexpr float kMost = 0x1p30F;
+    if (scaled.real_min < -kMost || scaled.real_max > kMost) return false;
+    const IntType type = requantizer_.output_type();
+    std::vector<int64_t> low, high;
+    for (int64_t c = 0; c < requantizer_.channels(); ++c) {
+      for (const float bound : {clamp.real_a[c], clamp.real_b[c]}) {
+        const auto code = static_cast<int64_t>(bound) + zero_point[c];
+        if (bound != std::trunc(bound) || code < type.min() || code > type.max()) return false;
+      }
+      low.push_back(static_cast<int64_t>(clamp.real_a[c]) + zero_point[c]);
+      high.push_back(static_cast<int64_t>(clamp.real_b[c]) + zero_point[c]);
+    }
+    program_.clamp_min = int32s(PerChannel<int64_t>(std::move(low)));
+    program_.clamp_max = int32s(PerChannel<int64_t>(std::move(high)));
     return true;
   }
 
@@ -194,22 +236,13 @@ class Matcher {
     if (scale == nullptr || !scale->real_b.values().empty()) return false;
     program_.scale = reals(scale->real_a);
     const bool after = take_addition(program_.bias_after);
-    const bool last = after && take_addition(program_.bias_last);
-    if (divides ? before || after : before && last) return false;
-    program_.shape = divides           ? FloatShape::divide
-                     : before && after ? FloatShape::bias_scale_bias
-                     : before          ? FloatShape::bias_scale
-                     : last            ? FloatShape::scale_bias_bias
-                     : after           ? FloatShape::scale_bias
-                                       : FloatShape::scale;
-    if (!range().bounded) return false;
+    const bool last = take_addition(program_.bias_last);
+    const ValueRange scaled = range();
+    if (!scaled.bounded) return false;
     const BoundStep* clamp = take(StepKind::fclamp);
-    const auto small = [](float v) {
-      return v >= -kRoundingMagicLimit && v <= kRoundingMagicLimit;
-    };
+    constexpr float kLargestBound = 0x1p22F;
+    const auto small = [](auto v) { return v >= -kLargestBound && v <= kLargestBound; };
     if (clamp == nullptr || !all(clamp->real_a, small) || !all(clamp->real_b, small)) return false;
-    program_.real_min = reals(clamp->real_a);
-    program_.real_max = reals(clamp->real_b);
     const BoundStep* round = take(StepKind::round);
     if (round == nullptr || round->rounding != Rounding::half_even ||
         !round->real_a.values().empty()) {
@@ -220,9 +253,16 @@ class Matcher {
       if (!all(add->a, small)) return false;
       zero_point = add->a;
     }
-    program_.zero_point_minus_magic = expanded<int32_t>(zero_point, [](int64_t z) {
-      return static_cast<int32_t>(z - std::bit_cast<int32_t>(kRoundingMagic));
-    });
+    program_.zero_point = int32s(zero_point);
+    if (!before && !divides && !last && clamp_of_codes(*clamp, zero_point, scaled)) {
+      program_.shape = after ? FloatShape::scale_bias : FloatShape::scale;
+    } else {
+      program_.shape = divides ? FloatShape::clamped_divide : FloatShape::clamped_scale;
+      program_.real_min = reals(clamp->real_a);
+      program_.real_max = reals(clamp->real_b);
+      program_.clamp_min = int32s(PerChannel<int64_t>({requantizer_.output_type().min()}));
+      program_.clamp_max = int32s(PerChannel<int64_t>({requantizer_.output_type().max()}));
+    }
     // The fclamp is the only clamp: whatever follows must be proved to change nothing.
     const IntType type = requantizer_.output_type();
     const ValueRange& rounded = range();
@@ -234,8 +274,22 @@ class Matcher {
     return true;
   }
 
+  /// See FusedProgram::uniform_end.
+  bool has_uniform_end() const {
+    const auto uniform = [](const ExpandedOperand<int32_t>& operand) {
+      return std::all_of(operand.begin(), operand.end() - kOperandPadding,
+                         [&](int32_t v) { return v == operand[0]; });
+    };
+    constexpr int32_t kMost = 1 << 14;
+    const int32_t zero_point = program_.zero_point[0];
+    return size_of(program_.output) == 1 && zero_point >= -kMost && zero_point <= kMost &&
+           uniform(program_.zero_point) && uniform(program_.clamp_min) &&
+           uniform(program_.clamp_max);
+  }
+
   const Requantizer& requantizer_;
   const std::vector<BoundStep>& steps_;
+  const ValueRange& input_;
   const std::vector<ValueRange>& ranges_;
   size_t at_ = 0;
   FusedProgram program_;
@@ -260,7 +314,21 @@ std::string_view to_string(FusedProgram::Form form) {
 std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
                                         const std::vector<ValueRange>& ranges) {
   if (!value_fits_int32(input)) return std::nullopt;
-  return Matcher(requantizer, ranges).match();
+  return Matcher(requantizer, input, ranges).match();
+}
+
+FusedKernel requantize_fused(FusedProgram::Form form, size_t dispatch_index) {
+  switch (form) {
+    case Form::fixed_double:
+      return requantize_fixed_double(dispatch_index);
+    case Form::fixed_single:
+      return requantize_fixed_single(dispatch_index);
+    case Form::rounding_shift:
+      return requantize_rounding_shift(dispatch_index);
+    case Form::float_half_even:
+      return requantize_float_half_even(dispatch_index);
+  }
+  return nullptr;
 }
 
 }  // namespace facsim::sim

@@ -69,6 +69,7 @@ struct BlockStep {
 struct BlockProgram {
   std::vector<BlockStep> steps;
   DType output = DType::int8;
+  int64_t operand_mask = -1;  ///< 0 per tensor: every block's operands are those at element 0
 };
 
 /// Runs the job and adds its events if `events` is set. Returns the Highway target that ran.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rounding shift of power-of-two platforms: the norm's primitives instantiated with int32_t, in
-// a loop that the compiler vectorizes for each target.
+// a loop that the compiler vectorizes for each target, and the end that all fused forms share.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sim/kernels/requantize_shift.cc"
 #include <hwy/foreach_target.h>
@@ -8,48 +8,55 @@
 
 #include "sim/core/numeric.h"
 #include "sim/kernels/requantize_fused-internal.h"
+#include "sim/kernels/requantize_tile-inl.h"
 #include "sim/rounding/all.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
 
-template <class T>
-using Restrict = T* HWY_RESTRICT;
+/// Values that only want the end.
+struct ShiftedStage {
+  struct Operands {};
+  static HWY_INLINE Operands load(int64_t /*i*/) { return {}; }
+  static HWY_INLINE VecI32 apply(VecI32 y, const Operands& /*o*/) { return y; }
+};
 
-template <class Mode, class T>
-void shift_row(Restrict<const int32_t> acc, Restrict<const int32_t> left,
-               Restrict<const int32_t> right, Restrict<const int32_t> zero_point,
-               Restrict<const int32_t> low, Restrict<const int32_t> high, Restrict<T> out,
-               int64_t size) {
+template <class Mode>
+void shift_row(const int32_t* HWY_RESTRICT acc, const int32_t* HWY_RESTRICT left,
+               const int32_t* HWY_RESTRICT right, int32_t* HWY_RESTRICT out, int64_t size) {
   for (int64_t i = 0; i < size; ++i) {
-    const int32_t y = rounding::shift_right<Mode>(shift_left(acc[i], left[i]), right[i]);
-    out[i] = static_cast<T>(smaller_of(larger_of(y + zero_point[i], low[i]), high[i]));
+    out[i] = rounding::shift_right<Mode>(sim::shift_left(acc[i], left[i]), right[i]);
   }
 }
 
-template <class Mode, class T>
-void shift_as(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  for (int64_t row = 0; row < job.rows; ++row) {
-    shift_row<Mode, T>(
-        job.acc + row * job.acc_stride, program.left_shift.data() + job.first_channel,
-        program.shift.data() + job.first_channel, program.zero_point.data() + job.first_channel,
-        program.clamp_min.data() + job.first_channel, program.clamp_max.data() + job.first_channel,
-        static_cast<T*>(job.out) + row * job.out_stride, job.channels);
+/// A part of the job at a time, through a buffer in the first cache level.
+template <class Mode>
+void shift_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  constexpr int64_t kRows = 16, kColumns = 64;
+  HWY_ALIGN int32_t shifted[kRows * kColumns];
+  const auto out_size = static_cast<int64_t>(size_of(program.output));
+  for (int64_t row = 0; row < job.rows; row += kRows) {
+    const int64_t rows = std::min(kRows, job.rows - row);
+    for (int64_t c = 0; c < job.channels; c += kColumns) {
+      const int64_t channels = std::min(kColumns, job.channels - c);
+      const int64_t first = job.first_channel + c;
+      const int64_t operand = first & program.operand_mask;
+      for (int64_t r = 0; r < rows; ++r) {
+        shift_row<Mode>(job.acc + (row + r) * job.acc_stride + c,
+                        program.left_shift.data() + operand, program.shift.data() + operand,
+                        shifted + r * kColumns, channels);
+      }
+      std::byte* out = static_cast<std::byte*>(job.out) + (row * job.out_stride + c) * out_size;
+      requantize_rows(program, {shifted, kColumns, rows, first, channels, out, job.out_stride},
+                      ShiftedStage());
+    }
   }
 }
 
 int64_t rounding_shift(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  with_rounding(program.rounding, [&]<class Mode>(Mode) HWY_ATTR {
-    switch (program.output) {
-      case DType::int8:
-        return shift_as<Mode, int8_t>(program, job);
-      case DType::uint8:
-        return shift_as<Mode, uint8_t>(program, job);
-      default:
-        return shift_as<Mode, int16_t>(program, job);
-    }
-  });
+  with_rounding(program.rounding,
+                [&]<class Mode>(Mode) HWY_ATTR { shift_rows<Mode>(program, job); });
   return HWY_TARGET;
 }
 

@@ -36,13 +36,6 @@ constexpr I rounding_divide_by_pot(I x, I n) {
   return shift_right_floor(x, n) + select((x & mask) > threshold, one, constant_like(x, 0));
 }
 
-/// As rounding_divide_by_pot in fewer operations: floor((x + half - (x < 0)) / 2^n) with
-/// half = 2^(n-1); n 1..31, x + half must fit.
-template <class I>
-constexpr I rounding_divide_by_pot_in_range(I x, I n, I half) {
-  return shift_right_floor(x + half + sign_mask(x), n);
-}
-
 /// x * multiplier / 2^(n_minus_one + 1) rounded half_up once, the low 32 bits of it; any x and
 /// multiplier, n_minus_one 0..62. Shifting in two stages loses nothing:
 /// floor((floor(p / 2^(n-1)) + 1) / 2) = floor((p + 2^(n-1)) / 2^n), and no sum can overflow.
@@ -52,6 +45,25 @@ constexpr I multiply_by_quantized_multiplier_single(I x, I multiplier, I n_minus
   const auto product = widen(x) * widen(multiplier);
   const auto doubled = shift_right_floor(product, widen(n_minus_one));
   return narrow_right<1>(doubled + constant_like(doubled, 1));
+}
+
+/// x * multiplier / 2^31 rounded half_up, divided by 2^n rounded half_away_from_zero, from twice the
+/// product, both halves added to it at once:
+///   floor((floor((twice_product + nudge) / 2^32) - (x < 0)) / 2^n), nudge = 2^31 + 2^(n-1) * 2^32
+/// multiplier >= 0, n 1..31; twice the product must fit 64 bits, and what is rounded first 32 bits
+/// when the half 2^(n-1) is added. The norm subtracts 1 where that is negative: it differs from
+/// x < 0 only where it is 0, and floor((2^(n-1) - 1) / 2^n) is 0 as well.
+template <class I, class Wide>
+constexpr I divide_doubling_high_product(Wide twice_product, Wide nudge, I x, I n) {
+  return shift_right_floor(narrow_right<32>(twice_product + nudge) + sign_mask(x), n);
+}
+
+/// product / 2^(n_minus_32 + 32) rounded half_up, in 32 bits from the high half of the product:
+///   floor(floor((product + nudge) / 2^32) / 2^n_minus_32), nudge = 2^(n_minus_32 + 31)
+/// n_minus_32 0..30, |product| <= 2^62.
+template <class I, class Wide>
+constexpr I shift_high_product(Wide product, Wide nudge, I n_minus_32) {
+  return shift_right_floor(narrow_right<32>(product + nudge), n_minus_32);
 }
 
 /// The low 32 bits of x * 2^left_shift, times multiplier / 2^31 rounded half_up, divided by

@@ -83,38 +83,17 @@ Claim divides(z3::context& c, int n, Spec meaning) {
   return {{x}, always(c), meaning(by_power(exact(x), n, r))};
 }
 
-TEST_CASE("proof: rounding_divide_by_pot is half away from zero; its short form where it may run") {
+TEST_CASE("proof: rounding_divide_by_pot is half away from zero") {
   prove({{"rounding_divide_by_pot, n 0..31",
-          [](z3::context& c, int n) { return divides(c, n, spec::half_away_from_zero); }, 32},
-         {"rounding_divide_by_pot_in_range, n 1..31",
-          [](z3::context& c, int i) -> Claim {
-            const Bits x = any(c, "x", 32), n = constant_like(x, i + 1);
-            const Bits half = constant_like(x, int64_t{1} << i);
-            const Truth fits = x <= constant_like(x, INT32_MAX) - half;
-            return {{x},
-                    fits,
-                    fixed_point::rounding_divide_by_pot_in_range(x, n, half) ==
-                        fixed_point::rounding_divide_by_pot(x, n)};
-          },
-          31}});
+          [](z3::context& c, int n) { return divides(c, n, spec::half_away_from_zero); }, 32}});
 }
 
-TEST_CASE("refuted: rounding_divide_by_pot is half up, and its short form may always run") {
+TEST_CASE("refuted: rounding_divide_by_pot is half up") {
   const Outcome tie = refute({"rounding_divide_by_pot is half_up",
                               [](z3::context& c, int) { return divides(c, 4, spec::half_up); }});
   const auto x = static_cast<int32_t>(tie.at("x"));
   CHECK(fixed_point::rounding_divide_by_pot(x, 4) !=
         sim::round_shift(sim::Rounding::half_up, x, 4));
-
-  const Outcome large =
-      refute({"rounding_divide_by_pot_in_range for every x", [](z3::context& c, int) -> Claim {
-                const Bits v = any(c, "x", 32), n = constant_like(v, 8);
-                return {{v},
-                        always(c),
-                        fixed_point::rounding_divide_by_pot_in_range(v, n, constant_like(v, 128)) ==
-                            fixed_point::rounding_divide_by_pot(v, n)};
-              }});
-  CHECK(large.at("x") > INT32_MAX - 128);
 }
 
 /// Both requantizations of x by a whole right shift n, and x m itself.
@@ -206,6 +185,58 @@ TEST_CASE("refuted: single rounding fits 32 bits for smaller shifts") {
   const auto whole = sim::round_shift(sim::Rounding::half_up, x * multiplier, 30);
   CHECK(whole != fixed_point::multiply_by_quantized_multiplier_single(
                      static_cast<int32_t>(x), static_cast<int32_t>(multiplier), 29));
+}
+
+TEST_CASE("proof: from the high half of the product, single rounding with n 32..62") {
+  prove({{"shift_high_product",
+          [](z3::context& c, int i) -> Claim {
+            const Bits p = any(c, "product", 64);
+            const FreeProduct scope(p);
+            const Requantized r(c, i + 32);
+            const Bits nudge = constant_like(p, int64_t{1} << (i + 31));
+            return {{p},
+                    between(p, -(int64_t{1} << 62), int64_t{1} << 62),
+                    fixed_point::shift_high_product(p, nudge, constant_like(r.x, i)) ==
+                        r.narrow_single};
+          },
+          31}});
+}
+
+/// divide_doubling_high_product is double rounding by n 1..31 of |x| <= 2^30, if `fits` of the
+/// half and of x / 2^31 rounded.
+template <class Fits>
+Claim doubles_from_high_half(z3::context& c, int n, Fits&& fits) {
+  const Bits p = any(c, "product", 64);
+  const FreeProduct scope(p);
+  const Requantized r(c, n + 31);
+  const Bits half = constant_like(p, int64_t{1} << (n - 1));
+  const Bits nudge = shift_left(half, constant_like(p, 32)) + constant_like(p, int64_t{1} << 31);
+  const Bits doubled = resized(fixed_point::rounding_doubling_high_mul(r.x, r.multiplier), 64);
+  return {{r.x, r.multiplier, p},
+          r.multiplier_positive() && partial_product_of(p, r.x, 31) &&
+              between(r.x, -(int64_t{1} << 30), int64_t{1} << 30) &&
+              between(p, -(int64_t{1} << 61), int64_t{1} << 61) && fits(doubled + half),
+          fixed_point::divide_doubling_high_product(shift_left(p, constant_like(p, 1)), nudge, r.x,
+                                                    constant_like(r.x, n)) == r.twice()};
+}
+
+TEST_CASE("proof: from the high half of the product, double rounding with n 1..31") {
+  prove({{"divide_doubling_high_product",
+          [](z3::context& c, int i) {
+            return doubles_from_high_half(
+                c, i + 1, [](const Bits& v) { return v <= constant_like(v, INT32_MAX); });
+          },
+          31}});
+}
+
+TEST_CASE("refuted: adding the half first never overflows") {
+  const Outcome found =
+      refute({"any half", [](z3::context& c, int) {
+                return doubles_from_high_half(c, 31, [](const Bits& v) { return v == v; });
+              }});
+  // A free product: what is left is that the sum does not fit.
+  const int64_t doubled = (found.at("product") + (int64_t{1} << 30)) >> 31;
+  CHECK(doubled + (int64_t{1} << 30) > INT32_MAX);
 }
 
 TEST_CASE("proof: double rounding is within 1 of single rounding, n 31..62") {

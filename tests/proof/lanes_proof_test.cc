@@ -37,6 +37,22 @@ Claim lane_equals(z3::context& c, int i, Vector&& vector, Scalar&& scalar) {
   return {o.inputs(), always(c), got == scalar(o.x.v.lane[lane], o.y.v.lane[lane])};
 }
 
+/// As lane_equals of functions of the product x * y, a number made of two halves, x and a constant.
+template <class Vector, class Scalar>
+Claim nudged_lane_equals(z3::context& c, int i, int constant, Vector&& vector, Scalar&& scalar) {
+  const Operands o(c);
+  const LanesI32 high{{{any(c, "high0", 32), any(c, "high1", 32)}}};
+  const LanesI32 low{{{any(c, "low0", 32), any(c, "low1", 32)}}};
+  const size_t lane = static_cast<size_t>(i);
+  const Bits x = o.x.v.lane[lane];
+  const Bits number = constant_like(x, constant);
+  const Bits got =
+      vector(widen(o.x) * widen(o.y), join_halves(high, low), o.x, same(number)).v.lane[lane];
+  const Bits nudge{z3::concat(high.v.lane[lane].e, low.v.lane[lane].e)};
+  return {o.inputs(), always(c),
+          got == scalar(widen(x) * widen(o.y.v.lane[lane]), nudge, x, number)};
+}
+
 TEST_CASE("proof: SIMD lanes compute the scalar primitives") {
   namespace scalar = sim::fixed_point;
   namespace vector = lanes::fixed_point;
@@ -67,21 +83,6 @@ TEST_CASE("proof: SIMD lanes compute the scalar primitives") {
                          });
                    },
                    64});
-  goals.push_back({"rounding_divide_by_pot_in_range, both lanes, n 1..31",
-                   [](z3::context& c, int i) {
-                     const int n = 1 + i / 2;
-                     return lane_equals(
-                         c, i % 2,
-                         [n](const LanesI32& x, const LanesI32& half) {
-                           return vector::rounding_divide_by_pot_in_range(
-                               x, same(constant_like(x.v.lane[0], n)), half);
-                         },
-                         [n](const Bits& x, const Bits& half) {
-                           return scalar::rounding_divide_by_pot_in_range(x, constant_like(x, n),
-                                                                          half);
-                         });
-                   },
-                   62});
   goals.push_back({"multiply_by_quantized_multiplier_single, both lanes, n 1..63",
                    [](z3::context& c, int i) {
                      const int n_minus_one = i / 2;
@@ -97,6 +98,30 @@ TEST_CASE("proof: SIMD lanes compute the scalar primitives") {
                          });
                    },
                    126});
+  goals.push_back({"divide_doubling_high_product, both lanes, n 1..31",
+                   [](z3::context& c, int i) {
+                     return nudged_lane_equals(
+                         c, i % 2, 1 + i / 2,
+                         [](const auto& product, const auto& nudge, const auto& x, const auto& n) {
+                           return vector::divide_doubling_high_product(product, nudge, x, n);
+                         },
+                         [](const auto& product, const auto& nudge, const auto& x, const auto& n) {
+                           return scalar::divide_doubling_high_product(product, nudge, x, n);
+                         });
+                   },
+                   62});
+  goals.push_back({"shift_high_product, both lanes, n 32..62",
+                   [](z3::context& c, int i) {
+                     return nudged_lane_equals(
+                         c, i % 2, i / 2,
+                         [](const auto& product, const auto& nudge, const auto&, const auto& n) {
+                           return vector::shift_high_product(product, nudge, n);
+                         },
+                         [](const auto& product, const auto& nudge, const auto&, const auto& n) {
+                           return scalar::shift_high_product(product, nudge, n);
+                         });
+                   },
+                   62});
   goals.push_back({"shift_left, both lanes",
                    [](z3::context& c, int i) {
                      return lane_equals(

@@ -54,21 +54,12 @@ TEST_CASE("fixed_point: rounding_divide_by_pot is shr half_away_from_zero") {
       if (got != round_shift(Rounding::half_away_from_zero, x, n)) {
         FAIL("x " << x << " n " << n << ": got " << got);
       }
-      const int64_t half = n > 0 ? int64_t{1} << (n - 1) : 0;
-      if (n >= 1 && x + half <= INT32_MAX) {
-        CHECK(fixed_point::rounding_divide_by_pot_in_range(x, n, static_cast<int32_t>(half)) ==
-              got);
-      }
     }
   }
   for (int x = INT16_MIN; x <= INT16_MAX; ++x) {
     for (int n = 1; n <= 17; ++n) {
       const int128 expected = round_shift(Rounding::half_away_from_zero, x, n);
-      const int32_t half = 1 << (n - 1);
-      if (fixed_point::rounding_divide_by_pot(x, n) != expected ||
-          fixed_point::rounding_divide_by_pot_in_range(x, n, half) != expected) {
-        FAIL("x " << x << " n " << n);
-      }
+      if (fixed_point::rounding_divide_by_pot(x, n) != expected) FAIL("x " << x << " n " << n);
     }
   }
 }
@@ -84,6 +75,9 @@ TEST_CASE("fixed_point: the single-rounding product is mul, shr half_up, resize 
         const int32_t got =
             fixed_point::multiply_by_quantized_multiplier_single(x, multiplier, n - 1);
         if (got != expected) FAIL("x " << x << " multiplier " << multiplier << " n " << n);
+        if (n < 32) continue;
+        const int64_t product = int64_t{x} * multiplier, half = int64_t{1} << (n - 1);
+        CHECK(fixed_point::shift_high_product(product, half, n - 32) == got);
       }
     }
   }
@@ -99,6 +93,27 @@ TEST_CASE("fixed_point: the double-rounding product is TFLite's") {
       }
     }
   }
+}
+
+TEST_CASE(
+    "fixed_point: from the high half of the product, the double-rounding product is TFLite's") {
+  constexpr int32_t kMost = 1 << 30;
+  int compared = 0;
+  for (int32_t x : patterns()) {
+    for (int32_t multiplier : patterns()) {
+      if (x < -kMost || x >= kMost || multiplier < 0) continue;
+      for (int n : {1, 2, 8, 30, 31}) {
+        const int64_t half = int64_t{1} << (n - 1);
+        if (doubled_high(x, multiplier) + half > INT32_MAX) continue;
+        const int64_t twice = 2 * int64_t{x} * multiplier;
+        const int64_t nudge = (half << 32) + (int64_t{1} << 31);
+        CHECK(fixed_point::divide_doubling_high_product(twice, nudge, x, n) ==
+              oracle::tflite_double(x, multiplier, 0, n));
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared > 1000);
 }
 
 }  // namespace

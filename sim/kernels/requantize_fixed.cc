@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fused forms with an integer multiplier.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sim/kernels/requantize_fixed.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "sim/kernels/requantize_fused-internal.h"
+#include "sim/kernels/requantize_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace facsim::sim {
+namespace HWY_NAMESPACE {
+
+/// Double rounding for all operands.
+struct DoubleStage {
+  struct Operands {
+    LanesI32 left_shift, multiplier, shift;
+  };
+  explicit DoubleStage(const FusedProgram& program)
+      : left_shift(program.left_shift.data()),
+        multiplier(program.multiplier.data()),
+        shift(program.shift.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_lanes(left_shift + i), load_lanes(multiplier + i), load_lanes(shift + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    const LanesI32 x = shift_left(to_lanes(acc), o.left_shift);
+    return to_vector(fixed_point::rounding_divide_by_pot(
+        fixed_point::rounding_doubling_high_mul(x, o.multiplier), o.shift));
+  }
+
+  const int32_t* left_shift;
+  const int32_t* multiplier;
+  const int32_t* shift;
+};
+
+/// Double rounding where FusedProgram::high_half holds. Without kShiftLeft only the doubling of the
+/// product is shifted by.
+template <bool kShiftLeft>
+struct HighDoubleStage {
+  struct Operands {
+    LanesI32 left_shift, multiplier, shift;
+    LanesI64 nudge;
+  };
+  explicit HighDoubleStage(const FusedProgram& program)
+      : left_shift(program.left_shift.data()),
+        multiplier(program.multiplier.data()),
+        shift(program.shift.data()),
+        nudge_high(program.nudge_high.data()),
+        nudge_low(program.nudge_low.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_lanes(left_shift + i), load_lanes(multiplier + i), load_lanes(shift + i),
+            join_halves(load_lanes(nudge_high + i), load_lanes(nudge_low + i))};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    const LanesI32 x = to_lanes(acc);
+    const LanesI32 twice = kShiftLeft ? shift_left(x, o.left_shift) : x + x;
+    return to_vector(fixed_point::divide_doubling_high_product(widen(twice) * widen(o.multiplier),
+                                                               o.nudge, x, o.shift));
+  }
+
+  const int32_t* left_shift;
+  const int32_t* multiplier;
+  const int32_t* shift;
+  const int32_t* nudge_high;
+  const int32_t* nudge_low;
+};
+
+/// Single rounding for all operands.
+struct SingleStage {
+  struct Operands {
+    LanesI32 multiplier, shift;
+  };
+  explicit SingleStage(const FusedProgram& program)
+      : multiplier(program.multiplier.data()), shift(program.shift.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_lanes(multiplier + i), load_lanes(shift + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    return to_vector(
+        fixed_point::multiply_by_quantized_multiplier_single(to_lanes(acc), o.multiplier, o.shift));
+  }
+
+  const int32_t* multiplier;
+  const int32_t* shift;
+};
+
+/// Single rounding where FusedProgram::high_half holds.
+struct HighSingleStage {
+  struct Operands {
+    LanesI32 multiplier, shift;
+    LanesI64 nudge;
+  };
+  explicit HighSingleStage(const FusedProgram& program)
+      : multiplier(program.multiplier.data()),
+        shift(program.shift.data()),
+        nudge_high(program.nudge_high.data()),
+        nudge_low(program.nudge_low.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_lanes(multiplier + i), load_lanes(shift + i),
+            join_halves(load_lanes(nudge_high + i), load_lanes(nudge_low + i))};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    return to_vector(fixed_point::shift_high_product(widen(to_lanes(acc)) * widen(o.multiplier),
+                                                     o.nudge, o.shift));
+  }
+
+  const int32_t* multiplier;
+  const int32_t* shift;
+  const int32_t* nudge_high;
+  const int32_t* nudge_low;
+};
+
+int64_t fixed_double(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  if (!program.high_half) return requantize_rows(program, job, DoubleStage(program));
+  return program.shifts_left ? requantize_rows(program, job, HighDoubleStage<true>(program))
+                             : requantize_rows(program, job, HighDoubleStage<false>(program));
+}
+
+int64_t fixed_single(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  return program.high_half ? requantize_rows(program, job, HighSingleStage(program))
+                           : requantize_rows(program, job, SingleStage(program));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace facsim::sim
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace facsim::sim {
+HWY_EXPORT(fixed_double);
+HWY_EXPORT(fixed_single);
+
+FusedKernel requantize_fixed_double(size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(fixed_double)[dispatch_index];
+}
+FusedKernel requantize_fixed_single(size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(fixed_single)[dispatch_index];
+}
+}  // namespace facsim::sim
+#endif

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the fused requantizations share: how rows are cut into vectors, and the end of every form,
+// which adds the zero point, clamps, narrows and stores. Four vectors of accumulators are narrowed
+// at once: those of one row, or of two or four rows where a row has fewer channels.
+#if defined(FACSIM_SIM_KERNELS_REQUANTIZE_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FACSIM_SIM_KERNELS_REQUANTIZE_TILE_INL_H_
+#undef FACSIM_SIM_KERNELS_REQUANTIZE_TILE_INL_H_
+#else
+#define FACSIM_SIM_KERNELS_REQUANTIZE_TILE_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "sim/kernels/lanes-inl.h"
+#include "sim/kernels/requantize_fused-internal.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace facsim::sim {
+namespace HWY_NAMESPACE {
+
+/// A stage is a form without its end: `load(i)` gives the operands of the vector whose first
+/// channel is element i of the expanded operands, `apply(acc, operands)` the values before the zero
+/// point.
+///
+/// Zero point and clamp bounds per vector, added and compared in 32 bits.
+struct GeneralEnd {
+  struct Operands {
+    VecI32 zero_point, low, high;
+  };
+  explicit GeneralEnd(const FusedProgram& program)
+      : zero_point(program.zero_point.data()),
+        low(program.clamp_min.data()),
+        high(program.clamp_max.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    const TagI32 d;
+    return {hn::LoadU(d, zero_point + i), hn::LoadU(d, low + i), hn::LoadU(d, high + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 y, const Operands& o) {
+    return hn::Min(hn::Max(hn::Add(y, o.zero_point), o.low), o.high);
+  }
+
+  const int32_t* zero_point;
+  const int32_t* low;
+  const int32_t* high;
+};
+
+#if HWY_TARGET == HWY_SCALAR
+
+template <class Element, class Stage>
+void requantize_elements(const RequantizeJob<int32_t>& job, int64_t operand_mask,
+                         const Stage& stage, const GeneralEnd& end) {
+  for (int64_t row = 0; row < job.rows; ++row) {
+    Element* out = static_cast<Element*>(job.out) + row * job.out_stride;
+    for (int64_t c = 0; c < job.channels; ++c) {
+      const int64_t i = (job.first_channel + c) & operand_mask;
+      const VecI32 acc = hn::LoadU(TagI32(), job.acc + row * job.acc_stride + c);
+      out[c] = static_cast<Element>(
+          hn::GetLane(GeneralEnd::apply(stage.apply(acc, stage.load(i)), end.load(i))));
+    }
+  }
+}
+
+template <class Stage>
+int64_t requantize_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job,
+                        const Stage& stage) {
+  const GeneralEnd end(program);
+  if (program.output == DType::int8) {
+    requantize_elements<int8_t>(job, program.operand_mask, stage, end);
+  } else if (program.output == DType::uint8) {
+    requantize_elements<uint8_t>(job, program.operand_mask, stage, end);
+  } else {
+    requantize_elements<int16_t>(job, program.operand_mask, stage, end);
+  }
+  return HWY_TARGET;
+}
+
+#else
+
+inline constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(TagI32()));
+using TagI16 = hn::Repartition<int16_t, TagI32>;
+using VecI16 = hn::Vec<TagI16>;
+template <class Element>
+using NarrowTag = hn::Repartition<Element, TagI32>;
+template <class Element>
+using NarrowVec = hn::Vec<NarrowTag<Element>>;
+using LaneOrder = decltype(hn::SetTableIndices(TagI32(), static_cast<int32_t*>(nullptr)));
+
+/// Both vectors narrowed, saturating, 128-bit block by block: 8 bytes of a's block, 8 of b's.
+template <class Element>
+HWY_INLINE NarrowVec<Element> narrow_blocks(VecI16 a, VecI16 b) {
+  constexpr bool kSigned = std::is_same_v<Element, int8_t>;
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (kSigned) return NarrowVec<Element>{_mm512_packs_epi16(a.raw, b.raw)};
+  return NarrowVec<Element>{_mm512_packus_epi16(a.raw, b.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  if constexpr (kSigned) return NarrowVec<Element>{_mm256_packs_epi16(a.raw, b.raw)};
+  return NarrowVec<Element>{_mm256_packus_epi16(a.raw, b.raw)};
+#elif HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3
+  if constexpr (kSigned) return NarrowVec<Element>{_mm_packs_epi16(a.raw, b.raw)};
+  return NarrowVec<Element>{_mm_packus_epi16(a.raw, b.raw)};
+#else
+  static_assert(kLanes == 4, "one block");
+  (void)kSigned;
+  const hn::Half<NarrowTag<Element>> half;
+  return hn::Combine(NarrowTag<Element>(), hn::DemoteTo(half, b), hn::DemoteTo(half, a));
+#endif
+}
+
+/// Where each 32-bit lane of vectors that were narrowed block by block comes from. kVectors vectors
+/// of int32 became one vector; every block of it holds 4 / kVectors lanes of each.
+template <int kVectors>
+HWY_INLINE LaneOrder block_order() {
+  constexpr int64_t kRun = 4 / kVectors;
+  HWY_ALIGN int32_t from[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const int64_t vector = i / (kLanes / kVectors);
+    const int64_t lane = i % (kLanes / kVectors);
+    from[i] = static_cast<int32_t>(lane / kRun * 4 + vector * kRun + lane % kRun);
+  }
+  return hn::SetTableIndices(TagI32(), from);
+}
+
+template <class Vec>
+HWY_INLINE Vec reorder(Vec v, LaneOrder order) {
+  if constexpr (kLanes == 4) {
+    (void)order;
+    return v;
+  } else {
+    return hn::BitCast(hn::DFromV<Vec>(), hn::TableLookupLanes(hn::BitCast(TagI32(), v), order));
+  }
+}
+
+/// Stores the kVectors * kLanes elements of each of the 4 / kVectors rows that `bytes` holds.
+template <int kVectors, class Element>
+HWY_INLINE void store_rows(NarrowVec<Element> v, Element* const (&out)[4]) {
+  const NarrowTag<Element> d;
+  const hn::Half<NarrowTag<Element>> half;
+  const hn::Half<hn::Half<NarrowTag<Element>>> quarter;
+  if constexpr (kVectors == 4) {
+    hn::StoreU(v, d, out[0]);
+  } else if constexpr (kVectors == 2) {
+    hn::StoreU(hn::LowerHalf(half, v), half, out[0]);
+    hn::StoreU(hn::UpperHalf(half, v), half, out[1]);
+  } else {
+    const auto low = hn::LowerHalf(half, v), high = hn::UpperHalf(half, v);
+    hn::StoreU(hn::LowerHalf(quarter, low), quarter, out[0]);
+    hn::StoreU(hn::UpperHalf(quarter, low), quarter, out[1]);
+    hn::StoreU(hn::LowerHalf(quarter, high), quarter, out[2]);
+    hn::StoreU(hn::UpperHalf(quarter, high), quarter, out[3]);
+  }
+}
+
+/// The end for 8 bits where one zero point within +-2^14 and one clamp hold for all channels: in 16
+/// bits, saturating, which changes only sums that the clamp changes anyhow.
+template <class T>
+struct UniformEnd {
+  using Element = T;
+  struct Operands {};
+  explicit UniformEnd(const FusedProgram& program)
+      : zero_point(hn::Set(TagI16(), static_cast<int16_t>(program.zero_point[0]))),
+        low(hn::Set(NarrowTag<T>(), static_cast<T>(program.clamp_min[0]))),
+        high(hn::Set(NarrowTag<T>(), static_cast<T>(program.clamp_max[0]))),
+        order(block_order<4>()) {}
+
+  HWY_INLINE Operands load(int64_t /*i*/) const { return {}; }
+  static HWY_INLINE VecI32 apply(VecI32 y, const Operands& /*o*/) { return y; }
+  template <int kVectors>
+  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3, T* const (&out)[4]) const {
+    const TagI16 d;
+    const VecI16 a = hn::SaturatedAdd(hn::ReorderDemote2To(d, y0, y1), zero_point);
+    const VecI16 b = hn::SaturatedAdd(hn::ReorderDemote2To(d, y2, y3), zero_point);
+    const NarrowVec<T> codes = reorder(narrow_blocks<T>(a, b), order);
+    store_rows<kVectors, T>(hn::Min(hn::Max(codes, low), high), out);
+  }
+
+  VecI16 zero_point;
+  NarrowVec<T> low, high;
+  LaneOrder order;
+};
+
+/// The general end for 8 bits.
+template <class T>
+struct NarrowEnd : GeneralEnd {
+  using Element = T;
+  explicit NarrowEnd(const FusedProgram& program) : GeneralEnd(program), order(block_order<4>()) {}
+
+  template <int kVectors>
+  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3, T* const (&out)[4]) const {
+    const TagI16 d;
+    const VecI16 a = hn::ReorderDemote2To(d, y0, y1), b = hn::ReorderDemote2To(d, y2, y3);
+    store_rows<kVectors, T>(reorder(narrow_blocks<T>(a, b), order), out);
+  }
+
+  LaneOrder order;
+};
+
+/// The general end for 16 bits.
+struct WideEnd : GeneralEnd {
+  using Element = int16_t;
+  explicit WideEnd(const FusedProgram& program) : GeneralEnd(program), order(block_order<2>()) {}
+
+  template <int kVectors>
+  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3,
+                        int16_t* const (&out)[4]) const {
+    const TagI16 d;
+    const VecI16 a = reorder(hn::ReorderDemote2To(d, y0, y1), order);
+    const VecI16 b = reorder(hn::ReorderDemote2To(d, y2, y3), order);
+    if constexpr (kVectors == 4) {
+      hn::StoreU(a, d, out[0]);
+      hn::StoreU(b, d, out[0] + 2 * kLanes);
+    } else if constexpr (kVectors == 2) {
+      hn::StoreU(a, d, out[0]);
+      hn::StoreU(b, d, out[1]);
+    } else {
+      const hn::Half<TagI16> half;
+      hn::StoreU(hn::LowerHalf(half, a), half, out[0]);
+      hn::StoreU(hn::UpperHalf(half, a), half, out[1]);
+      hn::StoreU(hn::LowerHalf(half, b), half, out[2]);
+      hn::StoreU(hn::UpperHalf(half, b), half, out[3]);
+    }
+  }
+
+  LaneOrder order;
+};
+
+/// A part of the job: the accumulators and codes of its rows from one channel on.
+template <class Element>
+struct Columns {
+  const int32_t* acc;
+  int64_t acc_stride;
+  Element* out;
+  int64_t out_stride;
+  int64_t rows;
+};
+
+/// kVectors vectors of each row. `operand(v)` is the element of the expanded operands for vector v.
+/// Operands stay in registers from row to row. Rows past the last repeat it.
+template <int kVectors, class Stage, class End, class Operand>
+HWY_INLINE void requantize_columns(const Columns<typename End::Element> part, const Stage& stage,
+                                   const End& end, Operand&& operand) {
+  constexpr int64_t kRows = 4 / kVectors;
+  const TagI32 d;
+  const auto s0 = stage.load(operand(0));
+  const auto s1 = kVectors == 1 ? s0 : stage.load(operand(1));
+  const auto s2 = kVectors < 4 ? s0 : stage.load(operand(2));
+  const auto s3 = kVectors < 4 ? s1 : stage.load(operand(3));
+  const auto e0 = end.load(operand(0));
+  const auto e1 = kVectors == 1 ? e0 : end.load(operand(1));
+  const auto e2 = kVectors < 4 ? e0 : end.load(operand(2));
+  const auto e3 = kVectors < 4 ? e1 : end.load(operand(3));
+  const int64_t last = part.rows - 1;
+  for (int64_t row = 0; row <= last; row += kRows) {
+    const int32_t* acc[4];
+    typename End::Element* out[4];
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t from = std::min(row + r, last);
+      out[r] = part.out + from * part.out_stride;
+      for (int64_t v = 0; v < kVectors; ++v) {
+        acc[r * kVectors + v] = part.acc + from * part.acc_stride + v * kLanes;
+      }
+    }
+    const VecI32 y0 = End::apply(stage.apply(hn::LoadU(d, acc[0]), s0), e0);
+    const VecI32 y1 = End::apply(stage.apply(hn::LoadU(d, acc[1]), s1), e1);
+    const VecI32 y2 = End::apply(stage.apply(hn::LoadU(d, acc[2]), s2), e2);
+    const VecI32 y3 = End::apply(stage.apply(hn::LoadU(d, acc[3]), s3), e3);
+    end.template store<kVectors>(y0, y1, y2, y3, out);
+  }
+}
+
+/// Rows shorter than a vector, through a buffer.
+template <class Stage, class End>
+HWY_NOINLINE void requantize_short_rows(const RequantizeJob<int32_t>& job, int64_t first_operand,
+                                        const Stage& stage, const End& end) {
+  using Element = typename End::Element;
+  HWY_ALIGN int32_t acc[4 * kLanes] = {};
+  HWY_ALIGN Element out[4 * kLanes];
+  for (int64_t first = 0; first < job.rows; first += 4) {
+    const int64_t rows = std::min<int64_t>(4, job.rows - first);
+    for (int64_t r = 0; r < rows; ++r) {
+      std::copy_n(job.acc + (first + r) * job.acc_stride, job.channels, acc + r * kLanes);
+    }
+    requantize_columns<1>(Columns<Element>{acc, kLanes, out, kLanes, rows}, stage, end,
+                          [=](int64_t) HWY_ATTR { return first_operand; });
+    for (int64_t r = 0; r < rows; ++r) {
+      std::copy_n(out + r * kLanes, job.channels,
+                  static_cast<Element*>(job.out) + (first + r) * job.out_stride);
+    }
+  }
+}
+
+/// Cuts the rows into columns of four, two or one vectors; the last ends where the row does, so it
+/// may repeat channels of the one before. Some rows at a time, so that wide rows are not walked
+/// from end to end once per column. Returns the Highway target.
+template <class End, class Stage>
+HWY_NOINLINE int64_t requantize_job(const FusedProgram& program, const RequantizeJob<int32_t>& job,
+                                    const Stage& given_stage) {
+  using Element = typename End::Element;
+  const Stage stage = given_stage;
+  const End end(program);
+  const int64_t mask = program.operand_mask;
+  const int64_t channels = job.channels, first_channel = job.first_channel;
+  if (channels < kLanes) {
+    requantize_short_rows(job, first_channel & mask, stage, end);
+    return HWY_TARGET;
+  }
+  const int64_t rows_at_once = channels <= 4 * kLanes ? job.rows : 32;
+  for (int64_t row = 0; row < job.rows; row += rows_at_once) {
+    const int64_t rows = std::min(rows_at_once, job.rows - row);
+    const int32_t* acc = job.acc + row * job.acc_stride;
+    Element* out = static_cast<Element*>(job.out) + row * job.out_stride;
+    const auto run = [&]<int kVectors>(int64_t c) HWY_ATTR {
+      requantize_columns<kVectors>(
+          Columns<Element>{acc + c, job.acc_stride, out + c, job.out_stride, rows}, stage, end,
+          [=](int64_t v) HWY_ATTR { return (first_channel + c + v * kLanes) & mask; });
+    };
+    for (int64_t c = 0; c < channels;) {
+      const int64_t rest = channels - c;
+      if (rest > 2 * kLanes && channels >= 4 * kLanes) {
+        run.template operator()<4>(std::min(c, channels - 4 * kLanes));
+        c += 4 * kLanes;
+      } else if (rest > kLanes && channels >= 2 * kLanes) {
+        run.template operator()<2>(std::min(c, channels - 2 * kLanes));
+        c += 2 * kLanes;
+      } else {
+        run.template operator()<1>(std::min(c, channels - kLanes));
+        c += kLanes;
+      }
+    }
+  }
+  return HWY_TARGET;
+}
+
+/// Runs the stage and the end of the program over the job. Returns the Highway target.
+template <class Stage>
+int64_t requantize_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job,
+                        const Stage& stage) {
+  if (program.output == DType::int16) return requantize_job<WideEnd>(program, job, stage);
+  if (program.output == DType::int8) {
+    return program.uniform_end ? requantize_job<UniformEnd<int8_t>>(program, job, stage)
+                               : requantize_job<NarrowEnd<int8_t>>(program, job, stage);
+  }
+  return program.uniform_end ? requantize_job<UniformEnd<uint8_t>>(program, job, stage)
+                             : requantize_job<NarrowEnd<uint8_t>>(program, job, stage);
+}
+
+#endif  // HWY_TARGET == HWY_SCALAR
+
+}  // namespace HWY_NAMESPACE
+}  // namespace facsim::sim
+HWY_AFTER_NAMESPACE();
+#endif  // include guard
