@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All 2^32 accumulators of sampled layers: the fused kernels of the widest target against formulas
-// in plain int64 or float32.
+// All 2^32 accumulators of sampled layers (or the 2^31 that a shorter form takes): the fused
+// kernels of the widest target against formulas in plain int64 or float32.
 //
 // FACSIM_EXHAUSTIVE_SEED names the sample (a commit's hash in CI, so that every commit draws other
 // layers); FACSIM_EXHAUSTIVE_SECONDS is how long new layers are started. The first layer of each
@@ -25,7 +25,8 @@
 namespace facsim::sim {
 namespace {
 
-constexpr int64_t kAll = int64_t{1} << 32;
+constexpr int64_t kAllLimit = int64_t{1} << 31;    ///< accumulators from -2^31 to 2^31 - 1
+constexpr int64_t kShortLimit = int64_t{1} << 30;  ///< where double rounding has a shorter form
 constexpr int64_t kBlock = int64_t{1} << 14;
 constexpr const char* kDefaultSeed = "facsim";
 
@@ -45,9 +46,11 @@ struct Layer {
   int shift;  ///< double: beyond the implicit 31; single: the whole right shift
   float scale;
   int64_t zero_point;
+  IntType output;
+  int64_t limit;
 };
 
-Layer draw_layer(std::mt19937_64& random) {
+Layer draw_layer(std::mt19937_64& random, IntType output, int64_t limit) {
   const auto draw = [&](int64_t min, int64_t max) {
     return min + static_cast<int64_t>(random() % static_cast<uint64_t>(max - min + 1));
   };
@@ -56,18 +59,21 @@ Layer draw_layer(std::mt19937_64& random) {
   layer.shift = static_cast<int>(draw(1, 20));
   layer.scale = static_cast<float>(layer.multiplier) * std::ldexp(1.0F, -31 - layer.shift);
   layer.zero_point = draw(-128, 127);
+  layer.output = output;
+  layer.limit = limit;
   return layer;
 }
 
 Requantizer requantizer(StepProgram program, const Layer& layer, int64_t shift) {
+  const int64_t low = layer.output.min(), high = layer.output.max();
   Arguments a;
-  a.integers = {{"left_shift", {0}},        {"multiplier", {layer.multiplier}},
-                {"shift", {shift}},         {"zero_point", {layer.zero_point}},
-                {"clamp_min", {INT16_MIN}}, {"clamp_max", {INT16_MAX}}};
+  a.integers = {{"left_shift", {0}},  {"multiplier", {layer.multiplier}},
+                {"shift", {shift}},   {"zero_point", {layer.zero_point}},
+                {"clamp_min", {low}}, {"clamp_max", {high}}};
   a.reals = {{"scale", {layer.scale}},
-             {"clamp_min_minus_zero_point", {static_cast<float>(INT16_MIN - layer.zero_point)}},
-             {"clamp_max_minus_zero_point", {static_cast<float>(INT16_MAX - layer.zero_point)}}};
-  return Requantizer(std::move(program), a, kInt16);
+             {"clamp_min_minus_zero_point", {static_cast<float>(low - layer.zero_point)}},
+             {"clamp_max_minus_zero_point", {static_cast<float>(high - layer.zero_point)}}};
+  return Requantizer(std::move(program), a, layer.output);
 }
 
 struct Sweep {
@@ -76,20 +82,20 @@ struct Sweep {
   int64_t first = 0;
 };
 
-/// `formula(acc)` for every int32, against the kernel, on all cores.
-template <class Formula>
-Sweep sweep(const Requantizer& norm, Formula formula) {
-  const RequantizeKernel kernel(norm, INT32_MIN, INT32_MAX);
-  std::atomic<int64_t> next = 0, different = 0, first = 0;
+/// `formula(acc)` for every accumulator of the limit, against the kernel, on all cores.
+template <class Code, class Formula>
+Sweep sweep_codes(const Requantizer& norm, int64_t limit, Formula formula) {
+  const RequantizeKernel kernel(norm, -limit, limit - 1);
+  std::atomic<int64_t> next = -limit, different = 0, first = 0;
   const auto work = [&] {
     std::vector<int32_t> acc(kBlock);
-    std::vector<int16_t> got(kBlock), expected(kBlock);
-    for (int64_t at = next.fetch_add(kBlock); at < kAll; at = next.fetch_add(kBlock)) {
+    std::vector<Code> got(kBlock), expected(kBlock);
+    for (int64_t at = next.fetch_add(kBlock); at < limit; at = next.fetch_add(kBlock)) {
       for (int64_t i = 0; i < kBlock; ++i) {
-        acc[static_cast<size_t>(i)] = static_cast<int32_t>(INT32_MIN + at + i);
+        acc[static_cast<size_t>(i)] = static_cast<int32_t>(at + i);
       }
       kernel.run(acc.data(), kBlock, 1, 0, kBlock, got.data(), kBlock, Isa::best, false);
-      for (size_t i = 0; i < kBlock; ++i) expected[i] = static_cast<int16_t>(formula(acc[i]));
+      for (size_t i = 0; i < kBlock; ++i) expected[i] = static_cast<Code>(formula(acc[i]));
       if (got == expected) continue;
       for (size_t i = 0; i < kBlock; ++i) {
         if (got[i] == expected[i]) continue;
@@ -104,14 +110,20 @@ Sweep sweep(const Requantizer& norm, Formula formula) {
   return {std::string(kernel.form()), different, first};
 }
 
+template <class Formula>
+Sweep sweep(const Requantizer& norm, const Layer& layer, Formula formula) {
+  return layer.output == kInt8 ? sweep_codes<int8_t>(norm, layer.limit, formula)
+                               : sweep_codes<int16_t>(norm, layer.limit, formula);
+}
+
 oracle::OutputStage output_of(const Layer& layer) {
-  return {layer.zero_point, INT16_MIN, INT16_MAX};
+  return {layer.zero_point, layer.output.min(), layer.output.max()};
 }
 
 Sweep sweep_double(const Layer& layer) {
   const auto multiplier = static_cast<int32_t>(layer.multiplier);
   const oracle::OutputStage output = output_of(layer);
-  return sweep(requantizer(programs::fixed_point_double(kInt16), layer, layer.shift),
+  return sweep(requantizer(programs::fixed_point_double(layer.output), layer, layer.shift), layer,
                [=, shift = layer.shift](int32_t acc) {
                  return output(oracle::tflite_double(acc, multiplier, 0, shift));
                });
@@ -119,19 +131,19 @@ Sweep sweep_double(const Layer& layer) {
 
 Sweep sweep_single(const Layer& layer) {
   const oracle::OutputStage output = output_of(layer);
-  return sweep(requantizer(programs::fixed_point_single(kInt16), layer, layer.shift + 31),
-               [=, multiplier = layer.multiplier, shift = layer.shift + 31](int32_t acc) {
+  return sweep(requantizer(programs::fixed_point_single(layer.output), layer, layer.shift + 31),
+               layer, [=, multiplier = layer.multiplier, shift = layer.shift + 31](int32_t acc) {
                  return output(oracle::tflite_single(acc, multiplier, shift));
                });
 }
 
 Sweep sweep_float(const Layer& layer) {
   const oracle::OutputStage output = output_of(layer);
-  return sweep(requantizer(programs::float_zero_point_after(kInt16, Rounding::half_even,
+  return sweep(requantizer(programs::float_zero_point_after(layer.output, Rounding::half_even,
                                                             programs::FloatBias::none,
                                                             programs::FloatScale::multiply),
                            layer, 0),
-               [=, scale = layer.scale](int32_t acc) {
+               layer, [=, scale = layer.scale](int32_t acc) {
                  return oracle::float_zero_point_after(acc, scale, output);
                });
 }
@@ -144,14 +156,18 @@ TEST_CASE("exhaustive: all 2^32 accumulators of sampled layers, fused kernels ag
   struct Form {
     const char* name;
     Sweep (*run)(const Layer&);
+    IntType output;
+    int64_t limit;
   };
-  const Form forms[] = {{"fixed_double", sweep_double},
-                        {"fixed_single", sweep_single},
-                        {"float_half_even", sweep_float}};
+  const Form forms[] = {{"fixed_double", sweep_double, kInt16, kAllLimit},
+                        {"fixed_double", sweep_double, kInt16, kShortLimit},
+                        {"fixed_single", sweep_single, kInt16, kAllLimit},
+                        {"float_half_even", sweep_float, kInt16, kAllLimit},
+                        {"float_half_even", sweep_float, kInt8, kAllLimit}};
   int layers = 0;
   do {
     for (const Form& form : forms) {
-      const Layer layer = draw_layer(random);
+      const Layer layer = draw_layer(random, form.output, form.limit);
       INFO(std::string(form.name));
       CAPTURE(layer.multiplier);
       CAPTURE(layer.shift);
@@ -163,15 +179,15 @@ TEST_CASE("exhaustive: all 2^32 accumulators of sampled layers, fused kernels ag
       ++layers;
     }
   } while (std::chrono::duration<double>(Clock::now() - start).count() < limit);
-  std::printf("%d layers of 2^32 accumulators, seed \"%s\", %.0f s\n", layers,
+  std::printf("%d layers of 2^31 or 2^32 accumulators, seed \"%s\", %.0f s\n", layers,
               environment("FACSIM_EXHAUSTIVE_SEED", kDefaultSeed).c_str(),
               std::chrono::duration<double>(Clock::now() - start).count());
 }
 
 TEST_CASE("exhaustive: a sweep notices another rounding") {
-  const Layer layer{int64_t{1} << 30, 1, 0.25F, 0};
+  const Layer layer{int64_t{1} << 30, 1, 0.25F, 0, kInt16, 1 << 20};
   const Sweep result = sweep(
-      requantizer(programs::fixed_point_single(kInt16), layer, 32),
+      requantizer(programs::fixed_point_single(kInt16), layer, 32), layer,
       [](int32_t acc) { return std::clamp(acc / 4, int32_t{INT16_MIN}, int32_t{INT16_MAX}); });
   CHECK(result.different > 0);
 }
