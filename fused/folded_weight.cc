@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "fused/kernels/weight_pass.h"
+
 namespace facsim::fused {
 
 std::vector<float> fold_factor(const LinearParts& parts) {
@@ -17,15 +19,48 @@ std::vector<float> fold_factor(const LinearParts& parts) {
   return factor;
 }
 
-Tensor scale_channels(const Tensor& w, std::span<const float> factor) {
+Tensor scale_channels(const Tensor& w, std::span<const float> factor, sim::ThreadPool* pool) {
   Tensor out = Tensor::uninitialized(DType::float32, w.shape());
-  const int64_t inner = w.numel() / static_cast<int64_t>(factor.size());
-  const float* from = w.data<float>();
-  float* to = out.data<float>();
-  for (const float f : factor) {
-    for (int64_t i = 0; i < inner; ++i) *to++ = *from++ * f;
-  }
+  const auto channels = static_cast<int64_t>(factor.size());
+  kernels::scale_rows(channels, w.numel() / channels, w.data<float>(), factor.data(),
+                      out.data<float>(), pool);
   return out;
+}
+
+FoldedWeight fold_weight(const LinearParts& parts, const quant::TensorSpec& spec, Alive alive,
+                         sim::ThreadPool* pool) {
+  FoldedWeight weight;
+  const Tensor& w = parts.weight.value;
+  weight.factor = fold_factor(parts);
+  const size_t count = weight.factor.size();
+  const auto channels = static_cast<int64_t>(count);
+  weight.independent.assign(count, false);
+  quant::Range range{std::vector<float>(count), std::vector<float>(count)};
+  bool finite = kernels::channel_ranges(channels, w.numel() / channels, w.data<float>(),
+                                        range.min.data(), range.max.data(), pool);
+  if (alive == Alive::kept) keep_alive(parts, spec, range, weight);
+  weight.scaled = parts.bn ? scale_channels(w, weight.factor, pool) : w;
+  // Rounding keeps the order, so the ends of the scaled weights are the scaled ends.
+  for (size_t c = 0; c < count && parts.bn; ++c) {
+    float& min = range.min[c];
+    float& max = range.max[c];
+    min *= weight.factor[c];
+    max *= weight.factor[c];
+    if (weight.factor[c] < 0) std::swap(min, max);
+    finite = finite && std::isfinite(min) && std::isfinite(max);
+  }
+  if (finite) weight.range = std::move(range);
+  return weight;
+}
+
+void observe_weight(const FoldedWeight& weight, quant::FakeQuantizer& quantizer) {
+  const int axis = quantizer.observer().channel_axis();
+  const auto& [min, max] = weight.range;
+  if (min.empty() || axis > 0) return quantizer.observe(weight.scaled);
+  if (axis == 0) return quantizer.observe_range(min, max);
+  const float low = *std::min_element(min.begin(), min.end());
+  const float high = *std::max_element(max.begin(), max.end());
+  quantizer.observe_range({&low, 1}, {&high, 1});
 }
 
 std::vector<double> folded_bias(const LinearParts& parts, std::span<const float> factor) {
@@ -44,14 +79,11 @@ std::vector<double> folded_bias(const LinearParts& parts, std::span<const float>
   return bias;
 }
 
-void keep_alive(const LinearParts& parts, const quant::TensorSpec& spec, FoldedWeight& weight) {
+void keep_alive(const LinearParts& parts, const quant::TensorSpec& spec,
+                const quant::Range& unscaled, FoldedWeight& weight) {
   const auto count = weight.factor.size();
-  const int64_t inner = parts.weight.value.numel() / static_cast<int64_t>(count);
-  const float* w = parts.weight.value.data<float>();
   std::vector<float> largest(count);
-  for (size_t c = 0; c < count; ++c, w += inner) {
-    for (int64_t i = 0; i < inner; ++i) largest[c] = std::max(largest[c], std::fabs(w[i]));
-  }
+  for (size_t c = 0; c < count; ++c) largest[c] = std::max(-unscaled.min[c], unscaled.max[c]);
   // The scale that would hold w * f below the smallest one an observer gives (2^-23).
   const auto steps = static_cast<float>(spec.quant_max());
   const float smallest = std::numeric_limits<float>::epsilon() * steps;

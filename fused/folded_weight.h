@@ -15,6 +15,8 @@ struct FoldedWeight {
   std::vector<float> factor;      ///< f per output channel, or what stands for it
   std::vector<bool> independent;  ///< true where `factor` does not follow gamma
   Tensor scaled;                  ///< w * factor
+  /// Of `scaled`, per channel; empty if a weight is not finite.
+  quant::Range range;
   quant::FakeQuantized quantized;
   quant::QParams qparams;
 
@@ -31,10 +33,19 @@ std::vector<float> fold_factor(const LinearParts& parts);
 /// recover. Its weights are then taken unscaled (factor 1 with gamma's sign; where all channels
 /// share one scale, a factor that leaves the others' range alone). Batch normalization cancels the
 /// factor.
-void keep_alive(const LinearParts& parts, const quant::TensorSpec& spec, FoldedWeight& weight);
+/// `unscaled`: the range of w per channel.
+void keep_alive(const LinearParts& parts, const quant::TensorSpec& spec,
+                const quant::Range& unscaled, FoldedWeight& weight);
 
 /// w * factor per output channel.
-Tensor scale_channels(const Tensor& w, std::span<const float> factor);
+Tensor scale_channels(const Tensor& w, std::span<const float> factor, sim::ThreadPool* pool);
+
+enum class Alive { as_folded, kept };
+/// Factor (with keep_alive if `kept`), scaled weights and their range.
+FoldedWeight fold_weight(const LinearParts& parts, const quant::TensorSpec& spec, Alive alive,
+                         sim::ThreadPool* pool);
+/// The quantizer's observer takes the range of weight.scaled. Error bad_value if it is not finite.
+void observe_weight(const FoldedWeight& weight, quant::FakeQuantizer& quantizer);
 
 /// The bias of the folded layer, exact in float64 from the float32 parameters:
 /// beta + f * (b - running_mean), or b; empty if there is neither.

@@ -55,21 +55,12 @@ bool QatFusedLinear::uses_batch(const Context& context) const {
 
 // ---- forward ----------------------------------------------------------------------------------
 
-FoldedWeight QatFusedLinear::folded(bool batch) const {
-  FoldedWeight weight;
-  weight.factor = fold_factor(parts_);
-  weight.independent.assign(weight.factor.size(), false);
-  if (batch) keep_alive(parts_, weight_quantizer_->spec(), weight);
-  weight.scaled =
-      parts_.bn ? scale_channels(parts_.weight.value, weight.factor) : parts_.weight.value;
-  return weight;
-}
-
 void QatFusedLinear::quantize_weight(const Context& context) {
-  weight_ = folded(batch_);
+  weight_ = fold_weight(parts_, weight_quantizer_->spec(), batch_ ? Alive::kept : Alive::as_folded,
+                        context.pool);
   if (parts_.bn) running_std_ = parts_.bn->running_std();
   // Weights are at hand, so a quantizer without a range takes theirs.
-  if (context.observe || !weight_quantizer_->ready()) weight_quantizer_->observe(weight_.scaled);
+  if (context.observe || !weight_quantizer_->ready()) observe_weight(weight_, *weight_quantizer_);
   weight_.qparams = weight_quantizer_->qparams();
   weight_.quantized = weight_quantizer_->forward(weight_.scaled);
 }
@@ -147,7 +138,8 @@ Value QatFusedLinear::fake_quantize(const Value& x, const Context& context) {
 int QatFusedLinear::emit_linear(IntGraphBuilder& builder, std::string name, int x) const {
   const backends::OpRules& rules = qconfig_.profile->rules(parts_.op->rules_word());
   const quant::QParams input = *builder.tensor(x).qparams;
-  const FoldedWeight weight = folded(false);
+  const FoldedWeight weight =
+      fold_weight(parts_, weight_quantizer_->spec(), Alive::as_folded, nullptr);
   const quant::QParams qparams = weight_quantizer_->qparams();
   std::vector<int> inputs{
       x, builder.add_constant(name + ".weight", weight_quantizer_->forward(weight.scaled).codes,

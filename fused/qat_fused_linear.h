@@ -45,7 +45,6 @@ class QatFusedLinear : public Module {
 
  private:
   bool uses_batch(const Context& context) const;
-  FoldedWeight folded(bool batch) const;  ///< factor and scaled weights
   void quantize_weight(const Context& context);
   int emit_linear(IntGraphBuilder& builder, std::string name, int x) const;
 
@@ -66,7 +65,7 @@ class QatFusedLinear : public Module {
 
   Tensor linear_backward(const Tensor& upstream, const Context& context, bool needs_input_gradient);
   void store_gradients(const Tensor& dw, std::span<const double> sum_g,
-                       std::span<const double> sum_gx);
+                       std::span<const double> sum_gx, sim::ThreadPool* pool);
 
   std::string type_name_;
   LinearParts parts_;

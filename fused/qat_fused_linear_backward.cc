@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "fused/kernels/channel_pass.h"
+#include "fused/kernels/weight_pass.h"
 #include "fused/qat_fused_linear.h"
 
 namespace facsim::fused {
@@ -79,7 +80,7 @@ Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& co
                     weight_.qparams.zero_point, weight_.qparams.scale};
   }
   Tensor dx = parts_.op->backward(pass, context.pool);
-  store_gradients(dw, sum_g, sum_gx);
+  store_gradients(dw, sum_g, sum_gx, context.pool);
   return dx;
 }
 
@@ -88,24 +89,27 @@ Tensor QatFusedLinear::linear_backward(const Tensor& upstream, const Context& co
 ///   batch:  dbeta = sum g;  dgamma = sign(f) sum g x_hat + (sum M G w - sum G wq / f) / s;  db = 0
 ///   frozen: dbeta = sum g;  dgamma = (sum g (b - running_mean) + sum M G w) / s;  db = f sum g
 void QatFusedLinear::store_gradients(const Tensor& dw, std::span<const double> sum_g,
-                                     std::span<const double> sum_gx) {
-  const Tensor masked = weight_quantizer_->backward(dw, weight_.scaled, weight_.quantized);
+                                     std::span<const double> sum_gx, sim::ThreadPool* pool) {
+  // A learned quantizer's own gradients; to the weights all quantizers are straight through.
+  if (!weight_quantizer_->learned().empty()) {
+    weight_quantizer_->backward(dw, weight_.scaled, weight_.quantized);
+  }
   const auto count = sum_g.size();
-  const int64_t inner = dw.numel() / static_cast<int64_t>(count);
+  const auto channels = static_cast<int64_t>(count);
+  std::vector<double> passed_w(count), gradient_wq(count);
+  kernels::masked_weight_gradient({.channels = channels,
+                                   .inner = dw.numel() / channels,
+                                   .gradient = dw.data<float>(),
+                                   .inside = weight_.quantized.inside.data<uint8_t>(),
+                                   .w = parts_.weight.value.data<float>(),
+                                   .wq = weight_.quantized.real.data<float>(),
+                                   .factor = weight_.factor.data(),
+                                   .grad = parts_.weight.grad.data<float>(),
+                                   .passed_w = passed_w.data(),
+                                   .gradient_wq = gradient_wq.data()},
+                                  pool);
   for (size_t c = 0; c < count; ++c) {
-    const int64_t first = static_cast<int64_t>(c) * inner;
-    const float* gradient = dw.data<float>() + first;
-    const float* passed = masked.data<float>() + first;
-    const float* w = parts_.weight.value.data<float>() + first;
-    const float* wq = weight_.quantized.real.data<float>() + first;
-    float* grad = parts_.weight.grad.data<float>() + first;
     const float factor = weight_.factor[c];
-    double passed_w = 0, gradient_wq = 0;
-    for (int64_t i = 0; i < inner; ++i) {
-      grad[i] = factor * passed[i];
-      passed_w += static_cast<double>(passed[i]) * w[i];
-      gradient_wq += static_cast<double>(gradient[i]) * wq[i];
-    }
     if (parts_.bias) {
       const double db = !parts_.bn ? sum_g[c] : batch_ ? 0.0 : factor * sum_g[c];
       parts_.bias->grad.data<float>()[c] = static_cast<float>(db);
@@ -116,13 +120,13 @@ void QatFusedLinear::store_gradients(const Tensor& dw, std::span<const double> s
     if (batch_) {
       dgamma = std::copysign(1.0, static_cast<double>(factor)) * sum_gx[c];
       if (!weight_.independent[c]) {
-        dgamma += (passed_w - gradient_wq / static_cast<double>(factor)) /
+        dgamma += (passed_w[c] - gradient_wq[c] / static_cast<double>(factor)) /
                   static_cast<double>(running_std_[c]);
       }
     } else {
       const double shift = static_cast<double>(parts_.bias_of(c)) -
                            static_cast<double>(parts_.bn->running_mean.value.data<float>()[c]);
-      dgamma = (sum_g[c] * shift + passed_w) / static_cast<double>(running_std_[c]);
+      dgamma = (sum_g[c] * shift + passed_w[c]) / static_cast<double>(running_std_[c]);
     }
     parts_.bn->weight.grad.data<float>()[c] = static_cast<float>(dgamma);
   }

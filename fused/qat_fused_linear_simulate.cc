@@ -176,7 +176,7 @@ Value QatFusedLinear::simulate_refolded(const Value& x, const BatchStatistics& z
   for (size_t c = 0; c < weight_.factor.size(); ++c) {
     batch.factor.push_back(affine_.scale[c] * weight_.factor[c]);
   }
-  batch.scaled = scale_channels(parts_.weight.value, batch.factor);
+  batch.scaled = scale_channels(parts_.weight.value, batch.factor, context.pool);
   const quant::TensorSpec& spec = weight_quantizer_->spec();
   const quant::Range range = quant::range_of(
       batch.scaled,

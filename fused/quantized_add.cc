@@ -4,6 +4,7 @@
 #include "backends/lower/lower.h"
 #include "fused/elementwise.h"
 #include "fused/integer_forward.h"
+#include "fused/linear_op.h"
 #include "sim/core/error.h"
 
 namespace facsim::fused {
@@ -17,7 +18,11 @@ Value QuantizedAdd::forward(const Value& a, const Value& b, const Context& conte
   if (context.mode == ForwardMode::fake_quantize) {
     return output_.take_real(sum(a.real(), b.real(), context.pool), context);
   }
-  if (context.observe) output_.observe(sum(a.real(), b.real(), context.pool));
+  if (context.observe) {
+    const kernels::SumRange range = kernels::range_of_sum(activations_of(a), activations_of(b),
+                                                          a.codes().numel(), context.pool);
+    output_.observe(range.min, range.max);
+  }
   IntGraphBuilder builder;
   Shape shape = a.shape();
   shape[0] = 1;

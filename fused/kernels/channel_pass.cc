@@ -2,6 +2,7 @@
 #include "fused/kernels/channel_pass.h"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -314,6 +315,33 @@ void RealElements(const Activations& x, int64_t first, int64_t count, float* out
   }
 }
 
+/// The ends of the sums in [first, first + count), widened from `range`.
+void RangeOfSums(const Activations& a, const Activations& b, int64_t first, int64_t count,
+                 SumRange& range) {
+  constexpr int64_t kPart = 1024;
+  HWY_ALIGN float x[kPart], y[kPart];
+  const Lanes d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto low = hn::Set(d, range.min), high = hn::Set(d, range.max);
+  for (int64_t at = 0; at < count; at += kPart) {
+    const int64_t size = std::min(kPart, count - at);
+    RealElements(a, first + at, size, x);
+    RealElements(b, first + at, size, y);
+    int64_t i = 0;
+    for (; i + lanes <= size; i += lanes) {
+      const auto sum = hn::Add(hn::Load(d, x + i), hn::Load(d, y + i));
+      low = hn::Min(low, sum);
+      high = hn::Max(high, sum);
+    }
+    for (; i < size; ++i) {
+      range.min = std::min(range.min, x[i] + y[i]);
+      range.max = std::max(range.max, x[i] + y[i]);
+    }
+  }
+  range.min = std::min(range.min, hn::GetLane(hn::MinOfLanes(d, low)));
+  range.max = std::max(range.max, hn::GetLane(hn::MaxOfLanes(d, high)));
+}
+
 void AddBias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,
              const int32_t* bias, int32_t* out) {
   for (int64_t r = 0; r < rows; ++r, acc += channels, out += channels) {
@@ -337,6 +365,7 @@ HWY_EXPORT(SumsOfRows);
 HWY_EXPORT(GradientOfRows);
 HWY_EXPORT(RealElements);
 HWY_EXPORT(AddBias);
+HWY_EXPORT(RangeOfSums);
 
 namespace {
 
@@ -420,6 +449,24 @@ void gradient_rows(const GradientRows& rows, int64_t begin, int64_t count, float
 
 void real_elements(const Activations& x, int64_t first, int64_t count, float* out) {
   HWY_DYNAMIC_DISPATCH(RealElements)(x, first, count, out);
+}
+
+SumRange range_of_sum(const Activations& a, const Activations& b, int64_t count,
+                      sim::ThreadPool* pool) {
+  constexpr int64_t kChunk = 32768;
+  const float infinity = std::numeric_limits<float>::infinity();
+  const int64_t chunks = (count + kChunk - 1) / kChunk;
+  std::vector<SumRange> ranges(static_cast<size_t>(chunks), {infinity, -infinity});
+  sim::parallel_for(pool, chunks, [&](int64_t chunk) {
+    const int64_t first = chunk * kChunk;
+    HWY_DYNAMIC_DISPATCH(RangeOfSums)
+    (a, b, first, std::min(kChunk, count - first), ranges[static_cast<size_t>(chunk)]);
+  });
+  SumRange out{infinity, -infinity};
+  for (const SumRange& range : ranges) {
+    out = {std::min(out.min, range.min), std::max(out.max, range.max)};
+  }
+  return out;
 }
 
 void add_bias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,

@@ -75,6 +75,13 @@ struct Activations {
 /// out[i] = element first + i as float32, in the calling thread.
 void real_elements(const Activations& x, int64_t first, int64_t count, float* out);
 
+/// Smallest and largest of a[i] + b[i] over `count` elements; none may be NaN.
+struct SumRange {
+  float min, max;
+};
+SumRange range_of_sum(const Activations& a, const Activations& b, int64_t count,
+                      sim::ThreadPool* pool);
+
 /// out = (acc & keep[c]) + bias[c], in the calling thread; no sum may leave int32.
 void add_bias(int64_t rows, int64_t channels, const int32_t* acc, const int32_t* keep,
               const int32_t* bias, int32_t* out);

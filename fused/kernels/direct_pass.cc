@@ -32,7 +32,9 @@ void PackedPass::pack_dense(const float* w, Prepared& p, sim::ThreadPool* pool) 
   const auto taps = static_cast<int64_t>(p.rows->kernel.size() * p.columns->kernel.size());
   const int64_t block_size = taps * pass.items * block;
   p.group_weights = blocks * block_size;
-  p.weights = Tensor(DType::float32, Shape{std::max<int64_t>(1, pass.groups * p.group_weights)});
+  const Shape size{std::max<int64_t>(1, pass.groups * p.group_weights)};
+  p.weights = pass.channels % block == 0 ? Tensor::uninitialized(DType::float32, size)
+                                         : Tensor(DType::float32, size);
   float* packed = p.weights.data<float>();
   sim::parallel_for(pool, pass.groups * blocks, [&](int64_t index) {
     const int64_t first = index % blocks * block;
