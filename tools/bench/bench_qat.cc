@@ -129,24 +129,26 @@ void run(const Arguments& a) {
   context.training = true;
 
   std::vector<Trainee> trainees;
-  trainees.emplace_back("facsim-float", float_network(graph, patterns), context);
+  const auto wanted = [&](const char* name) {
+    return a.only.empty() || std::find(a.only.begin(), a.only.end(), name) != a.only.end();
+  };
+  const auto add_quantized = [&](const char* name) {
+    if (!wanted(name)) return;
+    trainees.emplace_back(name, quantized_network(graph, profile, patterns, data, context),
+                          context);
+  };
+  if (wanted("facsim-float")) {
+    trainees.emplace_back("facsim-float", float_network(graph, patterns), context);
+  }
   context.observe = true;
-  trainees.emplace_back("facsim-qat-simulate",
-                        quantized_network(graph, profile, patterns, data, context), context);
+  add_quantized("facsim-qat-simulate");
   if (kernels::bf16_supported()) {
     context.grad = GradientArithmetic::bf16;
-    trainees.emplace_back("facsim-qat-bf16",
-                          quantized_network(graph, profile, patterns, data, context), context);
+    add_quantized("facsim-qat-bf16");
     context.grad = GradientArithmetic::float32;
   }
   context.mode = ForwardMode::fake_quantize;
-  trainees.emplace_back("facsim-qat-fake-quantize",
-                        quantized_network(graph, profile, patterns, data, context), context);
-  if (!a.only.empty()) {
-    std::erase_if(trainees, [&](const Trainee& trainee) {
-      return std::find(a.only.begin(), a.only.end(), trainee.name()) == a.only.end();
-    });
-  }
+  add_quantized("facsim-qat-fake-quantize");
   for (int round = -2; round < a.rounds; ++round) {
     if (round == 0) {
       for (Trainee& trainee : trainees) trainee.forget_times();
