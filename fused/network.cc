@@ -104,7 +104,7 @@ std::vector<std::string> Network::layer_profiles() const {
 
 Value Network::Impl::quantize_input(const Tensor& input, const Context& context) {
   if (context.observe) input_quantizer->observe(input);
-  const quant::FakeQuantized quantized = input_quantizer->forward(input);
+  const quant::FakeQuantized quantized = input_quantizer->forward(input, context.pool);
   off_grid = 0;
   const float* x = input.data<float>();
   const float* grid = quantized.real.data<float>();

@@ -62,7 +62,7 @@ void QatFusedLinear::quantize_weight(const Context& context) {
   // Weights are at hand, so a quantizer without a range takes theirs.
   if (context.observe || !weight_quantizer_->ready()) observe_weight(weight_, *weight_quantizer_);
   weight_.qparams = weight_quantizer_->qparams();
-  weight_.quantized = weight_quantizer_->forward(weight_.scaled);
+  weight_.quantized = weight_quantizer_->forward(weight_.scaled, context.pool);
 }
 
 Value QatFusedLinear::forward(std::span<const Value> inputs, const Context& context) {

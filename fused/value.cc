@@ -9,8 +9,11 @@ namespace {
 
 /// Moves axis 1 of [N, C, H, W] to the end (`forward`) or the last axis of [N, H, W, C] to axis 1.
 template <class T>
-void permute(const T* from, T* to, int64_t n, int64_t c, int64_t pixels, bool to_nhwc) {
-  for (int64_t image = 0; image < n; ++image) {
+void permute(const void* source, void* target, int64_t n, int64_t c, int64_t pixels, bool to_nhwc,
+             sim::ThreadPool* pool) {
+  const T* from = static_cast<const T*>(source);
+  T* to = static_cast<T*>(target);
+  sim::parallel_for(pool, n, [=](int64_t image) {
     for (int64_t channel = 0; channel < c; ++channel) {
       for (int64_t p = 0; p < pixels; ++p) {
         const int64_t nchw = (image * c + channel) * pixels + p;
@@ -22,10 +25,10 @@ void permute(const T* from, T* to, int64_t n, int64_t c, int64_t pixels, bool to
         }
       }
     }
-  }
+  });
 }
 
-Tensor permuted(const Tensor& x, bool to_nhwc) {
+Tensor permuted(const Tensor& x, bool to_nhwc, sim::ThreadPool* pool) {
   const Shape& s = x.shape();
   if (s.rank() != 4) return x;
   const int64_t n = s[0];
@@ -35,28 +38,28 @@ Tensor permuted(const Tensor& x, bool to_nhwc) {
   Tensor y = Tensor::uninitialized(x.dtype(), to_nhwc ? Shape{n, h, w, c} : Shape{n, c, h, w});
   switch (size_of(x.dtype())) {
     case 1:
-      permute(static_cast<const uint8_t*>(x.raw()), static_cast<uint8_t*>(y.raw()), n, c, h * w,
-              to_nhwc);
+      permute<uint8_t>(x.raw(), y.raw(), n, c, h * w, to_nhwc, pool);
       break;
     case 2:
-      permute(static_cast<const uint16_t*>(x.raw()), static_cast<uint16_t*>(y.raw()), n, c, h * w,
-              to_nhwc);
+      permute<uint16_t>(x.raw(), y.raw(), n, c, h * w, to_nhwc, pool);
       break;
     case 4:
-      permute(static_cast<const uint32_t*>(x.raw()), static_cast<uint32_t*>(y.raw()), n, c, h * w,
-              to_nhwc);
+      permute<uint32_t>(x.raw(), y.raw(), n, c, h * w, to_nhwc, pool);
       break;
     default:
-      permute(static_cast<const uint64_t*>(x.raw()), static_cast<uint64_t*>(y.raw()), n, c, h * w,
-              to_nhwc);
+      permute<uint64_t>(x.raw(), y.raw(), n, c, h * w, to_nhwc, pool);
   }
   return y;
 }
 
 }  // namespace
 
-Tensor nhwc_from_nchw(const Tensor& nchw) { return permuted(nchw, true); }
-Tensor nchw_from_nhwc(const Tensor& nhwc) { return permuted(nhwc, false); }
+Tensor nhwc_from_nchw(const Tensor& nchw, sim::ThreadPool* pool) {
+  return permuted(nchw, true, pool);
+}
+Tensor nchw_from_nhwc(const Tensor& nhwc, sim::ThreadPool* pool) {
+  return permuted(nhwc, false, pool);
+}
 
 Value Value::from_nchw(const Tensor& nchw) { return Value(nhwc_from_nchw(nchw)); }
 Tensor Value::to_nchw() const { return nchw_from_nhwc(real()); }

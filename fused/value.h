@@ -4,14 +4,15 @@
 #include <optional>
 
 #include "quant/qparams.h"
+#include "sim/core/parallel.h"
 #include "sim/core/tensor.h"
 
 namespace facsim::fused {
 
 /// [N, C, H, W] <-> [N, H, W, C], and weights OIHW <-> OHWI. Tensors of another rank come back as
 /// they are.
-Tensor nhwc_from_nchw(const Tensor& nchw);
-Tensor nchw_from_nhwc(const Tensor& nhwc);
+Tensor nhwc_from_nchw(const Tensor& nchw, sim::ThreadPool* pool = nullptr);
+Tensor nchw_from_nhwc(const Tensor& nhwc, sim::ThreadPool* pool = nullptr);
 
 /// What flows between modules: plain float (nn, nni), or integer codes with their quantization
 /// parameters (nnqat, nniqat), whose dequantized float is made on demand. NHWC or [N, C] inside.

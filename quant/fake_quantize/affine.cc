@@ -87,20 +87,26 @@ void with_code_type(DType dtype, Body body) {
 
 }  // namespace
 
-FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec) {
+FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec,
+                            sim::ThreadPool* pool) {
   const ChannelView view = channel_view(x.shape(), qparams);
   FakeQuantized out{Tensor::uninitialized(qparams.type.storage(), x.shape()),
                     Tensor::uninitialized(DType::float32, x.shape()),
                     Tensor::uninitialized(DType::uint8, x.shape())};
   const bool adds_after = spec.zero_point_add == TensorSpec::ZeroPointAdd::after_rounding;
-  float v[kBlock];
-  for (int64_t number = 0; number < view.outer * view.channels; ++number) {
+  // Tasks of about kTask elements: several channels, or a part of one.
+  constexpr int64_t kTask = 16 * kBlock;
+  const int64_t runs = view.outer * view.channels;
+  const int64_t parts = std::max<int64_t>(1, view.inner / kTask);
+  const int64_t runs_per_task = std::max<int64_t>(1, kTask / std::max<int64_t>(1, view.inner));
+  const auto quantize_part = [&](int64_t number, int64_t part) {
+    float v[kBlock];
     const auto c = static_cast<size_t>(number % view.channels);
     const Run run{qparams.scale[c], 1.0f / qparams.scale[c],
                   static_cast<float>(qparams.zero_point[c]), static_cast<float>(qparams.quant_min),
                   static_cast<float>(qparams.quant_max)};
-    const int64_t end = (number + 1) * view.inner;
-    for (int64_t at = number * view.inner; at < end; at += kBlock) {
+    const int64_t end = number * view.inner + view.inner * (part + 1) / parts;
+    for (int64_t at = number * view.inner + view.inner * part / parts; at < end; at += kBlock) {
       const int64_t count = std::min(kBlock, end - at);
       scale_block(x.data<float>() + at, count, run, spec, v);
       sim::with_rounding(spec.rounding, [&]<class Mode>(Mode) { round_block<Mode>(v, count); });
@@ -109,7 +115,11 @@ FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const Tenso
                     out.real.data<float>() + at, out.inside.data<uint8_t>() + at);
       });
     }
-  }
+  };
+  sim::parallel_for(pool, (runs * parts + runs_per_task - 1) / runs_per_task, [&](int64_t task) {
+    const int64_t end = std::min((task + 1) * runs_per_task, runs * parts);
+    for (int64_t i = task * runs_per_task; i < end; ++i) quantize_part(i / parts, i % parts);
+  });
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quant/qparams.h"
+#include "sim/core/parallel.h"
 #include "sim/core/tensor.h"
 
 namespace facsim::quant {
@@ -23,7 +24,8 @@ struct FakeQuantized {
 /// With reciprocal, half_even and after_rounding this is PyTorch's
 /// fake_quantize_per_{tensor,channel}_affine (FakeQuantizeCore.cpp); the goldens prove it.
 /// Error shape_mismatch if the channel axis does not fit.
-FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec);
+FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec,
+                            sim::ThreadPool* pool = nullptr);
 
 /// Straight-through gradient: dx = dy * inside.
 Tensor straight_through(const Tensor& dy, const Tensor& inside);

@@ -72,8 +72,8 @@ QParams FakeQuantizer::qparams() const {
   return out;
 }
 
-FakeQuantized FakeQuantizer::forward(const Tensor& x) const {
-  return fake_quantize(x, qparams(), spec_);
+FakeQuantized FakeQuantizer::forward(const Tensor& x, sim::ThreadPool* pool) const {
+  return fake_quantize(x, qparams(), spec_, pool);
 }
 
 State FakeQuantizer::state() const {

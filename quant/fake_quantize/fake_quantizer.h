@@ -34,7 +34,7 @@ class FakeQuantizer {
   virtual QParams qparams() const;
 
   /// fake_quantize(x) with the parameters in use.
-  FakeQuantized forward(const Tensor& x) const;
+  FakeQuantized forward(const Tensor& x, sim::ThreadPool* pool = nullptr) const;
   /// dx from dy; a learned quantizer also sets its own gradients.
   virtual Tensor backward(const Tensor& dy, const Tensor& x, const FakeQuantized& forward) = 0;
 
