@@ -2,7 +2,6 @@
 #include "sim/kernels/requantize.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 
 #include "sim/core/check.h"
@@ -15,44 +14,6 @@
 
 namespace facsim::sim {
 namespace {
-
-bool fits_int64(const ValueRange& v) {
-  return v.is_real || (v.bounded && v.min >= INT64_MIN && v.max <= INT64_MAX);
-}
-
-bool fits_int32(const ValueRange& v) { return v.min >= INT32_MIN && v.max <= INT32_MAX; }
-
-/// The program for the block interpreter, if the ranges of the accumulators and of every step prove
-/// that int64 suffices, nothing throws and the results have the output type.
-std::optional<BlockProgram> block_program(const Requantizer& requantizer, const ValueRange& input,
-                                          const std::vector<ValueRange>& ranges) {
-  const IntType output = requantizer.output_type();
-  const ValueRange& result = ranges.empty() ? input : ranges.back();
-  if (!std::all_of(ranges.begin(), ranges.end(), fits_int64) || result.may_throw ||
-      result.min < output.min() || result.max > output.max()) {
-    return std::nullopt;
-  }
-  BlockProgram program;
-  program.output = output.storage();
-  program.operand_mask = requantizer.channels() == 1 ? 0 : -1;
-  const int64_t channels = requantizer.channels();
-  bool is_float64 = false;
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const BoundStep& step = requantizer.bound_steps()[i];
-    if (!takes_real(step.kind)) is_float64 = step.kind == StepKind::to_f64;
-    // Every int64 is inside 64 bits, and the mask of `wrap` needs a spare bit.
-    if (step.kind == StepKind::resize && step.type.bits == 64 && step.overflow == Overflow::wrap) {
-      continue;
-    }
-    program.steps.push_back({step.kind, step.rounding, step.overflow, step.type,
-                             fits_int32(ranges[i]), is_float64,
-                             expand<int64_t>(step.a, channels, std::identity()),
-                             expand<int64_t>(step.b, channels, std::identity()),
-                             expand<float>(step.real_a, channels, std::identity()),
-                             expand<float>(step.real_b, channels, std::identity())});
-  }
-  return program;
-}
 
 template <class T>
 void store_as(void* out, int64_t index, int64_t value) {
@@ -90,20 +51,21 @@ Events run_norm(const Requantizer& requantizer, const RequantizeJob<Acc>& job) {
   return events;
 }
 
-/// Four of the widest vectors: as long as a row must be for a fused kernel to lose nothing.
-constexpr int64_t kFusedLength = 64;
+/// Four of the widest vectors: as long as a row must be for a kernel to lose nothing.
+constexpr int64_t kRowLength = 64;
 
 /// Calls f for jobs that cover `job`. Dense rows that are a whole period of the operands, or that
 /// may be cut anywhere because these are per tensor, are regrouped: to `length` if per tensor, to
 /// the length of the expanded operands if not.
 template <class Acc, class F>
-void for_each_job(const RequantizeJob<Acc>& job, int64_t operand_channels, int64_t length,
-                  size_t out_size, F&& f) {
+void for_each_job(const RequantizeJob<Acc>& job, int64_t operand_channels, size_t out_size, F&& f) {
   const bool dense = job.acc_stride == job.channels && job.out_stride == job.channels;
   const bool whole = operand_channels == 1 || job.channels == operand_channels;
-  const bool good = operand_channels > 1 ? job.channels % length == 0 : job.channels == length;
+  const bool good =
+      operand_channels > 1 ? job.channels % kRowLength == 0 : job.channels == kRowLength;
   if ((!dense && job.rows > 1) || !whole || good) return f(job);
-  if (operand_channels > 1) length = operand_channels * repetitions(operand_channels);
+  const int64_t length =
+      operand_channels > 1 ? operand_channels * repetitions(operand_channels) : kRowLength;
   const int64_t elements = job.rows * job.channels;
   RequantizeJob<Acc> part = job;
   part.acc_stride = part.out_stride = length;
@@ -157,17 +119,16 @@ struct RequantizeKernel::Impl {
     if constexpr (std::is_same_v<Acc, int32_t>) {
       if (fused && !count_events) {
         const FusedKernel kernel = requantize_fused(fused->form, dispatch_index);
-        for_each_job(job, requantizer.channels(), kFusedLength, out_size,
+        for_each_job(job, requantizer.channels(), out_size,
                      [&](const RequantizeJob<Acc>& part) { kernel(*fused, part); });
         return {};
       }
     }
     Events events;
     const auto kernel = block_kernel(job, dispatch_index);
-    for_each_job(job, requantizer.channels(), kRequantizeBlock, out_size,
-                 [&](const RequantizeJob<Acc>& part) {
-                   kernel(*block, part, count_events ? &events : nullptr);
-                 });
+    for_each_job(job, requantizer.channels(), out_size, [&](const RequantizeJob<Acc>& part) {
+      kernel(*block, part, count_events ? &events : nullptr);
+    });
     return events;
   }
 };
@@ -183,7 +144,7 @@ RequantizeKernel::RequantizeKernel(const Requantizer& requantizer, int64_t acc_m
   const std::vector<ValueRange> ranges =
       infer_ranges(requantizer.bound_steps(), requantizer.channels(), input);
   impl_ = std::make_shared<const Impl>(Impl{requantizer, match_fused(requantizer, input, ranges),
-                                            block_program(requantizer, input, ranges)});
+                                            plan_block(requantizer, input, ranges)});
 }
 
 Events RequantizeKernel::run(const int32_t* acc, int64_t acc_stride, int64_t rows,
