@@ -205,37 +205,231 @@ TEST_CASE("requantize kernel: 64-bit accumulators equal the norm") {
   }
 }
 
-/// Guards around every row show writes outside.
-TEST_CASE("requantize kernel: tails, strides and channel ranges") {
+/// The forms that isas have kernels for: each once, with int8 codes.
+std::vector<ProgramCase> one_case_per_form(int64_t channels) {
+  std::map<std::string, ProgramCase> by_form;
+  for (const ProgramCase& c : program_cases(channels)) {
+    const Requantizer norm(c.program, c.arguments, c.output);
+    const int64_t limit = int64_t{1} << 22;
+    by_form.emplace(RequantizeKernel(norm, -limit, limit - 1).form(), c);
+  }
+  std::vector<ProgramCase> cases;
+  for (auto& [form, c] : by_form) cases.push_back(c);
+  return cases;
+}
+
+/// Runs five guarded rows of so many channels, all isas with and without events.
+void check_row_shape(const ProgramCase& c, int64_t norm_channels, int64_t channels, uint32_t seed) {
+  constexpr int64_t kRows = 5, kGap = 3;
   const int64_t limit = 1 << 22;
-  std::mt19937 random(31);
+  const Requantizer norm(c.program, c.arguments, c.output);
+  const RequantizeKernel kernel(norm, -limit, limit - 1);
+  const int64_t first = norm_channels == 1 ? 0 : channels % 7;
+  const int64_t stride = channels + kGap;
+  std::mt19937 random(seed);
+  std::vector<int32_t> acc(static_cast<size_t>(kRows * stride));
+  for (int32_t& v : acc) v = static_cast<int32_t>(random() % (2 * limit)) - limit;
+  Output expected(c.output.storage(), acc.size());
+  std::fill(expected.bytes.begin(), expected.bytes.end(), uint8_t{0x5A});
+  Output out = expected;
+  const Events events = kernel.run(acc.data(), stride, kRows, first, channels,
+                                   expected.bytes.data(), stride, Isa::scalar, true);
+  for (Isa isa : fast_isas()) {
+    for (const bool count_events : {false, true}) {
+      std::fill(out.bytes.begin(), out.bytes.end(), uint8_t{0x5A});
+      const Events counted = kernel.run(acc.data(), stride, kRows, first, channels,
+                                        out.bytes.data(), stride, isa, count_events);
+      if (out.bytes != expected.bytes || (count_events && counted != events)) {
+        FAIL(c.name << " isa " << to_string(isa) << " channels " << channels << " first " << first
+                    << " events " << count_events);
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: rows of 1 to 70 channels, strides and first channels") {
   for (const int64_t norm_channels : {int64_t{1}, int64_t{80}}) {
-    for (const ProgramCase& c : fused_cases(norm_channels)) {
-      if (c.output == kUint8 || c.output == IntType{4, true}) continue;
-      CAPTURE(c.name);
-      const Requantizer norm(c.program, c.arguments, c.output);
-      const RequantizeKernel kernel(norm, -limit, limit - 1);
-      for (int64_t channels = 1; channels <= 40; channels += channels < 34 ? 1 : 5) {
-        CAPTURE(channels);
-        const int64_t first = norm_channels == 1 ? 0 : channels % 7;
-        const int64_t stride = channels + 3;
-        std::vector<int32_t> acc(static_cast<size_t>(3 * stride));
-        for (int32_t& v : acc) v = static_cast<int32_t>(random() % (2 * limit)) - limit;
-        const Isa isa = fast_isas()[static_cast<size_t>(channels) % fast_isas().size()];
-        Output out(c.output.storage(), acc.size());
-        std::fill(out.bytes.begin(), out.bytes.end(), uint8_t{0x5A});
-        const int64_t guard = out[0];
-        kernel.run(acc.data(), stride, 3, first, channels, out.bytes.data(), stride, isa, false);
-        Events events;
-        for (int64_t i = 0; i < 3 * stride; ++i) {
-          const int64_t column = i % stride;
-          const int64_t channel = norm_channels == 1 ? 0 : first + column;
-          const int64_t expected =
-              column < channels ? norm.apply(acc[static_cast<size_t>(i)], channel, events) : guard;
-          if (out[static_cast<size_t>(i)] != expected) FAIL("element " << i);
+    for (const ProgramCase& c : one_case_per_form(norm_channels)) {
+      for (int64_t channels = 1; channels <= 70; ++channels) {
+        check_row_shape(c, norm_channels, channels, static_cast<uint32_t>(channels));
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: tails of every program and output type") {
+  for (const int64_t norm_channels : {int64_t{1}, int64_t{80}}) {
+    size_t turn = 0;
+    for (const ProgramCase& c : program_cases(norm_channels)) {
+      check_row_shape(c, norm_channels, 1 + static_cast<int64_t>(turn++ * 5 % 70), 31);
+    }
+  }
+}
+
+/// One zero point and clamp for all channels, as most layers have.
+Arguments with_one_end(Arguments a, IntType output, int64_t zero_point, int64_t low, int64_t high) {
+  a.integers["left_shift"] = {0};
+  a.integers["zero_point"] = {zero_point};
+  a.integers["clamp_min"] = {low};
+  a.integers["clamp_max"] = {high};
+  a.reals["zero_point"] = {static_cast<float>(zero_point)};
+  a.reals["clamp_min"] = {static_cast<float>(low)};
+  a.reals["clamp_max"] = {static_cast<float>(high)};
+  a.reals["clamp_min_minus_zero_point"] = {static_cast<float>(low - zero_point)};
+  a.reals["clamp_max_minus_zero_point"] = {static_cast<float>(high - zero_point)};
+  CHECK(output.min() <= low);
+  return a;
+}
+
+struct NamedProgram {
+  const char* form;
+  StepProgram program;
+  bool whole_shift;
+};
+
+std::vector<NamedProgram> fused_programs(IntType output) {
+  using programs::FloatBias, programs::FloatScale;
+  const Rounding even = Rounding::half_even;
+  return {
+      {"fixed_double", programs::fixed_point_double(output), false},
+      {"fixed_single", programs::fixed_point_single(output), true},
+      {"rounding_shift", programs::rounding_shift(output, Rounding::half_up), false},
+      {"rounding_shift", programs::rounding_shift(output, even), false},
+      {"float_half_even",
+       programs::float_zero_point_after(output, even, FloatBias::none, FloatScale::multiply),
+       false},
+      {"float_half_even",
+       programs::float_zero_point_before(output, even, FloatBias::none, FloatScale::multiply),
+       false},
+      {"float_half_even",
+       programs::float_zero_point_after(output, even, FloatBias::none, FloatScale::divide), false}};
+}
+
+/// Every isa gives the bytes of Isa::scalar for `acc` in rows of the norm's channels.
+void check_isas(const Requantizer& norm, int64_t limit, const std::vector<int32_t>& acc,
+                int64_t channels, std::string_view form) {
+  const RequantizeKernel kernel(norm, -limit, limit - 1);
+  REQUIRE(kernel.form() == form);
+  const int64_t rows = static_cast<int64_t>(acc.size()) / channels;
+  Output expected(norm.output_type().storage(), acc.size());
+  Output out = expected;
+  kernel.run(acc.data(), channels, rows, 0, channels, expected.bytes.data(), channels, Isa::scalar,
+             false);
+  for (Isa isa : fast_isas()) {
+    CAPTURE(to_string(isa));
+    kernel.run(acc.data(), channels, rows, 0, channels, out.bytes.data(), channels, isa, false);
+    REQUIRE(out.bytes == expected.bytes);
+  }
+}
+
+TEST_CASE("requantize kernel: one end for all channels, at the ends of 16 bits and of the type") {
+  // Small shifts: values before the zero point pass the ends of int16 and of int8.
+  Arguments a = layer_arguments(kInt8, kChannels, 12);
+  for (size_t c = 0; c < kChannels; ++c) {
+    const int64_t shift = 1 + static_cast<int64_t>(c) % 16;
+    a.integers["shift"][c] = shift;
+    a.integers["whole_shift"][c] = 31 + shift;
+    a.reals["scale"][c] = std::ldexp(1.0F, -static_cast<int>(shift));
+  }
+  a.integers["multiplier"][2] = int64_t{1} << 30;
+  const int64_t limit = int64_t{1} << 29;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 100, 9), kChannels);
+  for (const IntType output : {kInt8, kUint8, kInt16, IntType{4, true}, IntType{4, false}}) {
+    for (const int64_t zero_point :
+         {output.min(), output.min() / 2 + output.max() / 2 + 1, output.max()}) {
+      for (const bool relu : {false, true}) {
+        CAPTURE(to_string(output));
+        CAPTURE(zero_point);
+        const Arguments layer =
+            with_one_end(a, output, zero_point, relu ? zero_point : output.min(), output.max());
+        for (const NamedProgram& p : fused_programs(output)) {
+          CAPTURE(p.form);
+          const Requantizer norm(
+              p.program, p.whole_shift ? with(layer, "shift", "whole_shift") : layer, output);
+          check_isas(norm, limit, acc, kChannels, p.form);
         }
       }
     }
+  }
+}
+
+TEST_CASE("requantize kernel: all 2^16 accumulators of 16 bits, per tensor and per channel") {
+  constexpr int64_t kCodes = 1 << 16, kColumns = 64;
+  std::vector<int32_t> acc;
+  for (int64_t v = 0; v < kCodes; ++v) acc.push_back(static_cast<int32_t>(v - kCodes / 2));
+  for (const int64_t channels : {int64_t{1}, kColumns}) {
+    Arguments a;
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t shift = 6 + c % 5;  // ties: every power of two
+      a.integers["shift"].push_back(shift);
+      a.integers["whole_shift"].push_back(31 + shift);
+      a.integers["multiplier"].push_back(c % 2 == 0 ? int64_t{1} << 30 : 1518500250);
+      a.reals["scale"].push_back(std::ldexp(1.0F, -static_cast<int>(shift) - 1));
+    }
+    for (const IntType output : {kInt8, kUint8, kInt16}) {
+      const Arguments layer = with_one_end(a, output, 3, output.min(), output.max());
+      for (const NamedProgram& p : fused_programs(output)) {
+        CAPTURE(p.form);
+        CAPTURE(channels);
+        const Requantizer norm(p.program,
+                               p.whole_shift ? with(layer, "shift", "whole_shift") : layer, output);
+        check_isas(norm, kCodes / 2, acc, kColumns, p.form);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "requantize kernel: where a shorter form's condition does not hold, the longer one runs") {
+  const std::vector<int32_t> acc = spread(directed_accumulators(int64_t{1} << 31, 100, 14), 4);
+  Arguments a;
+  a.integers = {{"multiplier", {-(int64_t{1} << 30), 1, INT32_MAX, 1 << 30}},
+                {"shift", {3, 1, 20, 7}},
+                {"whole_shift", {34, 24, 40, 31}}};
+  a.reals["scale"] = {0x1p-4F, 0x1p-9F, 0.75F, 1.0F};
+  const Arguments layer = with_one_end(a, kInt8, -3, -3, 100);
+  const Arguments whole = with(layer, "shift", "whole_shift");
+  for (const int64_t limit : {int64_t{1} << 31, int64_t{1} << 30, int64_t{1} << 29}) {
+    CAPTURE(limit);
+    std::vector<int32_t> within = acc;
+    for (int32_t& v : within) v = static_cast<int32_t>(v % limit);
+    check_isas(Requantizer(programs::fixed_point_double(kInt8), layer, kInt8), limit, within, 4,
+               "fixed_double");
+    check_isas(Requantizer(programs::fixed_point_single(kInt8), whole, kInt8), limit, within, 4,
+               "fixed_single");
+    // Positive multipliers and shifts of at least 32: from the high half, left shifts included.
+    Arguments usual = layer;
+    usual.integers["multiplier"] = {1, 1 << 30, INT32_MAX, 0};
+    usual.integers["left_shift"] = {0, 1, 0, 0};
+    usual.integers["whole_shift"] = {32, 33, 62, 40};
+    check_isas(Requantizer(programs::fixed_point_double(kInt8), usual, kInt8), limit / 4,
+               spread(directed_accumulators(limit / 4, 50, 15), 4), 4, "fixed_double");
+    check_isas(Requantizer(programs::fixed_point_single(kInt8), with(usual, "shift", "whole_shift"),
+                           kInt8),
+               limit, within, 4, "fixed_single");
+    // Scaled values past 2^30, and bounds that are no integers: the clamp stays in float32.
+    for (const float high : {127.0F, 100.5F}) {
+      Arguments clamped = layer;
+      clamped.reals["clamp_max_minus_zero_point"] = {high};
+      clamped.reals["clamp_max"] = {high};
+      clamped.integers["zero_point"] = {0};
+      for (const NamedProgram& p : fused_programs(kInt8)) {
+        if (std::string_view(p.form) != "float_half_even") continue;
+        check_isas(Requantizer(p.program, clamped, kInt8), limit, within, 4, p.form);
+      }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: block programs equal the norm on every isa") {
+  int64_t turn = 0;
+  for (const ProgramCase& c : program_cases(kChannels)) {
+    const int64_t limit = int64_t{1} << (turn++ % 2 == 0 ? 22 : 31);
+    const Requantizer norm(c.program, c.arguments, c.output);
+    if (RequantizeKernel(norm, -limit, limit - 1).form() != "block") continue;
+    CAPTURE(c.name);
+    check_isas(norm, limit, spread(directed_accumulators(limit, 10, 16), kChannels), kChannels,
+               "block");
   }
 }
 
