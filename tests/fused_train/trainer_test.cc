@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backends/lower/lower.h"
+#include "fused/kernels/bf16.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/train/counter_random.h"
 #include "fused/train/evaluate.h"
@@ -168,6 +169,30 @@ TEST_CASE("train: the same bits for any number of threads") {
   sim::ThreadPool pool(3);
   Outcome three = train(s.job(&pool), {});
   check_same_state(one, three);
+}
+
+TEST_CASE("train: gradients in bf16 learn, the same bits for any number of threads") {
+  Setting s;
+  s.recipe.grad = GradientArithmetic::bf16;
+  if (!kernels::bf16_supported()) {
+    CHECK_THROWS_WITH_AS(train(s.job(nullptr), {}),
+                         doctest::Contains("grad: bf16; expected float32 on this CPU"), Error);
+    return;
+  }
+  Outcome one = train(s.job(nullptr), {});
+  CHECK(one.history[3].test_accuracy >= 0.95);
+  check_deployed(s, one);
+  sim::ThreadPool pool(3);
+  Outcome three = train(s.job(&pool), {});
+  check_same_state(one, three);
+  // It is a setting of the run, and it did take part.
+  s.recipe.grad = GradientArithmetic::float32;
+  CHECK_THROWS_WITH_AS(train(s.job(nullptr, Job::Start::resume), {}),
+
+                       doctest::Contains("made with grad=bf16; expected grad=float32"), Error);
+  Outcome exact = train(s.job(nullptr), {});
+  CHECK(exact.history[1].loss == one.history[1].loss);
+  CHECK(exact.history[3].loss != one.history[3].loss);
 }
 
 struct Stop {};
