@@ -15,9 +15,9 @@
 namespace facsim::sim {
 /// What a few pixels sum to without leaving 32 or 64 bits.
 struct PartialStatistics {
-  int32_t sum[kTileChannels];
-  uint64_t sum_of_squares[kTileChannels];
-  int32_t min[kTileChannels], max[kTileChannels];
+  int32_t sum[kMaxBlockChannels];
+  uint64_t sum_of_squares[kMaxBlockChannels];
+  int32_t min[kMaxBlockChannels], max[kMaxBlockChannels];
 };
 }  // namespace facsim::sim
 #endif

@@ -95,6 +95,8 @@ TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
       return conv2d_pairs_tile(index);
     case Conv2dKernelKind::depthwise:
       return conv2d_depthwise_tile(index);
+    case Conv2dKernelKind::depthwise_quads:
+      return conv2d_depthwise_quads_tile();
     case Conv2dKernelKind::ordered:
       return conv2d_ordered_tile(index);
     case Conv2dKernelKind::blocks:
@@ -116,16 +118,17 @@ struct TileSink {
   const AccumulatorSink& sink;
   const ChannelBlock& channels;
   int64_t first_pixel;  ///< of the strip
+  int64_t stride;
   int unused_bits;
   Events events;
 
   static void take(void* self, const int32_t* acc, int64_t first_pixel, int64_t pixels) {
     auto* to = static_cast<TileSink*>(self);
     if (to->unused_bits > 0) {
-      wrap_block(const_cast<int32_t*>(acc), kTileChannels, pixels, to->channels.channels,
+      wrap_block(const_cast<int32_t*>(acc), to->stride, pixels, to->channels.channels,
                  to->unused_bits);
     }
-    to->events += to->sink({acc, kTileChannels, to->first_pixel + first_pixel, pixels,
+    to->events += to->sink({acc, to->stride, to->first_pixel + first_pixel, pixels,
                             to->channels.first, to->channels.channels});
   }
 };
@@ -175,14 +178,15 @@ std::optional<Conv2dKernelKind> choose_conv2d_kernel(const Conv2dParams& p,
     if (pairs_fit && ordered_fits(p)) return Conv2dKernelKind::ordered;
     return std::nullopt;
   }
+  const bool bytes_fit = isa == Isa::avx3_dl && conv2d_quads_tile() != nullptr &&
+                         p.input_type.bits <= 8 && p.weight_type.bits <= 8 &&
+                         centred_weights_fit(range, INT8_MIN, INT8_MAX);
   if (p.weights.shape()[3] == 1 && p.groups > 1) {
+    if (bytes_fit) return Conv2dKernelKind::depthwise_quads;
     if (pairs_fit) return Conv2dKernelKind::depthwise;
     return std::nullopt;
   }
-  if (isa == Isa::avx3_dl && conv2d_quads_tile() != nullptr && p.input_type.bits <= 8 &&
-      p.weight_type.bits <= 8 && centred_weights_fit(range, INT8_MIN, INT8_MAX)) {
-    return Conv2dKernelKind::quads;
-  }
+  if (bytes_fit) return Conv2dKernelKind::quads;
   if (pairs_fit) return Conv2dKernelKind::pairs;
   return std::nullopt;
 }
@@ -206,7 +210,8 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   if (padded.memory_bytes() > kMaxStripBytes) return std::nullopt;
   const std::vector<int64_t> window_runs = padded.run_offsets(weights);
   const TileKernel kernel = tile_kernel(weights.kind, isa);
-  const bool by_tile = weights.kind == Conv2dKernelKind::quads && in_place == nullptr;
+  const bool by_tile = reads_bytes(weights.kind) && in_place == nullptr;
+  const int64_t lanes = block_channels(weights.kind);
   std::mutex mutex;
   parallel_for(pool, plan.count() * parts, [&](int64_t index) {
     static thread_local StripMemory memory;
@@ -216,22 +221,22 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
     const int64_t first_pixel = (strip.n * shape.oh + strip.oh_begin) * shape.ow + strip.ow_begin;
     padded.load(input, strip, memory.input, memory.groups);
     int32_t* scratch =
-        memory.accumulators.reserve<int32_t>((by_tile ? kQuadsPixels : pixels) * kTileChannels);
+        memory.accumulators.reserve<int32_t>((by_tile ? kQuadsPixels : pixels) * lanes);
     memory.run_offsets.resize(window_runs.size());
     memory.tiles.clear();
-    if (weights.kind == Conv2dKernelKind::quads) plan_quads_tiles(memory.groups, memory.tiles);
+    if (reads_bytes(weights.kind)) plan_quads_tiles(memory.groups, memory.tiles);
     Events events;
     int64_t target = 0;
     for (int64_t b = blocks * part / parts; b < blocks * (part + 1) / parts; ++b) {
       const ChannelBlock& channels = weights.blocks[static_cast<size_t>(b)];
-      const bool direct = in_place != nullptr && channels.channels == kTileChannels;
-      const int64_t stride = direct ? shape.oc : kTileChannels;
+      const bool direct = in_place != nullptr && channels.channels == lanes;
+      const int64_t stride = direct ? shape.oc : lanes;
       int32_t* acc = direct ? in_place + first_pixel * shape.oc + channels.first : scratch;
       place_accumulators(memory, acc, stride, by_tile);
       for (size_t r = 0; r < window_runs.size(); ++r) {
         memory.run_offsets[r] = window_runs[r] + channels.input_channel * padded.element_bytes();
       }
-      TileSink tile_sink{sink, channels, first_pixel, weights.unused_bits, {}};
+      TileSink tile_sink{sink, channels, first_pixel, lanes, weights.unused_bits, {}};
       TileJob job;
       job.groups = memory.groups.data();
       job.group_count = static_cast<int64_t>(memory.groups.size());
@@ -244,7 +249,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       job.runs = weights.runs;
       job.steps = weights.steps;
       job.weights = weights.block(static_cast<size_t>(b));
-      job.init = weights.init.data() + b * kTileChannels;
+      job.init = weights.init.data() + b * lanes;
       job.channels = channels.channels;
       job.accumulator = params.accumulator;
       if (params.accumulator.block) {
@@ -254,7 +259,9 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
         job.block_max = width.max();
         job.spill_steps = group.spill_every / 2;
       }
-      job.bias_last = weights.bias_last.data() + b * kTileChannels;
+      job.bias_last = weights.bias_last.data() + b * lanes;
+      job.tap_stride = padded.tap_stride();
+      job.row_taps = shape.kw;
       job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
       target = kernel(job);
       events += tile_sink.events;

@@ -24,7 +24,7 @@ struct Strip {
 
 /// Pixels side by side that the kernel likes: rows are cut into multiples where they are cut.
 constexpr int64_t preferred_pixels(Conv2dKernelKind kind) {
-  return kind == Conv2dKernelKind::quads ? kQuadsPixels : 4;
+  return reads_bytes(kind) ? kQuadsPixels : 4;
 }
 
 /// How the output of every image is cut into strips whose input, or whose accumulators where a
@@ -67,6 +67,8 @@ class PaddedInput {
   /// Bytes from the start of a window to each run.
   std::vector<int64_t> run_offsets(const Conv2dWeights& weights) const;
   int64_t element_bytes() const { return element_bytes_; }
+  /// Bytes between neighbouring taps of a row.
+  int64_t tap_stride() const { return horizontal_.tap_step * pixel_bytes_; }
   /// Of the largest strip. Behind its last row: the windows of up to three pixels that a group
   /// lacks, and what whole vectors read past the end.
   int64_t memory_bytes() const {

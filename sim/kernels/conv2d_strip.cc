@@ -28,7 +28,7 @@ namespace {
 /// Weights that do not stay in the second cache level are worth many pixels; a strip of wide pixels
 /// is worth its place in the first.
 int64_t most_pixels(const Conv2dShape& shape, Conv2dKernelKind kind) {
-  if (kind != Conv2dKernelKind::quads) return kStripPixels;
+  if (!reads_bytes(kind)) return kStripPixels;
   if (shape.oc * shape.taps() > kCachedWeights) return kStripPixels;
   return std::clamp(kInputBytes / std::max<int64_t>(1, shape.ic), 4 * kQuadsPixels, kStripPixels);
 }
@@ -85,9 +85,9 @@ PaddedInput::PaddedInput(const Conv2dShape& shape, const Conv2dParams& params,
       dispatch_index_(dispatch_index),
       vertical_(shape.kh, shape.window.stride[0], shape.window.dilation[0]),
       horizontal_(shape.kw, shape.window.stride[1], shape.window.dilation[1]),
-      repeat_(kind == Conv2dKernelKind::depthwise ? shape.group_oc : 1),
+      repeat_(is_depthwise(kind) ? shape.group_oc : 1),
       channels_(shape.ic * repeat_),
-      element_bytes_(kind == Conv2dKernelKind::quads ? 1 : 2),
+      element_bytes_(reads_bytes(kind) ? 1 : 2),
       pixel_bytes_(channels_ * element_bytes_),
       row_bytes_(horizontal_.extent(plan.max_columns()) * pixel_bytes_),
       max_rows_(vertical_.extent(plan.max_rows())) {}
@@ -108,7 +108,7 @@ namespace {
 
 /// The code that the kernel reads as 0.
 int64_t code_of_zero(const Conv2dParams& params, Conv2dKernelKind kind) {
-  if (kind == Conv2dKernelKind::quads) return -unsigned_offset(params.input_type);
+  if (reads_bytes(kind)) return -unsigned_offset(params.input_type);
   if (kind != Conv2dKernelKind::blocks) return params.input_zero_point;
   return params.input_zero_point - input_operand_offset(params);
 }
@@ -204,7 +204,7 @@ void PaddedInput::load(const Tensor& input, const Strip& strip, Scratch& memory,
   }
   uint8_t* bytes = memory.reserve<uint8_t>(memory_bytes());
   detail::with_integer(input.dtype(), [&]<class Code>() {
-    if (kind_ != Conv2dKernelKind::quads) {
+    if (!reads_bytes(kind_)) {
       load_pixels<Code>(input, strip, reinterpret_cast<int16_t*>(bytes));
     } else if constexpr (sizeof(Code) == 1) {
       load_pixels<Code>(input, strip, bytes);

@@ -12,6 +12,8 @@ namespace facsim::sim {
 /// Output channels that one tile kernel call computes, for every instruction set: packed weights
 /// are the same for all.
 inline constexpr int64_t kTileChannels = 32;
+/// As above for conv2d_depthwise_quads_tile; no kernel computes more.
+inline constexpr int64_t kMaxBlockChannels = 64;
 
 /// Up to four output pixels side by side. A kernel may read the windows of all four, and writes
 /// only `count`.
@@ -59,11 +61,16 @@ struct TileJob {
   const int32_t* init = nullptr;     ///< [32]
   int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
 
-  // Only conv2d_quads_tile: its tiles, and what to call after each with the accumulators of its
-  // first pixel.
+  // Only conv2d_quads_tile and conv2d_depthwise_quads_tile: their tiles, and what to call after
+  // each with the accumulators of its first pixel.
   const PixelTile* tiles = nullptr;
   int64_t tile_count = 0;
   TileFinish finish;
+
+  // Only conv2d_depthwise_quads_tile: bytes between neighbouring taps of a row, and how many a row
+  // has.
+  int64_t tap_stride = 0;
+  int64_t row_taps = 0;
 
   // Only conv2d_blocks_tile: what a pair of products saturates to, and the steps after which the
   // register that pairs then meet in, of the same bounds, is added to the accumulator (0: none).
@@ -90,6 +97,10 @@ TileKernel conv2d_pairs_tile(size_t dispatch_index);
 /// As pairs with one product per step, x s16 and weights s16 [w, 0]; x is read as a vector of
 /// channels (not broadcast): depthwise convolution.
 TileKernel conv2d_depthwise_tile(size_t dispatch_index);
+
+/// Depthwise, up to 64 channels: a step is four taps of one row and all channels, x u8, weights s8
+/// [channel][4], in the order of packed weights. Null as conv2d_quads_tile.
+TileKernel conv2d_depthwise_quads_tile();
 
 /// One product per step as above, x s16 broadcast, each addition brought into the accumulator's
 /// width at once, in the order of runs and steps. At most 31 bits, no policy `error`.

@@ -12,12 +12,11 @@
 namespace facsim::sim {
 namespace {
 
-static_assert(Conv2dWeights::kBytesPerStep == 4 * kTileChannels);
-
 /// Products per step.
 int64_t elements_per_step(Conv2dKernelKind kind) {
   switch (kind) {
     case Conv2dKernelKind::quads:
+    case Conv2dKernelKind::depthwise_quads:
       return 4;
     case Conv2dKernelKind::pairs:
     case Conv2dKernelKind::blocks:
@@ -33,13 +32,14 @@ std::vector<ChannelBlock> channel_blocks(const Conv2dParams& p, Conv2dKernelKind
   const int64_t oc = p.weights.shape()[0];
   const int64_t group_ic = p.weights.shape()[3];
   std::vector<ChannelBlock> blocks;
-  const bool depthwise = kind == Conv2dKernelKind::depthwise;
+  const bool depthwise = is_depthwise(kind);
+  const int64_t most = block_channels(kind);
   const int64_t groups = depthwise ? 1 : p.groups;
   const int64_t group_oc = oc / groups;
   for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t c = 0; c < group_oc; c += kTileChannels) {
+    for (int64_t c = 0; c < group_oc; c += most) {
       blocks.push_back(
-          {g * group_oc + c, std::min(kTileChannels, group_oc - c), depthwise ? c : g * group_ic});
+          {g * group_oc + c, std::min(most, group_oc - c), depthwise ? c : g * group_ic});
     }
   }
   return blocks;
@@ -49,7 +49,8 @@ std::vector<ChannelBlock> channel_blocks(const Conv2dParams& p, Conv2dKernelKind
 /// to step e / PerStep, place e % PerStep of the channel's 4 bytes; what is left of the last step
 /// is 0.
 template <class Packed, int PerStep, class Code>
-void pack_elements(const Code* codes, int64_t count, int32_t zero_point, uint8_t* lane) {
+void pack_elements(const Code* codes, int64_t count, int32_t zero_point, int64_t bytes_per_step,
+                   uint8_t* lane) {
   constexpr int kPlaces = 4 / static_cast<int>(sizeof(Packed));
   const auto step = [&](int64_t first, int64_t elements) {
     Packed packed[kPlaces] = {};
@@ -57,7 +58,7 @@ void pack_elements(const Code* codes, int64_t count, int32_t zero_point, uint8_t
       packed[i] = static_cast<Packed>(static_cast<int32_t>(codes[first + i]) - zero_point);
     }
     std::memcpy(lane, packed, 4);
-    lane += Conv2dWeights::kBytesPerStep;
+    lane += bytes_per_step;
   };
   int64_t e = 0;
   for (; e + PerStep <= count; e += PerStep) step(e, PerStep);
@@ -67,41 +68,51 @@ void pack_elements(const Code* codes, int64_t count, int32_t zero_point, uint8_t
 /// The quads of 8-bit codes whose zero point is the middle of the type (int8: 0, uint8: 128): only
 /// the top bit may have to change, so that four codes are one word.
 template <class Code>
-void pack_centred_quads(const Code* codes, int64_t count, uint8_t* lane) {
+void pack_centred_quads(const Code* codes, int64_t count, int64_t bytes_per_step, uint8_t* lane) {
   constexpr uint32_t kFlip = std::is_signed_v<Code> ? 0 : 0x80808080u;
   int64_t e = 0;
-  for (; e + 4 <= count; e += 4, lane += Conv2dWeights::kBytesPerStep) {
+  for (; e + 4 <= count; e += 4, lane += bytes_per_step) {
     uint32_t quad;
     std::memcpy(&quad, codes + e, 4);
     quad ^= kFlip;
     std::memcpy(lane, &quad, 4);
   }
   constexpr int32_t kMiddle = std::is_signed_v<Code> ? 0 : 128;
-  pack_elements<int8_t, 4>(codes + e, count - e, kMiddle, lane);
+  pack_elements<int8_t, 4>(codes + e, count - e, kMiddle, bytes_per_step, lane);
 }
 
 template <class Code>
 void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t count, int32_t zero_point,
                   uint8_t* lane) {
+  const int64_t bytes_per_step = 4 * block_channels(kind);
   switch (kind) {
     case Conv2dKernelKind::quads:
+    case Conv2dKernelKind::depthwise_quads:
       if constexpr (sizeof(Code) == 1) {
         if (zero_point == (std::is_signed_v<Code> ? 0 : 128)) {
-          pack_centred_quads(codes, count, lane);
+          pack_centred_quads(codes, count, bytes_per_step, lane);
         } else {
-          pack_elements<int8_t, 4>(codes, count, zero_point, lane);
+          pack_elements<int8_t, 4>(codes, count, zero_point, bytes_per_step, lane);
         }
       }
       return;
     case Conv2dKernelKind::pairs:
     case Conv2dKernelKind::blocks:
-      pack_elements<int16_t, 2>(codes, count, zero_point, lane);
+      pack_elements<int16_t, 2>(codes, count, zero_point, bytes_per_step, lane);
       return;
     case Conv2dKernelKind::depthwise:
     case Conv2dKernelKind::ordered:
-      pack_elements<int16_t, 1>(codes, count, zero_point, lane);
+      pack_elements<int16_t, 1>(codes, count, zero_point, bytes_per_step, lane);
       return;
   }
+}
+
+/// Where a channel of a block is among its channels (Conv2dWeights).
+int64_t packed_lane(Conv2dKernelKind kind, int64_t channel) {
+  if (kind != Conv2dKernelKind::depthwise_quads) return channel;
+  const int64_t i = channel / 16;
+  const int64_t k = channel / 4 % 4;
+  return 16 * k + 4 * i + channel % 4;
 }
 
 /// The layer's sum in the kernel's operands. Quads: x + offset is what the kernel multiplies, so
@@ -112,7 +123,7 @@ int32_t correction(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernel
   if (kind == Conv2dKernelKind::blocks) {
     return static_cast<int32_t>(-input_operand_offset(p) * range.channel(channel).weight_sum);
   }
-  if (kind != Conv2dKernelKind::quads) return 0;
+  if (!reads_bytes(kind)) return 0;
   const int64_t zero = p.input_zero_point + unsigned_offset(p.input_type);
   return static_cast<int32_t>(-zero * range.channel(channel).weight_sum);
 }
@@ -127,6 +138,8 @@ std::string_view to_string(Conv2dKernelKind kind) {
       return "pairs";
     case Conv2dKernelKind::depthwise:
       return "depthwise";
+    case Conv2dKernelKind::depthwise_quads:
+      return "depthwise_quads";
     case Conv2dKernelKind::ordered:
       return "ordered";
     case Conv2dKernelKind::blocks:
@@ -140,8 +153,9 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
   const Shape& shape = p.weights.shape();  // OC, KH, KW, IC / groups
   const int64_t taps = p.weights.numel() / shape[0];
   packed.kind = kind;
-  packed.runs_span_kw = kind != Conv2dKernelKind::depthwise && p.groups == 1 &&
-                        (p.window.dilation[1] == 1 || shape[2] == 1);
+  packed.runs_span_kw =
+      kind == Conv2dKernelKind::depthwise_quads ||
+      (!is_depthwise(kind) && p.groups == 1 && (p.window.dilation[1] == 1 || shape[2] == 1));
   packed.runs = packed.runs_span_kw ? shape[1] : shape[1] * shape[2];
   packed.run_elements = taps / packed.runs;
   const int64_t per_step = elements_per_step(kind);
@@ -151,11 +165,13 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
   if (!range.exact(p.accumulator) && p.accumulator.overflow == Overflow::wrap) {
     packed.unused_bits = 32 - p.accumulator.bits;
   }
-  const int64_t run_bytes = packed.steps * Conv2dWeights::kBytesPerStep;
+  const int64_t bytes_per_step = packed.bytes_per_step();
+  const int64_t run_bytes = packed.steps * bytes_per_step;
+  const int64_t lanes = block_channels(kind);
   const int64_t blocks = static_cast<int64_t>(packed.blocks.size());
   uint8_t* bytes = packed.memory.reserve<uint8_t>(blocks * packed.runs * run_bytes);
   packed.bytes = bytes;
-  packed.init.assign(static_cast<size_t>(blocks * kTileChannels), 0);
+  packed.init.assign(static_cast<size_t>(blocks * lanes), 0);
   packed.bias_last.assign(packed.init.size(), 0);
   const bool bias_last =
       kind == Conv2dKernelKind::ordered && p.accumulator.init == Accumulator::Init::zero;
@@ -164,7 +180,8 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
     for (int64_t lane = 0; lane < block.channels; ++lane) {
       const int64_t oc = block.first + lane;
       const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
-      (bias_last ? packed.bias_last : packed.init)[static_cast<size_t>(b * kTileChannels + lane)] =
+      (bias_last ? packed.bias_last
+                 : packed.init)[static_cast<size_t>(b * lanes + packed_lane(kind, lane))] =
           static_cast<int32_t>(static_cast<uint32_t>(bias) +
                                static_cast<uint32_t>(correction(p, range, kind, oc)));
     }
@@ -179,12 +196,13 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
       for (int64_t r = 0; r < packed.runs; ++r, bytes += run_bytes) {
         for (int64_t e = 0; e < packed.run_elements; e += kPiece) {
           const int64_t count = std::min(kPiece, packed.run_elements - e);
-          uint8_t* piece = bytes + e / per_step * Conv2dWeights::kBytesPerStep;
+          uint8_t* piece = bytes + e / per_step * bytes_per_step;
           for (int64_t lane = 0; lane < block.channels; ++lane) {
             const int64_t oc = block.first + lane;
             const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc);
             pack_channel(kind, codes + oc * taps + r * packed.run_elements + e, count,
-                         static_cast<int32_t>(p.weight_zero_point[zero]), piece + 4 * lane);
+                         static_cast<int32_t>(p.weight_zero_point[zero]),
+                         piece + 4 * packed_lane(kind, lane));
           }
         }
       }
