@@ -13,8 +13,9 @@ namespace facsim::sim {
 AccumulatorStatistics empty_statistics(int64_t channels);
 
 /// Exact statistics of accumulators [pixels][channels], int32s `stride` apart, stride and channels
-/// <= kMaxBlockChannels of them, readable to the end of a vector in every pixel. `magnitude`: no |acc| is larger; small ones let
-/// more pixels be summed before widening. `isa` is resolved (not best).
+/// <= kMaxBlockChannels of them, readable to the end of a vector in every pixel. `magnitude`: no
+/// |acc| is larger; small ones let more pixels be summed before widening. `isa` is resolved (not
+/// best).
 AccumulatorStatistics block_statistics(const int32_t* acc, int64_t stride, int64_t pixels,
                                        int64_t channels, int64_t magnitude, Isa isa);
 

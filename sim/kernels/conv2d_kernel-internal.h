@@ -33,7 +33,7 @@ struct AccumulatorBlock {
   int64_t first_channel;
   int64_t channels;
 };
-/// Called from several threads, for each pixel and channel once.
+/// Called from several threads, for each pixel and channel once, inside a FloatMode.
 using AccumulatorSink = std::function<Events(const AccumulatorBlock&)>;
 
 struct Conv2dKernelRun {

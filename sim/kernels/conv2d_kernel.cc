@@ -5,6 +5,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "sim/core/float_mode.h"
 #include "sim/kernels/conv2d_strip-internal.h"
 #include "sim/kernels/conv2d_tile-internal.h"
 #include "sim/kernels/dispatch-internal.h"
@@ -215,6 +216,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   std::mutex mutex;
   parallel_for(pool, plan.count() * parts, [&](int64_t index) {
     static thread_local StripMemory memory;
+    const FloatMode mode;  // for sinks that requantize
     const Strip strip = plan.strip(index / parts);
     const int64_t part = index % parts;
     const int64_t pixels = strip.pixels();
