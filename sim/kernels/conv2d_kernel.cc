@@ -114,7 +114,7 @@ struct StripMemory {
   std::vector<int64_t> run_offsets;
 };
 
-/// Gives the accumulators of a quads tile to the sink.
+/// Gives the accumulators of a batch of tiles to the sink.
 struct TileSink {
   const AccumulatorSink& sink;
   const ChannelBlock& channels;
@@ -135,7 +135,7 @@ struct TileSink {
 };
 
 /// Where the accumulators of each group go: those of a strip one after the other, or those of each
-/// tile to the same place.
+/// batch of tiles to the same place.
 void place_accumulators(StripMemory& memory, int32_t* acc, int64_t stride, bool by_tile) {
   if (!by_tile) {
     for (PixelGroup& group : memory.groups) {
@@ -144,8 +144,9 @@ void place_accumulators(StripMemory& memory, int32_t* acc, int64_t stride, bool 
     }
     return;
   }
+  int32_t* next = acc;
   for (const PixelTile& tile : memory.tiles) {
-    int32_t* next = acc;
+    if (tile.starts_batch) next = acc;
     PixelGroup* group = memory.groups.data() + tile.first_group;
     for (int64_t pixel = 0; pixel < tile.pixels; pixel += group->count, ++group) {
       group->acc = next;
@@ -223,7 +224,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
     const int64_t first_pixel = (strip.n * shape.oh + strip.oh_begin) * shape.ow + strip.ow_begin;
     padded.load(input, strip, memory.input, memory.groups);
     int32_t* scratch =
-        memory.accumulators.reserve<int32_t>((by_tile ? kQuadsPixels : pixels) * lanes);
+        memory.accumulators.reserve<int32_t>((by_tile ? kBatchPixels : pixels) * lanes);
     memory.run_offsets.resize(window_runs.size());
     memory.tiles.clear();
     if (reads_bytes(weights.kind)) plan_quads_tiles(memory.groups, memory.tiles);

@@ -30,12 +30,14 @@ bool begins_with(std::span<const PixelGroup> groups, const QuadsForm& form) {
 
 void plan_quads_tiles(std::span<const PixelGroup> groups, std::vector<PixelTile>& tiles) {
   tiles.clear();
-  int64_t pixel = 0;
+  int64_t pixel = 0, batch = kBatchPixels;
   for (size_t g = 0; g < groups.size();) {
     int form = 0;
     while (!begins_with(groups.subspan(g), kQuadsForms[form])) ++form;  // one group always fits
     const FormSize size = size_of_form(kQuadsForms[form]);
-    tiles.push_back({form, static_cast<int32_t>(g), pixel, size.pixels});
+    const bool starts_batch = batch + size.pixels > kBatchPixels;
+    batch = (starts_batch ? 0 : batch) + size.pixels;
+    tiles.push_back({form, static_cast<int32_t>(g), pixel, size.pixels, starts_batch});
     g += static_cast<size_t>(size.groups);
     pixel += size.pixels;
   }

@@ -117,14 +117,8 @@ constexpr TileTable kWide = tile_table<2>(std::make_integer_sequence<int, kQuads
 
 int64_t quads_tile(const TileJob& job) {
   const Tile* const tiles = (job.channels > 16 ? kWide : kNarrow).tiles;
-  for (int64_t t = 0; t < job.tile_count; ++t) {
-    const PixelTile& part = job.tiles[t];
-    const PixelGroup* groups = job.groups + part.first_group;
-    tiles[part.form](job, groups);
-    if (job.finish.call != nullptr) {
-      job.finish.call(job.finish.context, groups->acc, part.first_pixel, part.pixels);
-    }
-  }
+  for_each_tile(
+      job, [&](const PixelGroup* groups, const PixelTile& part) { tiles[part.form](job, groups); });
   return HWY_AVX3_DL;
 }
 

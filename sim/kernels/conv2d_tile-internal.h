@@ -14,6 +14,11 @@ namespace facsim::sim {
 inline constexpr int64_t kTileChannels = 32;
 /// As above for conv2d_depthwise_quads_tile; no kernel computes more.
 inline constexpr int64_t kMaxBlockChannels = 64;
+/// Pixels that conv2d_depthwise_quads_tile puts into one vector of 64 bytes where a block has few
+/// channels: their packed weights stand there as often.
+constexpr int64_t depthwise_pixels(int64_t channels) {
+  return channels <= 16 ? 4 : channels <= 32 ? 2 : 1;
+}
 
 /// Up to four output pixels side by side. A kernel may read the windows of all four, and writes
 /// only `count`.
@@ -33,12 +38,17 @@ struct PixelTile {
   int32_t first_group;  ///< in TileJob::groups
   int64_t first_pixel;  ///< in the strip
   int64_t pixels;       ///< 1..kQuadsPixels
+  bool starts_batch;    ///< what was computed before is finished first
 };
+
+/// Pixels whose accumulators are finished together: enough to be worth a call, few enough to be in
+/// the first cache level still.
+inline constexpr int64_t kBatchPixels = 4 * kQuadsPixels;
 
 /// Cuts groups into tiles of the forms that exist.
 void plan_quads_tiles(std::span<const PixelGroup> groups, std::vector<PixelTile>& tiles);
 
-/// What takes a tile's accumulators while they are in the first cache level.
+/// What takes the accumulators of a batch of tiles.
 struct TileFinish {
   void (*call)(void* context, const int32_t* acc, int64_t first_pixel, int64_t pixels) = nullptr;
   void* context = nullptr;
@@ -62,7 +72,7 @@ struct TileJob {
   int64_t channels = 0;  ///< 1..32; accumulators beyond, up to 32, may be written with anything
 
   // Only conv2d_quads_tile and conv2d_depthwise_quads_tile: their tiles, and what to call after
-  // each with the accumulators of its first pixel.
+  // each batch with the accumulators of its first pixel.
   const PixelTile* tiles = nullptr;
   int64_t tile_count = 0;
   TileFinish finish;
@@ -83,6 +93,29 @@ struct TileJob {
   const int32_t* bias_last = nullptr;  ///< [32], added after the taps
   int64_t* overflow_count = nullptr;   ///< null: not counted
 };
+
+/// Runs `compute(groups, tile)` for each tile and finishes each batch. A template over a lambda of
+/// its own, so that every kernel file compiles one for its instruction set.
+template <class Compute>
+void for_each_tile(const TileJob& job, Compute compute) {
+  const PixelTile* first = job.tiles;
+  int64_t pixels = 0;
+  const auto finish = [&] {
+    if (job.finish.call == nullptr || pixels == 0) return;
+    job.finish.call(job.finish.context, job.groups[first->first_group].acc, first->first_pixel,
+                    pixels);
+  };
+  for (const PixelTile* tile = job.tiles; tile != job.tiles + job.tile_count; ++tile) {
+    if (tile->starts_batch) {
+      finish();
+      first = tile;
+      pixels = 0;
+    }
+    compute(job.groups + tile->first_group, *tile);
+    pixels += tile->pixels;
+  }
+  finish();
+}
 
 /// Kernels return the Highway target they were compiled for, so that tests can prove what ran.
 using TileKernel = int64_t (*)(const TileJob&);

@@ -50,7 +50,8 @@ struct ChannelBlock {
 /// A run is what lies together in the padded strip: KW * IC elements for each kh, or, where
 /// dilation or groups separate the taps, IC / groups elements for each (kh, kw). For
 /// depthwise_quads it is the KW taps of a row, and channel 16 i + 4 k + j of a block is at place
-/// 16 k + 4 i + j, where unpacking bytes and words leaves it.
+/// 16 k + 4 i + j, where unpacking bytes and words leaves it. Blocks of few channels are written
+/// for several pixels at once (depthwise_pixels).
 struct Conv2dWeights {
   Conv2dKernelKind kind = Conv2dKernelKind::pairs;
   int64_t runs = 0;

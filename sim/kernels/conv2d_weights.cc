@@ -2,6 +2,7 @@
 #include "sim/kernels/conv2d_weights-internal.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <type_traits>
 
@@ -107,12 +108,30 @@ void pack_channel(Conv2dKernelKind kind, const Code* codes, int64_t count, int32
   }
 }
 
-/// Where a channel of a block is among its channels (Conv2dWeights).
-int64_t packed_lane(Conv2dKernelKind kind, int64_t channel) {
-  if (kind != Conv2dKernelKind::depthwise_quads) return channel;
-  const int64_t i = channel / 16;
-  const int64_t k = channel / 4 % 4;
-  return 16 * k + 4 * i + channel % 4;
+/// Where a channel of a block stands among the lanes of its packed weights (Conv2dWeights).
+class Places {
+ public:
+  void add(int64_t lane) { lanes_[static_cast<size_t>(count_++)] = lane; }
+  const int64_t* begin() const { return lanes_.data(); }
+  const int64_t* end() const { return lanes_.data() + count_; }
+
+ private:
+  std::array<int64_t, 4> lanes_{};
+  int count_ = 0;
+};
+
+Places places_of(Conv2dKernelKind kind, const ChannelBlock& block, int64_t channel) {
+  Places places;
+  if (kind != Conv2dKernelKind::depthwise_quads) {
+    places.add(channel);
+    return places;
+  }
+  const int64_t copies = depthwise_pixels(block.channels);
+  for (int64_t copy = 0; copy < copies; ++copy) {
+    const int64_t byte = channel + copy * kMaxBlockChannels / copies;
+    places.add(16 * (byte / 4 % 4) + 4 * (byte / 16) + byte % 4);
+  }
+  return places;
 }
 
 /// The layer's sum in the kernel's operands. Quads: x + offset is what the kernel multiplies, so
@@ -180,10 +199,11 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
     for (int64_t lane = 0; lane < block.channels; ++lane) {
       const int64_t oc = block.first + lane;
       const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
-      (bias_last ? packed.bias_last
-                 : packed.init)[static_cast<size_t>(b * lanes + packed_lane(kind, lane))] =
-          static_cast<int32_t>(static_cast<uint32_t>(bias) +
-                               static_cast<uint32_t>(correction(p, range, kind, oc)));
+      std::vector<int32_t>& start = bias_last ? packed.bias_last : packed.init;
+      for (const int64_t place : places_of(kind, block, lane)) {
+        start[static_cast<size_t>(b * lanes + place)] = static_cast<int32_t>(
+            static_cast<uint32_t>(bias) + static_cast<uint32_t>(correction(p, range, kind, oc)));
+      }
     }
   }
   // In pieces of a run, so that the steps which the channels of a block fill together stay in the
@@ -200,9 +220,10 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
           for (int64_t lane = 0; lane < block.channels; ++lane) {
             const int64_t oc = block.first + lane;
             const size_t zero = p.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(oc);
-            pack_channel(kind, codes + oc * taps + r * packed.run_elements + e, count,
-                         static_cast<int32_t>(p.weight_zero_point[zero]),
-                         piece + 4 * packed_lane(kind, lane));
+            for (const int64_t place : places_of(kind, block, lane)) {
+              pack_channel(kind, codes + oc * taps + r * packed.run_elements + e, count,
+                           static_cast<int32_t>(p.weight_zero_point[zero]), piece + 4 * place);
+            }
           }
         }
       }

@@ -110,15 +110,21 @@ HWY_INLINE NarrowVec<Element> narrow_blocks(VecI16 a, VecI16 b) {
 /// Where each 32-bit lane of vectors that were narrowed block by block comes from. kVectors vectors
 /// of int32 became one vector; every block of it holds 4 / kVectors lanes of each.
 template <int kVectors>
-HWY_INLINE LaneOrder block_order() {
-  constexpr int64_t kRun = 4 / kVectors;
-  HWY_ALIGN int32_t from[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) {
-    const int64_t vector = i / (kLanes / kVectors);
-    const int64_t lane = i % (kLanes / kVectors);
-    from[i] = static_cast<int32_t>(lane / kRun * 4 + vector * kRun + lane % kRun);
+struct BlockOrder {
+  constexpr BlockOrder() {
+    constexpr int64_t kRun = 4 / kVectors;
+    for (int64_t i = 0; i < kLanes; ++i) {
+      const int64_t vector = i / (kLanes / kVectors);
+      const int64_t lane = i % (kLanes / kVectors);
+      from[i] = static_cast<int32_t>(lane / kRun * 4 + vector * kRun + lane % kRun);
+    }
   }
-  return hn::SetTableIndices(TagI32(), from);
+  alignas(64) int32_t from[kLanes] = {};
+};
+template <int kVectors>
+HWY_INLINE LaneOrder block_order() {
+  static constexpr BlockOrder<kVectors> kOrder;
+  return hn::SetTableIndices(TagI32(), kOrder.from);
 }
 
 template <class Vec>
