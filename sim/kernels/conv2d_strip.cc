@@ -11,7 +11,7 @@ namespace facsim::sim {
 namespace {
 
 constexpr int64_t kStripPixels = 256;      // times 32 accumulators of 4 bytes: 32 KiB
-constexpr int64_t kInputBytes = 24 << 10;  // of a strip, beside the weights of a channel block
+constexpr int64_t kStripBytes = 28 << 10;  // of a strip's codes, beside a channel block's weights
 constexpr int64_t kCachedWeights = 256 << 10;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -30,7 +30,8 @@ namespace {
 int64_t most_pixels(const Conv2dShape& shape, Conv2dKernelKind kind) {
   if (!reads_bytes(kind)) return kStripPixels;
   if (shape.oc * shape.taps() > kCachedWeights) return kStripPixels;
-  return std::clamp(kInputBytes / std::max<int64_t>(1, shape.ic), 4 * kQuadsPixels, kStripPixels);
+  const int64_t pixel_bytes = std::max<int64_t>(1, shape.ic + shape.oc);
+  return std::clamp(kStripBytes / pixel_bytes, 4 * kQuadsPixels, kStripPixels);
 }
 
 }  // namespace
