@@ -2,6 +2,7 @@
 #include "sim/kernels/conv2d_kernel-internal.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 
@@ -106,12 +107,22 @@ TileKernel tile_kernel(Conv2dKernelKind kind, Isa isa) {
   return nullptr;
 }
 
+/// Rows of a strip whose windows have the same runs inside the image. The others read nothing but
+/// padding, and what they sum to is known.
+struct RowSegment {
+  int64_t first_group = 0, group_count = 0;
+  int64_t first_tile = 0, tile_count = 0;
+  int64_t run_begin = 0, run_end = 0;
+};
+
 /// What one thread needs; kept between runs (see Scratch).
 struct StripMemory {
   Scratch input, accumulators;
   std::vector<PixelGroup> groups;
   std::vector<PixelTile> tiles;
+  std::vector<RowSegment> segments;
   std::vector<int64_t> run_offsets;
+  std::vector<int32_t> init;
 };
 
 /// Gives the accumulators of a batch of tiles to the sink.
@@ -134,6 +145,25 @@ struct TileSink {
   }
 };
 
+/// What all blocks and segments of a strip have in common.
+TileJob strip_job(const Conv2dParams& params, const PaddedInput& padded,
+                  const Conv2dWeights& weights, const Conv2dShape& shape) {
+  TileJob job;
+  job.pixel_stride = padded.pixel_stride();
+  job.steps = weights.steps;
+  job.accumulator = params.accumulator;
+  if (params.accumulator.block) {
+    const Accumulator::Block& group = *params.accumulator.block;
+    const Accumulator width{.bits = group.bits, .overflow = group.overflow};
+    job.block_min = width.min();
+    job.block_max = width.max();
+    job.spill_steps = group.spill_every / 2;
+  }
+  job.tap_stride = padded.tap_stride();
+  job.row_taps = shape.kw;
+  return job;
+}
+
 /// Where the accumulators of each group go: those of a strip one after the other, or those of each
 /// batch of tiles to the same place.
 void place_accumulators(StripMemory& memory, int32_t* acc, int64_t stride, bool by_tile) {
@@ -145,14 +175,76 @@ void place_accumulators(StripMemory& memory, int32_t* acc, int64_t stride, bool 
     return;
   }
   int32_t* next = acc;
+  PixelGroup* group = memory.groups.data();  // tiles follow each other as groups do
   for (const PixelTile& tile : memory.tiles) {
     if (tile.starts_batch) next = acc;
-    PixelGroup* group = memory.groups.data() + tile.first_group;
     for (int64_t pixel = 0; pixel < tile.pixels; pixel += group->count, ++group) {
       group->acc = next;
       next += group->count * stride;
     }
   }
+}
+
+/// The runs of a row of windows that lie in the image. Kernels whose sums depend on the order, or
+/// without sums of runs, take all.
+std::array<int64_t, 2> runs_inside(const Conv2dShape& shape, const Conv2dWeights& weights,
+                                   int64_t oh) {
+  if (weights.run_sums.empty()) return {0, weights.runs};
+  const int64_t dilation = shape.window.dilation[0];
+  const int64_t first = oh * shape.window.stride[0] - shape.window.padding.top;
+  const auto taps_before = [&](int64_t row) {  // taps of the window above input row `row`
+    return std::clamp<int64_t>((row - first + dilation - 1) / dilation, 0, shape.kh);
+  };
+  const int64_t begin = first >= 0 ? 0 : taps_before(0);
+  const int64_t end = first >= shape.ih ? begin : std::max(begin, taps_before(shape.ih));
+  const int64_t runs_per_row = weights.runs / shape.kh;
+  return {begin * runs_per_row, end * runs_per_row};
+}
+
+/// Cuts the strip's rows into segments and, for kernels that want them, the segments into tiles.
+void plan_segments(const Conv2dShape& shape, const Conv2dWeights& weights, const Strip& strip,
+                   StripMemory& memory) {
+  memory.segments.clear();
+  memory.tiles.clear();
+  const int64_t rows = strip.oh_end - strip.oh_begin;
+  const int64_t row_groups = static_cast<int64_t>(memory.groups.size()) / rows;
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto [begin, end] = runs_inside(shape, weights, strip.oh_begin + row);
+    if (memory.segments.empty() || memory.segments.back().run_begin != begin ||
+        memory.segments.back().run_end != end) {
+      memory.segments.push_back({row * row_groups, 0, 0, 0, begin, end});
+    }
+    memory.segments.back().group_count += row_groups;
+  }
+  if (!reads_bytes(weights.kind)) return;
+  const int64_t columns = strip.ow_end - strip.ow_begin;
+  for (RowSegment& segment : memory.segments) {
+    segment.first_tile = static_cast<int64_t>(memory.tiles.size());
+    plan_quads_tiles(memory.groups, static_cast<size_t>(segment.first_group),
+                     static_cast<size_t>(segment.first_group + segment.group_count),
+                     segment.first_group / row_groups * columns, memory.tiles);
+    segment.tile_count = static_cast<int64_t>(memory.tiles.size()) - segment.first_tile;
+  }
+}
+
+/// Where the sums of a segment start: what its runs of padding add is added to the block's `init`.
+const int32_t* segment_init(const Conv2dWeights& weights, size_t block, const RowSegment& segment,
+                            int32_t padding, std::vector<int32_t>& memory) {
+  const int64_t lanes = block_channels(weights.kind);
+  const int32_t* init = weights.init.data() + static_cast<int64_t>(block) * lanes;
+  if (padding == 0 || (segment.run_begin == 0 && segment.run_end == weights.runs)) return init;
+  memory.assign(init, init + lanes);
+  for (int64_t run = 0; run < weights.runs; ++run) {
+    if (run >= segment.run_begin && run < segment.run_end) continue;
+    const int32_t* sums =
+        weights.run_sums.data() + (static_cast<int64_t>(block) * weights.runs + run) * lanes;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      uint32_t sum = static_cast<uint32_t>(memory[static_cast<size_t>(lane)]);
+      sum += static_cast<uint32_t>(padding) * static_cast<uint32_t>(sums[lane]);
+      memory[static_cast<size_t>(lane)] = static_cast<int32_t>(sum);
+    }
+  }
+  return memory.data();
 }
 
 /// Parts of the channel blocks that are worked on apart, beside the strips: where the weights are
@@ -212,6 +304,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   if (padded.memory_bytes() > kMaxStripBytes) return std::nullopt;
   const std::vector<int64_t> window_runs = padded.run_offsets(weights);
   const TileKernel kernel = tile_kernel(weights.kind, isa);
+  const int32_t padding = padded.padding_element();
   const bool by_tile = reads_bytes(weights.kind) && in_place == nullptr;
   const int64_t lanes = block_channels(weights.kind);
   std::mutex mutex;
@@ -226,9 +319,10 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
     int32_t* scratch =
         memory.accumulators.reserve<int32_t>((by_tile ? kBatchPixels : pixels) * lanes);
     memory.run_offsets.resize(window_runs.size());
-    memory.tiles.clear();
-    if (reads_bytes(weights.kind)) plan_quads_tiles(memory.groups, memory.tiles);
+    plan_segments(shape, weights, strip, memory);
     Events events;
+    TileJob job = strip_job(params, padded, weights, shape);
+    job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
     int64_t target = 0;
     for (int64_t b = blocks * part / parts; b < blocks * (part + 1) / parts; ++b) {
       const ChannelBlock& channels = weights.blocks[static_cast<size_t>(b)];
@@ -240,33 +334,21 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
         memory.run_offsets[r] = window_runs[r] + channels.input_channel * padded.element_bytes();
       }
       TileSink tile_sink{sink, channels, first_pixel, lanes, weights.unused_bits, {}};
-      TileJob job;
-      job.groups = memory.groups.data();
-      job.group_count = static_cast<int64_t>(memory.groups.size());
-      job.tiles = memory.tiles.data();
-      job.tile_count = static_cast<int64_t>(memory.tiles.size());
       if (by_tile) job.finish = {TileSink::take, &tile_sink};
-      job.pixel_stride = padded.pixel_stride();
       job.acc_stride = stride;
-      job.run_offset = memory.run_offsets.data();
-      job.runs = weights.runs;
-      job.steps = weights.steps;
-      job.weights = weights.block(static_cast<size_t>(b));
-      job.init = weights.init.data() + b * lanes;
       job.channels = channels.channels;
-      job.accumulator = params.accumulator;
-      if (params.accumulator.block) {
-        const Accumulator::Block& group = *params.accumulator.block;
-        const Accumulator width{.bits = group.bits, .overflow = group.overflow};
-        job.block_min = width.min();
-        job.block_max = width.max();
-        job.spill_steps = group.spill_every / 2;
-      }
       job.bias_last = weights.bias_last.data() + b * lanes;
-      job.tap_stride = padded.tap_stride();
-      job.row_taps = shape.kw;
-      job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
-      target = kernel(job);
+      for (const RowSegment& segment : memory.segments) {
+        job.groups = memory.groups.data() + segment.first_group;
+        job.group_count = segment.group_count;
+        job.tiles = memory.tiles.data() + segment.first_tile;
+        job.tile_count = segment.tile_count;
+        job.run_offset = memory.run_offsets.data() + segment.run_begin;
+        job.runs = segment.run_end - segment.run_begin;
+        job.weights = weights.run(static_cast<size_t>(b), segment.run_begin);
+        job.init = segment_init(weights, static_cast<size_t>(b), segment, padding, memory.init);
+        target = kernel(job);
+      }
       events += tile_sink.events;
       if (by_tile) continue;
       if (weights.unused_bits > 0) {

@@ -28,16 +28,16 @@ bool begins_with(std::span<const PixelGroup> groups, const QuadsForm& form) {
 
 }  // namespace
 
-void plan_quads_tiles(std::span<const PixelGroup> groups, std::vector<PixelTile>& tiles) {
-  tiles.clear();
-  int64_t pixel = 0, batch = kBatchPixels;
-  for (size_t g = 0; g < groups.size();) {
-    int form = 0;
-    while (!begins_with(groups.subspan(g), kQuadsForms[form])) ++form;  // one group always fits
+void plan_quads_tiles(std::span<const PixelGroup> groups, size_t first, size_t end,
+                      int64_t first_pixel, std::vector<PixelTile>& tiles) {
+  int64_t pixel = first_pixel, batch = kBatchPixels;
+  for (size_t g = first; g < end;) {
+    int form = 0;  // one group always fits
+    while (!begins_with(groups.subspan(g, end - g), kQuadsForms[form])) ++form;
     const FormSize size = size_of_form(kQuadsForms[form]);
     const bool starts_batch = batch + size.pixels > kBatchPixels;
     batch = (starts_batch ? 0 : batch) + size.pixels;
-    tiles.push_back({form, static_cast<int32_t>(g), pixel, size.pixels, starts_batch});
+    tiles.push_back({form, static_cast<int32_t>(g - first), pixel, size.pixels, starts_batch});
     g += static_cast<size_t>(size.groups);
     pixel += size.pixels;
   }

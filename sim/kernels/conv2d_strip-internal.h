@@ -67,6 +67,8 @@ class PaddedInput {
   /// Bytes from the start of a window to each run.
   std::vector<int64_t> run_offsets(const Conv2dWeights& weights) const;
   int64_t element_bytes() const { return element_bytes_; }
+  /// What the kernel reads for a tap outside the image.
+  int32_t padding_element() const;
   /// Bytes between neighbouring taps of a row.
   int64_t tap_stride() const { return horizontal_.tap_step * pixel_bytes_; }
   /// Of the largest strip. Behind its last row: the windows of up to three pixels that a group

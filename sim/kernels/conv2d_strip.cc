@@ -135,10 +135,14 @@ void PaddedInput::copy(const Code* from, int64_t count, int32_t zero, Element* t
   }
 }
 
+int32_t PaddedInput::padding_element() const {
+  return static_cast<int32_t>(params_.padding_value - code_of_zero(params_, kind_));
+}
+
 template <class Code, class Element>
 void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* out) const {
   const auto zero = static_cast<int32_t>(code_of_zero(params_, kind_));
-  const Element padding = static_cast<Element>(params_.padding_value - zero);
+  const Element padding = static_cast<Element>(padding_element());
   const int64_t rows = vertical_.extent(strip.oh_end - strip.oh_begin);
   const int64_t columns = horizontal_.extent(strip.ow_end - strip.ow_begin);
   const int64_t ih_first = strip.oh_begin * shape_.window.stride[0] - shape_.window.padding.top;

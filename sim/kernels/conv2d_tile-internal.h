@@ -45,8 +45,10 @@ struct PixelTile {
 /// the first cache level still.
 inline constexpr int64_t kBatchPixels = 4 * kQuadsPixels;
 
-/// Cuts groups into tiles of the forms that exist.
-void plan_quads_tiles(std::span<const PixelGroup> groups, std::vector<PixelTile>& tiles);
+/// Appends to `tiles` the groups [first, end), whose first pixel is `first_pixel` of the strip, cut
+/// into tiles of the forms that exist. Tiles number groups from `first`.
+void plan_quads_tiles(std::span<const PixelGroup> groups, size_t first, size_t end,
+                      int64_t first_pixel, std::vector<PixelTile>& tiles);
 
 /// What takes the accumulators of a batch of tiles.
 struct TileFinish {

@@ -63,12 +63,18 @@ struct Conv2dWeights {
       init;  ///< [blocks][channels] where the sum starts: bias and zero point correction
   std::vector<int32_t> bias_last;  ///< [blocks][channels] ordered kernel: added after the taps
 
+  /// Sums of the weights of each run, [blocks][runs][channels], in the order of `init`: what a run
+  /// of equal codes adds is a multiple of it. Only of kernels that read bytes, where windows can
+  /// lie above or below the image.
+  std::vector<int32_t> run_sums;
+
   /// High bits that a wrapping accumulator narrower than 32 bits lacks; 0 if nothing can reach
   /// them.
   int unused_bits = 0;
 
-  const uint8_t* block(size_t index) const {
-    return bytes + static_cast<int64_t>(index) * runs * steps * bytes_per_step();
+  /// The weights of a block from a run on.
+  const uint8_t* run(size_t block, int64_t index) const {
+    return bytes + (static_cast<int64_t>(block) * runs + index) * steps * bytes_per_step();
   }
 
   int64_t bytes_per_step() const { return 4 * block_channels(kind); }

@@ -147,6 +147,23 @@ int32_t correction(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernel
   return static_cast<int32_t>(-zero * range.channel(channel).weight_sum);
 }
 
+/// Conv2dWeights::run_sums of packed s8 weights.
+void sum_runs(Conv2dWeights& packed) {
+  const int64_t lanes = block_channels(packed.kind);
+  const auto runs = static_cast<int64_t>(packed.blocks.size()) * packed.runs;
+  packed.run_sums.assign(static_cast<size_t>(runs * lanes), 0);
+  const auto* bytes = reinterpret_cast<const int8_t*>(packed.bytes);
+  for (int64_t run = 0; run < runs; ++run) {
+    int32_t* sums = packed.run_sums.data() + run * lanes;
+    for (int64_t s = 0; s < packed.steps; ++s, bytes += 4 * lanes) {
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        const int8_t* quad = bytes + 4 * lane;
+        sums[lane] += quad[0] + quad[1] + quad[2] + quad[3];
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Conv2dKernelKind kind) {
@@ -229,6 +246,8 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
       }
     }
   });
+  packed.run_sums.clear();
+  if (reads_bytes(kind) && p.window.padding.top + p.window.padding.bottom > 0) sum_runs(packed);
 }
 
 }  // namespace facsim::sim
