@@ -3,7 +3,7 @@
 
 #include <hwy/targets.h>
 
-#include <algorithm>
+#include <array>
 
 #include "sim/core/check.h"
 #include "sim/core/error.h"
@@ -45,11 +45,16 @@ bool is_available(const IsaEntry& entry) {
   return (HWY_TARGETS & entry.compiled) != 0 && (supported_targets() & entry.cpu) != 0;
 }
 
+/// By isa: its entry if this build and CPU have it. Every run of a kernel asks, so it is a table.
 const IsaEntry* find_available(Isa isa) {
-  const auto* it = std::find_if(std::begin(kIsas), std::end(kIsas), [&](const IsaEntry& entry) {
-    return entry.isa == isa && is_available(entry);
-  });
-  return it == std::end(kIsas) ? nullptr : it;
+  static const auto entries = [] {
+    std::array<const IsaEntry*, static_cast<size_t>(Isa::neon) + 1> by_isa{};
+    for (const IsaEntry& entry : kIsas) {
+      if (is_available(entry)) by_isa[static_cast<size_t>(entry.isa)] = &entry;
+    }
+    return by_isa;
+  }();
+  return entries[static_cast<size_t>(isa)];
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ struct RequantizeKernel::Impl {
   Requantizer requantizer;
   std::optional<FusedProgram> fused;  ///< for int32 accumulators
   std::optional<BlockProgram> block;
+  bool has_reals = false;  ///< some step takes a float: what runs it needs FloatMode
 
   void check_channels(int64_t first, int64_t count) const {
     FACSIM_CHECK(requantizer.channels() == 1 ||
@@ -107,8 +108,10 @@ struct RequantizeKernel::Impl {
     check_channels(job.first_channel, job.channels);
     isa = resolve_isa(isa);
     if (isa == Isa::scalar || !block) return run_norm(requantizer, job);
+    const size_t index = highway_dispatch_index(isa);
+    if (!has_reals) return run_fast(job, index, count_events);
     const FloatMode mode;
-    return run_fast(job, highway_dispatch_index(isa), count_events);
+    return run_fast(job, index, count_events);
   }
 
   // Not inlined, so that no float operation leaves the FloatMode scope of the caller.
@@ -143,8 +146,11 @@ RequantizeKernel::RequantizeKernel(const Requantizer& requantizer, int64_t acc_m
   const ValueRange input = ValueRange::integers(acc_min, acc_max);
   const std::vector<ValueRange> ranges =
       infer_ranges(requantizer.bound_steps(), requantizer.channels(), input);
+  const std::vector<BoundStep>& steps = requantizer.bound_steps();
+  const bool has_reals = std::any_of(steps.begin(), steps.end(),
+                                     [](const BoundStep& step) { return takes_real(step.kind); });
   impl_ = std::make_shared<const Impl>(Impl{requantizer, match_fused(requantizer, input, ranges),
-                                            plan_block(requantizer, input, ranges)});
+                                            plan_block(requantizer, input, ranges), has_reals});
 }
 
 Events RequantizeKernel::run(const int32_t* acc, int64_t acc_stride, int64_t rows,

@@ -40,9 +40,8 @@ bool computes_in_int32(const BoundStep& step) {
     case StepKind::shl:
     case StepKind::shr:
       return all_between(step.a, 0, 31);
-    case StepKind::resize:  // the mask of `wrap` needs a spare bit
-      return step.type.min() >= INT32_MIN && step.type.max() <= INT32_MAX &&
-             (step.overflow != Overflow::wrap || step.type.bits <= 31);
+    case StepKind::resize:  // to fewer bits than 32: to int32 itself it would change nothing
+      return step.type.min() >= INT32_MIN && step.type.max() <= INT32_MAX;
     case StepKind::clamp:  // a bound outside int32 does what int32's own end does
       return true;
     default:
@@ -98,8 +97,7 @@ class BlockPlanner {
   void choose_lanes(const BoundStep& step, bool narrow_result, BlockStep& planned) {
     if (narrow_ && narrow_result && computes_in_int32(step)) {
       planned.lanes = BlockLanes::narrow;
-    } else if (narrow_ && step.kind == StepKind::mul && !narrow_result &&
-               all_between(step.a, INT32_MIN, INT32_MAX)) {
+    } else if (narrow_ && step.kind == StepKind::mul && all_between(step.a, INT32_MIN, INT32_MAX)) {
       planned.lanes = BlockLanes::widening;
     } else {
       const bool narrowing = step.kind == StepKind::shr || step.kind == StepKind::resize;

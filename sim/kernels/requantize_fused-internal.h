@@ -30,9 +30,9 @@ struct FusedProgram {
   DType output = DType::int8;  ///< int8, uint8 or int16
   int64_t operand_mask = -1;   ///< 0 per tensor: every vector's operands are those at element 0
 
-  /// Double: left_shift within -2^31..2^31 after doubling, no negative multiplier, shifts of at
-  /// least 1 whose half can be added before; left_shift counts the doubling. Single: shifts of at
-  /// least 32; shift is less 32. The nudges are the halves of what is added to the product.
+  /// Double: shifted accumulators within [-2^30, 2^30), no negative multiplier, shifts of at least
+  /// 1; left_shift counts the doubling of the product. Single: shifts of at least 32; shift is less
+  /// 32. The nudges are the halves of what is added to the product.
   bool high_half = false;
   bool shifts_left = false;             ///< double: some left shift is not 0
   ExpandedOperand<int32_t> left_shift;  ///< not of fixed_single

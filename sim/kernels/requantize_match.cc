@@ -153,10 +153,9 @@ class Matcher {
     if (!value_fits_int32(doubled)) return false;
     program_.shift = int32s(shr->a);
     constexpr int64_t kMost = int64_t{1} << 30;
-    program_.high_half =
-        shifted.min >= -kMost && shifted.max < kMost &&
-        all(mul->a, [](int64_t m) { return m >= 0; }) &&
-        all(shr->a, [&](int64_t n) { return n >= 1 && doubled.max + half_of(n) <= INT32_MAX; });
+    program_.high_half = shifted.min >= -kMost && shifted.max < kMost &&
+                         all(mul->a, [](int64_t m) { return m >= 0; }) &&
+                         all(shr->a, [](int64_t n) { return n >= 1; });
     program_.shifts_left = !all(*left_shift, [](int64_t n) { return n == 0; });
     program_.left_shift = int32s(*left_shift, program_.high_half ? 1 : 0);
     if (program_.high_half) {

@@ -50,9 +50,9 @@ constexpr I multiply_by_quantized_multiplier_single(I x, I multiplier, I n_minus
 /// x * multiplier / 2^31 rounded half_up, divided by 2^n rounded half_away_from_zero, from twice the
 /// product, both halves added to it at once:
 ///   floor((floor((twice_product + nudge) / 2^32) - (x < 0)) / 2^n), nudge = 2^31 + 2^(n-1) * 2^32
-/// multiplier >= 0, n 1..31; twice the product must fit 64 bits, and what is rounded first 32 bits
-/// when the half 2^(n-1) is added. The norm subtracts 1 where that is negative: it differs from
-/// x < 0 only where it is 0, and floor((2^(n-1) - 1) / 2^n) is 0 as well.
+/// -2^30 <= x < 2^30, multiplier >= 0, n 1..31: nothing overflows. The norm subtracts 1 where what
+/// it rounded first is negative: that differs from x < 0 only where it is 0, and
+/// floor((2^(n-1) - 1) / 2^n) is 0 as well.
 template <class I, class Wide>
 constexpr I divide_doubling_high_product(Wide twice_product, Wide nudge, I x, I n) {
   return shift_right_floor(narrow_right<32>(twice_product + nudge) + sign_mask(x), n);

@@ -408,7 +408,7 @@ TEST_CASE(
                            kInt8),
                limit, within, 4, "fixed_single");
     // Scaled values past 2^30, and bounds that are no integers: the clamp stays in float32.
-    for (const float high : {127.0F, 100.5F}) {
+    for (const float high : {127.0F, 101.5F}) {
       Arguments clamped = layer;
       clamped.reals["clamp_max_minus_zero_point"] = {high};
       clamped.reals["clamp_max"] = {high};
@@ -417,6 +417,67 @@ TEST_CASE(
         if (std::string_view(p.form) != "float_half_even") continue;
         check_isas(Requantizer(p.program, clamped, kInt8), limit, within, 4, p.form);
       }
+    }
+  }
+}
+
+TEST_CASE("requantize kernel: an end that differs by channel in one operand only") {
+  const int64_t limit = 1 << 20;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 100, 17), 3);
+  Arguments a;
+  a.integers = {{"multiplier", {1 << 30}}, {"shift", {4}}};
+  for (const char* name : {"zero_point", "clamp_min", "clamp_max"}) {
+    CAPTURE(name);
+    Arguments layer = with_one_end(a, kInt8, -3, -50, 100);
+    const int64_t value = layer.integers[name][0];
+    layer.integers[name] = {value, value + 20, value - 20};
+    check_isas(Requantizer(programs::fixed_point_double(kInt8), layer, kInt8), limit, acc, 3,
+               "fixed_double");
+  }
+}
+
+TEST_CASE("requantize kernel: block steps at the ends of their lanes") {
+  const auto step = [](StepKind kind, int64_t a, Rounding rounding = Rounding::half_up) {
+    return Step{.kind = kind, .a = Operand::constant(a), .b = {}, .rounding = rounding};
+  };
+  const auto real = [](StepKind kind) { return Step{.kind = kind, .a = {}, .b = {}}; };
+  const auto resize = [](IntType type, Overflow overflow) {
+    return Step{.kind = StepKind::resize, .a = {}, .b = {}, .type = type, .overflow = overflow};
+  };
+  const Step to_int8 = resize(kInt8, Overflow::saturate);
+  const Step clamp_wide{.kind = StepKind::clamp,
+                        .a = Operand::constant(-(int64_t{1} << 40)),
+                        .b = Operand::constant((int64_t{1} << 40) + 1)};
+  const std::vector<std::vector<Step>> programs = {
+      {step(StepKind::shr, 31), step(StepKind::shr, 32, Rounding::floor)},
+      {step(StepKind::shr, 40, Rounding::ceil), step(StepKind::add, 7)},
+      {to_int8, resize(kInt8, Overflow::saturate_symmetric)},
+      {resize(kInt16, Overflow::wrap), step(StepKind::div, INT32_MAX), step(StepKind::sub, 9)},
+      {resize({31, false}, Overflow::wrap), step(StepKind::shr, 24)},
+      {resize({32, false}, Overflow::wrap), step(StepKind::shr, 25)},
+      {resize({32, false}, Overflow::saturate), step(StepKind::shr, 25)},
+      {step(StepKind::shl, 20), clamp_wide, step(StepKind::shr, 44)},
+      {clamp_wide, step(StepKind::mul, int64_t{1} << 20), step(StepKind::shr, 45)},
+      {step(StepKind::mul, INT32_MIN), step(StepKind::add, 1), step(StepKind::shr, 56)},
+      {step(StepKind::sub, INT32_MAX), step(StepKind::shr, 26), step(StepKind::mul, -1)},
+      {step(StepKind::shl, 0), step(StepKind::div, int64_t{1} << 33)},
+      {real(StepKind::to_f32), real(StepKind::round), resize(kInt16, Overflow::saturate_zero),
+       step(StepKind::shr, 8)},
+      {},
+  };
+  const int64_t limit = int64_t{1} << 31;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 200, 18), 5);
+  for (size_t i = 0; i < programs.size(); ++i) {
+    CAPTURE(i);
+    std::vector<Step> steps = programs[i];
+    steps.push_back(to_int8);
+    const Requantizer norm(StepProgram{steps, false}, {}, kInt8);
+    check_isas(norm, limit, acc, 5, "block");
+    const RequantizeKernel kernel(norm, -limit, limit - 1);
+    for (Isa isa : fast_isas()) {
+      const Compared result = compare(norm, kernel, acc, 5, isa, true);
+      CHECK(result.mismatches == 0);
+      CHECK(result.events == result.expected_events);
     }
   }
 }
