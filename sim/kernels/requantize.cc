@@ -121,7 +121,7 @@ struct RequantizeKernel::Impl {
     const size_t out_size = size_of(requantizer.output_type().storage());
     if constexpr (std::is_same_v<Acc, int32_t>) {
       if (fused && !count_events) {
-        const FusedKernel kernel = requantize_fused(fused->form, dispatch_index);
+        const FusedKernel kernel = requantize_fused(*fused, dispatch_index);
         for_each_job(job, requantizer.channels(), out_size,
                      [&](const RequantizeJob<Acc>& part) { kernel(*fused, part); });
         return {};
@@ -179,7 +179,7 @@ PreparedRequantize RequantizeKernel::prepared(Isa isa, bool count_events) const 
   result.dispatch_index_ = highway_dispatch_index(isa);
   if (impl_->fused && !count_events) {
     result.program_ = &*impl_->fused;
-    result.fused_ = requantize_fused(impl_->fused->form, result.dispatch_index_);
+    result.fused_ = requantize_fused(*impl_->fused, result.dispatch_index_);
   }
   return result;
 }

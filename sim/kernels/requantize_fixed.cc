@@ -116,15 +116,14 @@ struct HighSingleStage {
   const int32_t* nudge_low;
 };
 
-int64_t fixed_double(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  if (!program.high_half) return requantize_rows(program, job, DoubleStage(program));
-  return program.shifts_left ? requantize_rows(program, job, HighDoubleStage<true>(program))
-                             : requantize_rows(program, job, HighDoubleStage<false>(program));
+FusedKernel fixed_double(const FusedProgram& program) {
+  if (!program.high_half) return kernel_of<DoubleStage>(program);
+  return program.shifts_left ? kernel_of<HighDoubleStage<true>>(program)
+                             : kernel_of<HighDoubleStage<false>>(program);
 }
 
-int64_t fixed_single(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  return program.high_half ? requantize_rows(program, job, HighSingleStage(program))
-                           : requantize_rows(program, job, SingleStage(program));
+FusedKernel fixed_single(const FusedProgram& program) {
+  return program.high_half ? kernel_of<HighSingleStage>(program) : kernel_of<SingleStage>(program);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -136,11 +135,11 @@ namespace facsim::sim {
 HWY_EXPORT(fixed_double);
 HWY_EXPORT(fixed_single);
 
-FusedKernel requantize_fixed_double(size_t dispatch_index) {
-  return HWY_DISPATCH_TABLE(fixed_double)[dispatch_index];
+FusedKernel requantize_fixed_double(const FusedProgram& program, size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(fixed_double)[dispatch_index](program);
 }
-FusedKernel requantize_fixed_single(size_t dispatch_index) {
-  return HWY_DISPATCH_TABLE(fixed_single)[dispatch_index];
+FusedKernel requantize_fixed_single(const FusedProgram& program, size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(fixed_single)[dispatch_index](program);
 }
 }  // namespace facsim::sim
 #endif

@@ -99,18 +99,18 @@ struct ClampedStage {
   const float* high;
 };
 
-int64_t float_half_even(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+FusedKernel float_half_even(const FusedProgram& program) {
   switch (program.shape) {
     case FusedProgram::FloatShape::scale:
-      return requantize_rows(program, job, ScaleStage(program));
+      return kernel_of<ScaleStage>(program);
     case FusedProgram::FloatShape::scale_bias:
-      return requantize_rows(program, job, ScaleBiasStage(program));
+      return kernel_of<ScaleBiasStage>(program);
     case FusedProgram::FloatShape::clamped_scale:
-      return requantize_rows(program, job, ClampedStage<false>(program));
+      return kernel_of<ClampedStage<false>>(program);
     case FusedProgram::FloatShape::clamped_divide:
-      return requantize_rows(program, job, ClampedStage<true>(program));
+      return kernel_of<ClampedStage<true>>(program);
   }
-  return HWY_TARGET;
+  return nullptr;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -121,8 +121,8 @@ HWY_AFTER_NAMESPACE();
 namespace facsim::sim {
 HWY_EXPORT(float_half_even);
 
-FusedKernel requantize_float_half_even(size_t dispatch_index) {
-  return HWY_DISPATCH_TABLE(float_half_even)[dispatch_index];
+FusedKernel requantize_float_half_even(const FusedProgram& program, size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(float_half_even)[dispatch_index](program);
 }
 }  // namespace facsim::sim
 #endif

@@ -46,7 +46,8 @@ struct FusedProgram {
 
   /// The end of every form: add, clamp. The sum is proved to fit int32.
   ExpandedOperand<int32_t> zero_point, clamp_min, clamp_max;
-  bool uniform_end = false;  ///< 8 bits, the three are those of every channel, zero_point +-2^14
+  /// 8 bits, the three are those of every channel, zero_point within +-2^14, the bounds in order.
+  bool uniform_end = false;
 };
 
 std::string_view to_string(FusedProgram::Form form);
@@ -58,12 +59,12 @@ std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const Va
 
 /// Runs a job; returns the Highway target that ran. float_half_even needs FloatMode around it.
 using FusedKernel = int64_t (*)(const FusedProgram&, const RequantizeJob<int32_t>&);
-/// The kernel of the program's form.
-FusedKernel requantize_fused(FusedProgram::Form form, size_t dispatch_index);
+/// The kernel for the program and others that differ in their operands only.
+FusedKernel requantize_fused(const FusedProgram& program, size_t dispatch_index);
 
-FusedKernel requantize_fixed_double(size_t dispatch_index);
-FusedKernel requantize_fixed_single(size_t dispatch_index);
-FusedKernel requantize_rounding_shift(size_t dispatch_index);
-FusedKernel requantize_float_half_even(size_t dispatch_index);
+FusedKernel requantize_fixed_double(const FusedProgram& program, size_t dispatch_index);
+FusedKernel requantize_fixed_single(const FusedProgram& program, size_t dispatch_index);
+FusedKernel requantize_rounding_shift(const FusedProgram& program, size_t dispatch_index);
+FusedKernel requantize_float_half_even(const FusedProgram& program, size_t dispatch_index);
 
 }  // namespace facsim::sim

@@ -276,14 +276,14 @@ class Matcher {
   /// See FusedProgram::uniform_end.
   bool has_uniform_end() const {
     const auto uniform = [](const ExpandedOperand<int32_t>& operand) {
-      return std::all_of(operand.begin(), operand.end() - kOperandPadding,
+      return std::all_of(operand.begin(), operand.end(),
                          [&](int32_t v) { return v == operand[0]; });
     };
     constexpr int32_t kMost = 1 << 14;
     const int32_t zero_point = program_.zero_point[0];
     return size_of(program_.output) == 1 && zero_point >= -kMost && zero_point <= kMost &&
-           uniform(program_.zero_point) && uniform(program_.clamp_min) &&
-           uniform(program_.clamp_max);
+           program_.clamp_min[0] <= program_.clamp_max[0] && uniform(program_.zero_point) &&
+           uniform(program_.clamp_min) && uniform(program_.clamp_max);
   }
 
   const Requantizer& requantizer_;
@@ -316,16 +316,16 @@ std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const Va
   return Matcher(requantizer, input, ranges).match();
 }
 
-FusedKernel requantize_fused(FusedProgram::Form form, size_t dispatch_index) {
-  switch (form) {
+FusedKernel requantize_fused(const FusedProgram& program, size_t dispatch_index) {
+  switch (program.form) {
     case Form::fixed_double:
-      return requantize_fixed_double(dispatch_index);
+      return requantize_fixed_double(program, dispatch_index);
     case Form::fixed_single:
-      return requantize_fixed_single(dispatch_index);
+      return requantize_fixed_single(program, dispatch_index);
     case Form::rounding_shift:
-      return requantize_rounding_shift(dispatch_index);
+      return requantize_rounding_shift(program, dispatch_index);
     case Form::float_half_even:
-      return requantize_float_half_even(dispatch_index);
+      return requantize_float_half_even(program, dispatch_index);
   }
   return nullptr;
 }

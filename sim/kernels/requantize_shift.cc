@@ -18,6 +18,7 @@ namespace HWY_NAMESPACE {
 /// Values that only want the end.
 struct ShiftedStage {
   struct Operands {};
+  explicit ShiftedStage(const FusedProgram& /*program*/) {}
   static HWY_INLINE Operands load(int64_t /*i*/) { return {}; }
   static HWY_INLINE VecI32 apply(VecI32 y, const Operands& /*o*/) { return y; }
 };
@@ -32,7 +33,8 @@ void shift_row(const int32_t* HWY_RESTRICT acc, const int32_t* HWY_RESTRICT left
 
 /// A part of the job at a time, through a buffer in the first cache level.
 template <class Mode>
-void shift_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+int64_t shift_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  const FusedKernel end = kernel_of<ShiftedStage>(program);
   constexpr int64_t kRows = 16, kColumns = 64;
   HWY_ALIGN int32_t shifted[kRows * kColumns];
   const auto out_size = static_cast<int64_t>(size_of(program.output));
@@ -48,16 +50,15 @@ void shift_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job) 
                         shifted + r * kColumns, channels);
       }
       std::byte* out = static_cast<std::byte*>(job.out) + (row * job.out_stride + c) * out_size;
-      requantize_rows(program, {shifted, kColumns, rows, first, channels, out, job.out_stride},
-                      ShiftedStage());
+      end(program, {shifted, kColumns, rows, first, channels, out, job.out_stride});
     }
   }
+  return HWY_TARGET;
 }
 
-int64_t rounding_shift(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
-  with_rounding(program.rounding,
-                [&]<class Mode>(Mode) HWY_ATTR { shift_rows<Mode>(program, job); });
-  return HWY_TARGET;
+FusedKernel rounding_shift(const FusedProgram& program) {
+  return with_rounding(program.rounding,
+                       []<class Mode>(Mode) -> FusedKernel { return shift_rows<Mode>; });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -67,8 +68,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace facsim::sim {
 HWY_EXPORT(rounding_shift);
-FusedKernel requantize_rounding_shift(size_t dispatch_index) {
-  return HWY_DISPATCH_TABLE(rounding_shift)[dispatch_index];
+FusedKernel requantize_rounding_shift(const FusedProgram& program, size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(rounding_shift)[dispatch_index](program);
 }
 }  // namespace facsim::sim
 #endif

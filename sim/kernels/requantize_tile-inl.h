@@ -18,9 +18,9 @@ HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
 
-/// A stage is a form without its end: `load(i)` gives the operands of the vector whose first
-/// channel is element i of the expanded operands, `apply(acc, operands)` the values before the zero
-/// point.
+/// A stage is a form without its end, made from the program: `load(i)` gives the operands of the
+/// vector whose first channel is element i of the expanded operands, `apply(acc, operands)` the
+/// values before the zero point.
 ///
 /// Zero point and clamp bounds per vector, added and compared in 32 bits.
 struct GeneralEnd {
@@ -48,31 +48,27 @@ struct GeneralEnd {
 #if HWY_TARGET == HWY_SCALAR
 
 template <class Element, class Stage>
-void requantize_elements(const RequantizeJob<int32_t>& job, int64_t operand_mask,
-                         const Stage& stage, const GeneralEnd& end) {
+int64_t requantize_elements(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  const Stage stage(program);
+  const GeneralEnd end(program);
   for (int64_t row = 0; row < job.rows; ++row) {
     Element* out = static_cast<Element*>(job.out) + row * job.out_stride;
     for (int64_t c = 0; c < job.channels; ++c) {
-      const int64_t i = (job.first_channel + c) & operand_mask;
+      const int64_t i = (job.first_channel + c) & program.operand_mask;
       const VecI32 acc = hn::LoadU(TagI32(), job.acc + row * job.acc_stride + c);
       out[c] = static_cast<Element>(
           hn::GetLane(GeneralEnd::apply(stage.apply(acc, stage.load(i)), end.load(i))));
     }
   }
+  return HWY_TARGET;
 }
 
+/// The stage with the end of the program.
 template <class Stage>
-int64_t requantize_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job,
-                        const Stage& stage) {
-  const GeneralEnd end(program);
-  if (program.output == DType::int8) {
-    requantize_elements<int8_t>(job, program.operand_mask, stage, end);
-  } else if (program.output == DType::uint8) {
-    requantize_elements<uint8_t>(job, program.operand_mask, stage, end);
-  } else {
-    requantize_elements<int16_t>(job, program.operand_mask, stage, end);
-  }
-  return HWY_TARGET;
+FusedKernel kernel_of(const FusedProgram& program) {
+  return program.output == DType::int8    ? requantize_elements<int8_t, Stage>
+         : program.output == DType::uint8 ? requantize_elements<uint8_t, Stage>
+                                          : requantize_elements<int16_t, Stage>;
 }
 
 #else
@@ -157,31 +153,40 @@ HWY_INLINE void store_rows(NarrowVec<Element> v, Element* const (&out)[4]) {
   }
 }
 
-/// The end for 8 bits where one zero point within +-2^14 and one clamp hold for all channels: in 16
-/// bits, saturating, which changes only sums that the clamp changes anyhow.
-template <class T>
+/// The end for 8 bits where FusedProgram::uniform_end holds: the code is low + u, where u counts
+/// from the lowest code, so that narrowing to uint8 clamps below:
+///   u = min(sat_uint8(sat_int16(y) + (zero_point - low)), high - low)
+/// Saturation to 16 bits changes only what the clamp changes anyhow. Without kShift, zero_point is
+/// low, as where a ReLU follows.
+template <bool kShift>
 struct UniformEnd {
-  using Element = T;
+  using Element = uint8_t;
   struct Operands {};
   explicit UniformEnd(const FusedProgram& program)
-      : zero_point(hn::Set(TagI16(), static_cast<int16_t>(program.zero_point[0]))),
-        low(hn::Set(NarrowTag<T>(), static_cast<T>(program.clamp_min[0]))),
-        high(hn::Set(NarrowTag<T>(), static_cast<T>(program.clamp_max[0]))),
+      : shift(
+            hn::Set(TagI16(), static_cast<int16_t>(program.zero_point[0] - program.clamp_min[0]))),
+        low(hn::Set(NarrowTag<uint8_t>(), static_cast<uint8_t>(program.clamp_min[0]))),
+        span(hn::Set(NarrowTag<uint8_t>(),
+                     static_cast<uint8_t>(program.clamp_max[0] - program.clamp_min[0]))),
         order(block_order<4>()) {}
 
   HWY_INLINE Operands load(int64_t /*i*/) const { return {}; }
   static HWY_INLINE VecI32 apply(VecI32 y, const Operands& /*o*/) { return y; }
   template <int kVectors>
-  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3, T* const (&out)[4]) const {
+  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3,
+                        uint8_t* const (&out)[4]) const {
     const TagI16 d;
-    const VecI16 a = hn::SaturatedAdd(hn::ReorderDemote2To(d, y0, y1), zero_point);
-    const VecI16 b = hn::SaturatedAdd(hn::ReorderDemote2To(d, y2, y3), zero_point);
-    const NarrowVec<T> codes = reorder(narrow_blocks<T>(a, b), order);
-    store_rows<kVectors, T>(hn::Min(hn::Max(codes, low), high), out);
+    VecI16 a = hn::ReorderDemote2To(d, y0, y1), b = hn::ReorderDemote2To(d, y2, y3);
+    if constexpr (kShift) {
+      a = hn::SaturatedAdd(a, shift);
+      b = hn::SaturatedAdd(b, shift);
+    }
+    const NarrowVec<uint8_t> u = hn::Min(reorder(narrow_blocks<uint8_t>(a, b), order), span);
+    store_rows<kVectors, uint8_t>(hn::Add(u, low), out);
   }
 
-  VecI16 zero_point;
-  NarrowVec<T> low, high;
+  VecI16 shift;
+  NarrowVec<uint8_t> low, span;
   LaneOrder order;
 };
 
@@ -299,10 +304,9 @@ HWY_NOINLINE void requantize_short_rows(const RequantizeJob<int32_t>& job, int64
 /// may repeat channels of the one before. Some rows at a time, so that wide rows are not walked
 /// from end to end once per column. Returns the Highway target.
 template <class End, class Stage>
-HWY_NOINLINE int64_t requantize_job(const FusedProgram& program, const RequantizeJob<int32_t>& job,
-                                    const Stage& given_stage) {
+int64_t requantize_job(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
   using Element = typename End::Element;
-  const Stage stage = given_stage;
+  const Stage stage(program);
   const End end(program);
   const int64_t mask = program.operand_mask;
   const int64_t channels = job.channels, first_channel = job.first_channel;
@@ -337,17 +341,16 @@ HWY_NOINLINE int64_t requantize_job(const FusedProgram& program, const Requantiz
   return HWY_TARGET;
 }
 
-/// Runs the stage and the end of the program over the job. Returns the Highway target.
+/// The stage with the end of the program.
 template <class Stage>
-int64_t requantize_rows(const FusedProgram& program, const RequantizeJob<int32_t>& job,
-                        const Stage& stage) {
-  if (program.output == DType::int16) return requantize_job<WideEnd>(program, job, stage);
-  if (program.output == DType::int8) {
-    return program.uniform_end ? requantize_job<UniformEnd<int8_t>>(program, job, stage)
-                               : requantize_job<NarrowEnd<int8_t>>(program, job, stage);
+FusedKernel kernel_of(const FusedProgram& program) {
+  if (program.output == DType::int16) return requantize_job<WideEnd, Stage>;
+  if (program.uniform_end) {
+    return program.zero_point[0] == program.clamp_min[0] ? requantize_job<UniformEnd<false>, Stage>
+                                                         : requantize_job<UniformEnd<true>, Stage>;
   }
-  return program.uniform_end ? requantize_job<UniformEnd<uint8_t>>(program, job, stage)
-                             : requantize_job<NarrowEnd<uint8_t>>(program, job, stage);
+  return program.output == DType::int8 ? requantize_job<NarrowEnd<int8_t>, Stage>
+                                       : requantize_job<NarrowEnd<uint8_t>, Stage>;
 }
 
 #endif  // HWY_TARGET == HWY_SCALAR

@@ -642,20 +642,35 @@ TEST_CASE("requantize kernel: double rounding without a right shift") {
 }
 
 TEST_CASE("requantize kernel: the target asked for is the one that runs") {
-  FusedProgram fused;
-  fused.shape = FusedProgram::FloatShape::scale;
+  using Form = FusedProgram::Form;
+  using Shape = FusedProgram::FloatShape;
   const BlockProgram block;
-  const RequantizeJob<int32_t> no_rows;
+  const RequantizeJob<int32_t> no_rows{.channels = 64};
   for (Isa isa : fast_isas()) {
     CAPTURE(to_string(isa));
     const size_t index = highway_dispatch_index(isa);
     CHECK(requantize_block32(index)(block, no_rows, nullptr) == highway_target(isa));
     CHECK(requantize_block64(index)(block, RequantizeJob<int64_t>{}, nullptr) ==
           highway_target(isa));
-    for (const auto form :
-         {FusedProgram::Form::fixed_double, FusedProgram::Form::fixed_single,
-          FusedProgram::Form::rounding_shift, FusedProgram::Form::float_half_even}) {
-      CHECK(requantize_fused(form, index)(fused, no_rows) == highway_target(isa));
+    FusedProgram fused;
+    fused.zero_point = fused.clamp_min = fused.clamp_max = ExpandedOperand<int32_t>(64);
+    for (const DType output : {DType::int8, DType::uint8, DType::int16}) {
+      for (const bool uniform_end : {false, true}) {
+        for (const auto form : {Form::fixed_double, Form::fixed_single, Form::rounding_shift,
+                                Form::float_half_even}) {
+          for (const auto shape :
+               {Shape::scale, Shape::scale_bias, Shape::clamped_scale, Shape::clamped_divide}) {
+            for (const bool high_half : {false, true}) {
+              fused.form = form;
+              fused.output = output;
+              fused.uniform_end = uniform_end && output != DType::int16;
+              fused.shape = shape;
+              fused.high_half = high_half;
+              CHECK(requantize_fused(fused, index)(fused, no_rows) == highway_target(isa));
+            }
+          }
+        }
+      }
     }
   }
 }
