@@ -19,14 +19,25 @@ namespace {
 
 constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kPixelsInCache = 512;
-/// Partial sums of more floats than this are not kept per chunk of images: every task owns some
+/// Layers of more weights than this keep no partial sums per chunk of images: every task owns some
 /// outputs and walks over all images instead.
-constexpr int64_t kMaxPartialSums = int64_t{1} << 17;
-/// Items (kernel column, input channel) of such a task.
-constexpr int64_t kItemsPerTask = 96;
+constexpr int64_t kMaxPartialSums = int64_t{1} << 18;
+/// Floats of all chunks' partial sums, while there are at least four.
+constexpr int64_t kAllPartialSums = int64_t{1} << 20;
+/// Items (kernel column, input channel) and output channels of a task that owns outputs: what it
+/// gathers is read from far memory once, and stays in the second cache, a block of dz in the first.
+constexpr int64_t kItemsPerTask = 192, kChannelsPerTask = 256;
+constexpr int64_t kGatheredSteps = 128;
 
 PaddedImages unpadded(int64_t rows, int64_t columns, int64_t channels, int64_t pixel) {
   return {Axis{.input = rows}, Axis{.input = columns}, channels, pixel};
+}
+
+/// Chunks of about 128 pixels, at least eight: many weights pass through the cache for each.
+int64_t chunks_of_few_pixels(int64_t images, int64_t pixels) {
+  const int64_t count =
+      std::clamp<int64_t>(128 / std::max<int64_t>(1, pixels), 1, std::max<int64_t>(1, images / 8));
+  return std::max<int64_t>(1, (images + count - 1) / count);
 }
 
 /// Everything that follows from the shape.
@@ -50,7 +61,11 @@ struct Plan {
         sums_step(depthwise ? x.pixel : round_up(ocg, block)),
         sums_size((depthwise ? taps : s.groups * taps * icg) * sums_step),
         by_output(s.groups == 1 && taps * icg * ocg > kMaxPartialSums),
-        chunks(std::clamp<int64_t>(s.n, 1, kMaxChunks)),
+        chunks(by_output
+                   ? chunks_of_few_pixels(s.n, oh * ow)
+                   : std::clamp<int64_t>(
+                         std::max<int64_t>(4, kAllPartialSums / std::max<int64_t>(1, sums_size)), 1,
+                         std::clamp<int64_t>(s.n, 1, kMaxChunks))),
         images_in_cache(std::max<int64_t>(1, kPixelsInCache / std::max<int64_t>(1, oh * ow))) {}
 
   /// Columns that one step of a weight gradient's sum takes.
@@ -83,6 +98,14 @@ struct LaidOut {
   }
 };
 
+void run_tiles(const Plan& plan, const GradientTiles& tiles) {
+  if (plan.arithmetic == Arithmetic::bf16) {
+    accumulate_gradient_bf16(tiles);
+  } else {
+    accumulate_gradient(tiles);
+  }
+}
+
 /// One run of taps: sums[item][channel] += x * dz over the images.
 void accumulate_run(const Plan& plan, const LaidOut& images, int64_t x_offset, int64_t dz_offset,
                     int64_t items, int64_t channels, float* sums, int64_t sums_step) {
@@ -102,11 +125,7 @@ void accumulate_run(const Plan& plan, const LaidOut& images, int64_t x_offset, i
                             .channels = channels,
                             .sums = sums,
                             .sums_step = sums_step};
-  if (plan.arithmetic == Arithmetic::bf16) {
-    accumulate_gradient_bf16(tiles);
-  } else {
-    accumulate_gradient(tiles);
-  }
+  run_tiles(plan, tiles);
 }
 
 /// All outputs: sums[group][tap][ic][oc of the group], depthwise [tap][oc].
@@ -205,34 +224,122 @@ void add_chunks(const Conv2dShape& s, const Plan& plan, const float* sums, const
   });
 }
 
+/// The operands of some outputs (items of one run by channels), gathered from many pixels into
+/// memory that stays in the cache: the tiles walk over them once per 12 items or 32 channels.
+class Gathered {
+ public:
+  Gathered(const Plan& plan, int64_t items, int64_t channels)
+      : plan_(plan),
+        items_(items),
+        channels_(channels),
+        width_(round_up(channels, plan.block)),
+        memory_(thread_scratch(size(plan, items, channels))),
+        sums_(memory_),
+        x_(sums_ + items * width_),
+        dz_(x_ + kSteps * items) {
+    std::fill_n(sums_, items * width_, 0.0f);
+  }
+
+  /// A row of steps that lie x_step and dz_step apart.
+  void add(const float* x, int64_t x_step, const float* dz, int64_t dz_step, int64_t steps) {
+    while (steps > 0) {
+      const int64_t part = std::min(steps, kSteps - count_);
+      copy_rows({x, x_step, part, items_, x_ + count_ * items_, items_});
+      for (int64_t c = 0; c < channels_; c += plan_.block) {
+        copy_rows({dz + c, dz_step, part, std::min(plan_.block, channels_ - c),
+                   dz_ + c * kSteps + count_ * plan_.block, plan_.block});
+      }
+      count_ += part;
+      steps -= part;
+      x += part * x_step;
+      dz += part * dz_step;
+      if (count_ == kSteps) accumulate();
+    }
+  }
+
+  /// [item][sums_step]
+  const float* sums() {
+    accumulate();
+    return sums_;
+  }
+  int64_t sums_step() const { return width_; }
+
+ private:
+  static constexpr int64_t kSteps = kGatheredSteps;
+
+  static int64_t size(const Plan& plan, int64_t items, int64_t channels) {
+    const int64_t width = round_up(channels, plan.block);
+    return items * width + kSteps * (items + width);
+  }
+
+  void accumulate() {
+    for (int64_t c = 0; c < channels_; c += plan_.block) {
+      const GradientTiles tiles{.x = x_,
+                                .x_image = 0,
+                                .x_row = 0,
+                                .x_column = items_,
+                                .dy = dz_ + c * kSteps,
+                                .dy_image = 0,
+                                .dy_row = 0,
+                                .dy_column = plan_.block,
+                                .images = 1,
+                                .rows = 1,
+                                .columns = count_,
+                                .items = items_,
+                                .channels = std::min(plan_.block, channels_ - c),
+                                .sums = sums_ + c,
+                                .sums_step = width_};
+      run_tiles(plan_, tiles);
+    }
+    count_ = 0;
+  }
+
+  const Plan& plan_;
+  int64_t items_, channels_, width_;
+  float* memory_;
+  float* sums_;
+  float* x_;
+  float* dz_;
+  int64_t count_ = 0;
+};
+
 /// dw over all images at once, one task per block of outputs.
 void accumulate_by_output(const Plan& plan, const LaidOut& all, const float* factor, float* dw,
                           sim::ThreadPool* pool) {
-  const int64_t block = plan.block;
   const int64_t size = plan.taps * plan.icg;
   const int64_t run = plan.runs.run;
-  const int64_t blocks = (plan.ocg + block - 1) / block;
-  const int64_t parts = (run + kItemsPerTask - 1) / kItemsPerTask;
   const auto segments = static_cast<int64_t>(plan.runs.segments.size());
+  const int64_t pixels = plan.pixels_per_step();
+  // Smaller tasks where there would be too few for the threads; no bit depends on it.
+  const int64_t wanted = pool == nullptr ? 1 : 4 * pool->threads();
+  int64_t items_per_task = kItemsPerTask, channels_per_task = kChannelsPerTask;
+  int64_t parts = 0, blocks = 0;
+  for (;; items_per_task /= 2, channels_per_task /= 2) {
+    parts = (run + items_per_task - 1) / items_per_task;
+    blocks = (plan.ocg + channels_per_task - 1) / channels_per_task;
+    if (segments * parts * blocks >= wanted || items_per_task <= kItemsPerTask / 4) break;
+  }
   sim::parallel_for(pool, segments * parts * blocks, [&](int64_t task) {
     const int64_t segment = task / (parts * blocks);
     const int64_t part = task / blocks % parts;
-    const int64_t channel = task % blocks * block;
+    const int64_t channel = task % blocks * channels_per_task;
     const int64_t item = run * part / parts;
     const int64_t items = run * (part + 1) / parts - item;
-    const int64_t channels = std::min(block, plan.ocg - channel);
-    float* sums = thread_scratch(items * block);
-    std::fill_n(sums, items * block, 0.0f);
-    for (int64_t n = 0; n < all.count; n += plan.images_in_cache) {
-      const LaidOut images{all.x + n * plan.x.image, all.dz + n * all.dz_layout.image,
-                           all.dz_layout, std::min(plan.images_in_cache, all.count - n)};
-      accumulate_run(plan, images, plan.runs.segments[static_cast<size_t>(segment)] + item, channel,
-                     items, channels, sums, block);
+    const int64_t channels = std::min(channels_per_task, plan.ocg - channel);
+    const int64_t offset = plan.runs.segments[static_cast<size_t>(segment)] + item;
+    Gathered gathered(plan, items, channels);
+    for (int64_t n = 0; n < all.count; ++n) {
+      for (int64_t row = 0; row < plan.oh; ++row) {
+        gathered.add(all.x + n * plan.x.image + row * plan.h.input_step * plan.x.row + offset,
+                     pixels * plan.w.input_step * plan.x.pixel,
+                     all.first_dz() + n * all.dz_layout.image + row * all.dz_layout.row + channel,
+                     all.dz_layout.pixel, (plan.ow + pixels - 1) / pixels);
+      }
     }
-    add_transposed({.from = sums,
+    add_transposed({.from = gathered.sums(),
                     .chunks = 1,
                     .chunk_step = 0,
-                    .from_step = block,
+                    .from_step = gathered.sums_step(),
                     .items = items,
                     .channels = channels,
                     .factor = factor == nullptr ? nullptr : factor + channel,

@@ -226,6 +226,18 @@ void AccumulateGradient(const GradientTiles& t) {
   }
 }
 
+void CopyRows(const RowCopy& copy) {
+  const D d;
+  const int64_t lanes = VectorWidth();
+  for (int64_t i = 0; i < copy.count; ++i) {
+    const float* HWY_RESTRICT from = copy.from + i * copy.from_step;
+    float* HWY_RESTRICT to = copy.to + i * copy.to_step;
+    int64_t k = 0;
+    for (; k + lanes <= copy.width; k += lanes) hn::StoreU(hn::LoadU(d, from + k), d, to + k);
+    for (; k < copy.width; ++k) to[k] = from[k];
+  }
+}
+
 void ConvolveDepthwise(const DepthwiseTiles& t) {
   const D d;
   const int64_t lanes = VectorWidth();
@@ -311,6 +323,7 @@ HWY_EXPORT(TargetName);
 HWY_EXPORT(VectorWidth);
 HWY_EXPORT(Convolve);
 HWY_EXPORT(AccumulateGradient);
+HWY_EXPORT(CopyRows);
 HWY_EXPORT(ConvolveDepthwise);
 HWY_EXPORT(AccumulateDepthwiseGradient);
 
@@ -321,6 +334,7 @@ void convolve(const ConvTiles& tiles) { HWY_DYNAMIC_DISPATCH(Convolve)(tiles); }
 void accumulate_gradient(const GradientTiles& tiles) {
   HWY_DYNAMIC_DISPATCH(AccumulateGradient)(tiles);
 }
+void copy_rows(const RowCopy& copy) { HWY_DYNAMIC_DISPATCH(CopyRows)(copy); }
 void convolve_depthwise(const DepthwiseTiles& tiles) {
   HWY_DYNAMIC_DISPATCH(ConvolveDepthwise)(tiles);
 }

@@ -56,6 +56,15 @@ struct GradientTiles {
 };
 void accumulate_gradient(const GradientTiles& tiles);
 
+/// to[i * to_step + k] = from[i * from_step + k], i in [0, count), k in [0, width).
+struct RowCopy {
+  const float* from;
+  int64_t from_step, count, width;
+  float* to;
+  int64_t to_step;
+};
+void copy_rows(const RowCopy& copy);
+
 /// Depthwise: y[pixel][c] = sum over taps t of x[pixel * pixel_step + taps[t] + c] *
 /// weights[t][c], in that order from 0.
 struct DepthwiseTiles {

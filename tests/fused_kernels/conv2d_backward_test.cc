@@ -61,7 +61,7 @@ const ConvCase kCases[] = {
     {{2, 6, 7, 16, 32, 1, kWindow}, "whole vectors"},
     {{2, 5, 4, 19, 19, 19, kWindow}, "depthwise"},
     {{2, 5, 4, 6, 8, 2, kWindow}, "groups"},
-    {{2, 4, 4, 140, 110, 1, kWindow}, "one task per block of outputs"},
+    {{2, 4, 4, 290, 110, 1, kWindow}, "one task per block of outputs"},
     {{17, 1, 1, 30, 10, 1, {}}, "linear"},
 };
 
