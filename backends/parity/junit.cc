@@ -12,6 +12,12 @@ namespace {
 
 using Status = VectorResult::Status;
 
+std::string junit_counts(const VectorReport& report) {
+  return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+                     report.cases.size(), report.count(Status::failed),
+                     report.count(Status::invalid), report.count(Status::unsupported));
+}
+
 std::string case_xml(const VectorResult& result) {
   std::string xml = fmt::format("    <testcase name=\"{}\" classname=\"{}.{}\" time=\"{:.6f}\"",
                                 escape_xml(result.name), escape_xml(result.profile),
@@ -22,7 +28,9 @@ std::string case_xml(const VectorResult& result) {
     message += fmt::format("; first at {}: got {}, expected {}", result.first->flat_index,
                            result.first->got, result.first->expected);
   }
-  const char* element = result.status == Status::failed ? "failure" : "skipped";
+  const char* element = result.status == Status::failed    ? "failure"
+                        : result.status == Status::invalid ? "error"
+                                                           : "skipped";
   return xml + fmt::format(">\n      <{} message=\"{}\"/>\n    </testcase>\n", element,
                            escape_xml(message));
 }
@@ -35,13 +43,9 @@ std::string to_junit(const VectorReport& report) {
     families[result.profile + "." + result.family].cases.push_back(result);
   }
   std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  xml += fmt::format("<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
-                     escape_xml(report.suite), report.cases.size(), report.count(Status::failed),
-                     report.count(Status::unsupported));
+  xml += fmt::format("<testsuites name=\"{}\" {}>\n", escape_xml(report.suite), junit_counts(report));
   for (const auto& [family, part] : families) {
-    xml += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
-                       escape_xml(family), part.cases.size(), part.count(Status::failed),
-                       part.count(Status::unsupported));
+    xml += fmt::format("  <testsuite name=\"{}\" {}>\n", escape_xml(family), junit_counts(part));
     for (const VectorResult& result : part.cases) xml += case_xml(result);
     xml += "  </testsuite>\n";
   }

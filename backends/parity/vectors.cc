@@ -70,6 +70,40 @@ void compare_computed(const Computed& computed, const Tensor& golden, VectorResu
   }
 }
 
+/// What a case's attributes say of the output must be what its golden array is.
+void check_output_shape(const CaseData& data) {
+  if (!data.has("output_shape")) return;
+  const Shape& golden = data.golden().shape();
+  const std::vector<int64_t> extents = data.integers("output_shape");
+  if (extents == golden.extents()) return;
+  data.fail("output_shape", to_string(Shape(extents)),
+            to_string(golden) + ", the shape of " + data.description().golden);
+}
+
+/// Who is to blame for an error. The manifest: what its reader refuses, and everything but
+/// `unsupported` under the profile that the case was recorded under. Another profile may refuse
+/// values (a multiplier wider than its own) that are right in the case.
+void report_error(const VectorSuite& suite, const VectorCase& vector_case, const Profile& profile,
+                  const Error& error, VectorResult& result) {
+  result.message = error.what();
+  result.status = Status::unsupported;
+  const std::vector<ErrorInfo>& infos = error.infos();
+  const auto is_invalid = [](const ErrorInfo& i) { return i.code != ErrorCode::unsupported; };
+  const auto in_manifest = [&](const ErrorInfo& i) {
+    return i.place.starts_with(suite.manifest.name + ":");
+  };
+  if (std::none_of(infos.begin(), infos.end(), is_invalid)) return;
+  if (profile.name != vector_case.profile && !in_manifest(infos.front())) return;
+  result.status = Status::invalid;
+  result.errors = infos;
+  for (ErrorInfo& info : result.errors) {
+    if (in_manifest(info)) continue;
+    const std::string place = suite.manifest.place(vector_case.pointer);
+    info.place = info.place.empty() ? place : place + ", " + info.place;
+  }
+  result.message = to_string(result.errors.front());
+}
+
 void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const NpzFile& npz,
                   const Profile& profile, const sim::RunContext& context, VectorResult& result) {
   const CaseData data(suite, vector_case, npz);  // Errors here: the suite is broken
@@ -81,6 +115,7 @@ void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const
     return;
   }
   try {
+    check_output_shape(data);
     const std::vector<Computed> all = compute({data, profile, context});
     result.status = Status::passed;
     for (const Computed& computed : all) {
@@ -92,8 +127,7 @@ void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const
       result.message = "nothing to compare";
     }
   } catch (const Error& error) {
-    result.status = error.code() == ErrorCode::unsupported ? Status::unsupported : Status::failed;
-    result.message = error.what();
+    report_error(suite, vector_case, profile, error, result);
   }
 }
 
@@ -137,6 +171,8 @@ std::string_view to_string(VectorResult::Status status) {
       return "failed";
     case Status::unsupported:
       return "unsupported";
+    case Status::invalid:
+      return "invalid";
   }
   return "?";
 }

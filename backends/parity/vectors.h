@@ -9,17 +9,20 @@
 
 #include "backends/parity/compare.h"
 #include "backends/profile/profile.h"
+#include "sim/core/error.h"
 #include "sim/kernels/isa.h"
 
 namespace facsim::backends {
 
 /// One recorded case of a platform under a profile. `passed` means: computed and every element
-/// equal; a case that is not computed is `unsupported`, never passed.
+/// equal; a case that is not computed is `unsupported`, never passed; `invalid` is a case whose
+/// description is broken or contradicts its arrays.
 struct VectorResult {
-  enum class Status { passed, failed, unsupported };
+  enum class Status { passed, failed, unsupported, invalid };
   std::string name, family, op, profile;
   Status status = Status::unsupported;
-  std::string message;            ///< why it failed or is unsupported
+  std::string message;            ///< why it failed, is unsupported or invalid
+  std::vector<ErrorInfo> errors;  ///< of an invalid case: each with its place in the manifest
   std::optional<Mismatch> first;  ///< the first differing element in the case's own layout
   int64_t compared = 0;
   int64_t mismatches = 0;
@@ -47,7 +50,8 @@ struct VectorOptions {
 
 /// Runs a suite of recorded operator cases: FOLDER/manifest.json ("format": "facsim-vectors-1") and
 /// the .npz files beside it. A broken suite (manifest, arrays that differ from their description)
-/// is an Error; what single cases do is in the report.
+/// is an Error; what single cases do, and what is wrong with their attributes, is in the report. A
+/// value that only a profile other than the case's own refuses makes the case unsupported.
 VectorReport check_vectors(const std::filesystem::path& folder, const VectorOptions& options);
 
 /// The report as JUnit XML: a test suite per family, unsupported cases as skipped.

@@ -37,14 +37,26 @@ class CaseData {
   int64_t integer(std::string_view attribute, std::optional<int64_t> fallback = {}) const;
   float real(std::string_view attribute) const;
   Pair pair(std::string_view attribute, std::optional<Pair> fallback = {}) const;
+  /// Strides, dilations, kernels: 1 to 2^24 each, so that products of a few stay in 64 bits.
+  Pair steps(std::string_view attribute, std::optional<Pair> fallback = {}) const;
   std::vector<int64_t> integers(std::string_view attribute, size_t count,
                                 std::optional<std::vector<int64_t>> fallback = {}) const;
+  /// A list of any length.
+  std::vector<int64_t> integers(std::string_view attribute) const;
+  /// One of the words; empty when absent.
+  std::string_view word(std::string_view attribute,
+                        std::initializer_list<std::string_view> words) const;
+  /// An attribute that states a layout: absent, or the one that is read here. Error unsupported for
+  /// another.
+  void require_layout(std::string_view attribute, std::string_view layout) const;
   /// "UINT4", "int8": `attribute` may be nested, "logical_dtypes/x".
   std::optional<sim::IntType> type(std::string_view attribute) const;
 
   const std::filesystem::path& folder() const { return suite_.folder; }
   const VectorCase& description() const { return case_; }
   [[noreturn]] void fail(std::string_view attribute, std::string found, std::string expected) const;
+  /// Error missing_key; the hint says which attribute may be it misspelt.
+  [[noreturn]] void miss(std::string_view attribute, std::string expected) const;
 
  private:
   const json::Json* attribute(std::string_view name) const;

@@ -5,6 +5,7 @@
 
 #include "backends/json/object_reader-internal.h"
 #include "backends/parity/vectors_case-internal.h"
+#include "backends/text/did_you_mean.h"
 
 namespace facsim::backends::detail {
 
@@ -68,19 +69,31 @@ void CaseData::fail(std::string_view name, std::string found, std::string expect
                std::move(found), std::move(expected), ""});
 }
 
+void CaseData::miss(std::string_view name, std::string expected) const {
+  std::vector<std::string> names;
+  const json::Json::json_pointer attributes(case_.pointer + "/attrs");
+  for (const auto& [key, value] : suite_.manifest.value.at(attributes).items()) {
+    names.push_back(key);
+  }
+  const std::string near = did_you_mean(name, names);
+  throw Error({ErrorCode::missing_key, suite_.manifest.place(case_.pointer + "/attrs"),
+               "no \"" + std::string(name) + "\", which " + case_.op + " needs",
+               std::move(expected), near.empty() ? "" : "is it \"" + near + "\" misspelt?"});
+}
+
 bool CaseData::has(std::string_view name) const { return attribute(name) != nullptr; }
 
 int64_t CaseData::integer(std::string_view name, std::optional<int64_t> fallback) const {
   const json::Json* value = attribute(name);
   if (value == nullptr && fallback) return *fallback;
-  if (value == nullptr) fail(name, "missing", "an integer");
+  if (value == nullptr) miss(name, "an integer");
   if (const auto number = to_integer(*value)) return *number;
   fail(name, json::excerpt(*value), "an integer within 2^32");
 }
 
 float CaseData::real(std::string_view name) const {
   const json::Json* value = attribute(name);
-  if (value == nullptr) fail(name, "missing", "a number");
+  if (value == nullptr) miss(name, "a number");
   const double number = value->is_number() ? value->get<double>() : HUGE_VAL;
   if (!(std::abs(number) <= std::numeric_limits<float>::max())) {
     fail(name, json::excerpt(*value), "a number, finite in float32");
@@ -92,17 +105,58 @@ std::vector<int64_t> CaseData::integers(std::string_view name, size_t count,
                                         std::optional<std::vector<int64_t>> fallback) const {
   const json::Json* value = attribute(name);
   if (value == nullptr && fallback) return *fallback;
+  const std::string expected = std::to_string(count) + " integers";
+  if (value == nullptr) miss(name, expected);
+  if (!value->is_array() || value->size() != count) fail(name, json::excerpt(*value), expected);
+  return integers(name);
+}
+
+std::vector<int64_t> CaseData::integers(std::string_view name) const {
+  const json::Json* value = attribute(name);
+  if (value == nullptr) miss(name, "integers");
   std::vector<int64_t> numbers;
-  if (value != nullptr && value->is_array()) {
+  if (value->is_array()) {
     for (const json::Json& element : *value) {
       if (const auto number = to_integer(element)) numbers.push_back(*number);
     }
   }
-  if (value == nullptr || numbers.size() != count || value->size() != count) {
-    fail(name, value == nullptr ? "missing" : json::excerpt(*value),
-         std::to_string(count) + " integers");
+  if (!value->is_array() || numbers.size() != value->size()) {
+    fail(name, json::excerpt(*value), "a list of integers within 2^32");
   }
   return numbers;
+}
+
+std::string_view CaseData::word(std::string_view name,
+                                std::initializer_list<std::string_view> words) const {
+  const json::Json* value = attribute(name);
+  if (value == nullptr) return {};
+  const std::string found = value->is_string() ? value->get<std::string>() : "";
+  std::string expected;
+  for (const std::string_view word : words) {
+    if (found == word) return word;
+    expected += (expected.empty() ? "one of " : ", ") + std::string(word);
+  }
+  fail(name, json::excerpt(*value), std::move(expected));
+}
+
+void CaseData::require_layout(std::string_view name, std::string_view layout) const {
+  const std::string_view found =
+      word(name, {"NHWC", "NCHW", "OHWI", "OIHW", "HWIO", "1HWC", "OI", "IO"});
+  if (found.empty() || found == layout) return;
+  throw Error({ErrorCode::unsupported,
+               suite_.manifest.place(case_.pointer + "/attrs/" + std::string(name)),
+               std::string(found), std::string(layout), ""});
+}
+
+Pair CaseData::steps(std::string_view name, std::optional<Pair> fallback) const {
+  constexpr int64_t kLargest = int64_t{1} << 24;
+  const Pair values = pair(name, fallback);
+  for (const int64_t value : values) {
+    if (value < 1 || value > kLargest) {
+      fail(name, std::to_string(value), "1.." + std::to_string(kLargest));
+    }
+  }
+  return values;
 }
 
 Pair CaseData::pair(std::string_view name, std::optional<Pair> fallback) const {
@@ -156,7 +210,8 @@ Tensor execute(const sim::Op& op, std::initializer_list<const Tensor*> inputs,
   }
   const Shape shape = op.output_shape(shapes);
   if (shape != expected) {
-    throw Error({ErrorCode::shape_mismatch, "output", to_string(shape), to_string(expected), ""});
+    throw Error({ErrorCode::shape_mismatch, "output", to_string(shape) + " by the attributes",
+                 to_string(expected) + " as the golden array", ""});
   }
   Tensor output(op.output_dtype(), shape);
   op.run({inputs.begin(), inputs.size()}, output, context);

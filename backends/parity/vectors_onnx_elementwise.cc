@@ -49,7 +49,7 @@ std::vector<Computed> pool(const CaseRun& run, bool global) {
     throw Error({ErrorCode::unsupported, "attribute channels_last", "1", "0", ""});
   }
   const sim::Window2d window =
-      global ? sim::Window2d{} : onnx_window(data, data.pair("kernel_shape")).window;
+      global ? sim::Window2d{} : onnx_window(data, data.steps("kernel_shape")).window;
   const auto op = lower_avg_pool2d(
       run.profile, window, global, data.integer("count_include_pad", 0) != 0,
       onnx_qparams(data, {"const_x_scale"}, {"const_x_zp"}, code_type(x), -1),

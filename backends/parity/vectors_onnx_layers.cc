@@ -54,8 +54,15 @@ LayerBias onnx_bias(const Tensor* codes, const quant::QParams& input,
 OnnxWindow onnx_window(const CaseData& data, Pair kernel) {
   OnnxWindow out;
   out.window.kernel = kernel;
-  out.window.stride = data.pair("strides", Pair{1, 1});
-  out.window.dilation = data.pair("dilations", Pair{1, 1});
+  out.window.stride = data.steps("strides", Pair{1, 1});
+  out.window.dilation = data.steps("dilations", Pair{1, 1});
+  data.require_layout("data_layout", "NCHW");
+  const std::string_view auto_pad =
+      data.word("auto_pad", {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"});
+  if (auto_pad.starts_with("SAME") || (auto_pad == "VALID" && data.has("pads"))) {
+    throw Error({ErrorCode::unsupported, "attribute auto_pad", std::string(auto_pad),
+                 "NOTSET and pads, or VALID without pads", ""});
+  }
   const std::vector<int64_t> pads = data.integers("pads", 4, std::vector<int64_t>{0, 0, 0, 0});
   out.window.padding = {pads[0], pads[1], pads[2], pads[3]};
   out.groups = data.integer("group", 1);

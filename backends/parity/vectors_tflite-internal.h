@@ -18,7 +18,8 @@ GivenMultiplier given_multiplier(std::vector<int64_t> multiplier, std::vector<in
                                  int64_t zero_point, const ClampBounds& clamp, sim::IntType output);
 
 /// Stride, dilation and padding of a case; bottom and right padding follow from the output [N, OH,
-/// OW, C]: what the last window reaches beyond the image.
+/// OW, C]: what the last window reaches beyond the image. A "padding" of TFLite's words ("same",
+/// "valid", in capitals too) must agree with them.
 sim::Window2d read_window(const CaseData& data, Pair kernel, const Shape& input,
                           const Shape& output);
 

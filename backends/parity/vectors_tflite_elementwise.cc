@@ -30,6 +30,7 @@ GivenMultiplier read_given(const CaseData& data, const std::string& prefix, int6
 /// (q - zero_point) * 2^left_shift, then the rules' program with a given multiplier.
 sim::Requantizer after_zero_point(const OpRules& rules, int64_t zero_point, int64_t left_shift,
                                   const GivenMultiplier& given) {
+  check_given(rules, given);
   std::vector<sim::Step> prefix = {
       make_step(sim::StepKind::sub, sim::Operand::constant(zero_point))};
   if (left_shift != 0) {
@@ -149,8 +150,9 @@ quant::QParams pool_qparams(const CaseData& data, const ClampBounds& clamp) {
 std::vector<Computed> average_pool2d(const CaseRun& run) {
   const CaseData& data = run.data;
   const Tensor& input = data.array("input");
+  data.require_layout("data_layout", "NHWC");
   const sim::Window2d window =
-      read_window(data, data.pair("kernel"), input.shape(), data.golden().shape());
+      read_window(data, data.steps("kernel"), input.shape(), data.golden().shape());
   const quant::QParams qparams = pool_qparams(data, read_clamp(data));
   const auto op = lower_avg_pool2d(run.profile, window, false, false, qparams, qparams,
                                    Activation::none, input.shape()[1], input.shape()[2]);
@@ -160,11 +162,12 @@ std::vector<Computed> average_pool2d(const CaseRun& run) {
 std::vector<Computed> max_pool2d(const CaseRun& run) {
   const CaseData& data = run.data;
   const Tensor& input = data.array("input");
+  data.require_layout("data_layout", "NHWC");
   const OpRules& rules = run.profile.rules("max_pool2d");
   require_type("input", code_type(input), rules.activation_types);
   const ClampBounds clamp = read_clamp(data);
   sim::MaxPool2dParams params;
-  params.window = read_window(data, data.pair("kernel"), input.shape(), data.golden().shape());
+  params.window = read_window(data, data.steps("kernel"), input.shape(), data.golden().shape());
   params.type = code_type(input);
   params.clamp_min = clamp.min;
   params.clamp_max = clamp.max;

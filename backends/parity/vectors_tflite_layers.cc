@@ -30,6 +30,26 @@ GivenMultiplier given_multiplier(std::vector<int64_t> multiplier, std::vector<in
   return given;
 }
 
+namespace {
+
+/// TFLite ComputePaddingWithOffset: same puts the smaller half before the image, valid nothing.
+void check_padding_word(const CaseData& data, const sim::Window2d& window) {
+  const std::string_view word = data.word("padding", {"same", "SAME", "valid", "VALID"});
+  if (word.empty()) return;
+  const bool is_valid = word == "valid" || word == "VALID";
+  const auto& pad = window.padding;
+  const auto agrees = [&](int64_t before, int64_t after) {
+    return is_valid ? before == 0 && after == 0 : before == (before + after) / 2;
+  };
+  if (agrees(pad.top, pad.bottom) && agrees(pad.left, pad.right)) return;
+  data.fail("padding", "\"" + std::string(word) + "\"",
+            "the word for " + std::to_string(pad.top) + " rows and " + std::to_string(pad.left) +
+                " columns before the image, " + std::to_string(pad.bottom) + " and " +
+                std::to_string(pad.right) + " after it");
+}
+
+}  // namespace
+
 sim::Window2d read_window(const CaseData& data, Pair kernel, const Shape& input,
                           const Shape& output) {
   if (input.rank() != 4 || output.rank() != 4) {
@@ -38,17 +58,18 @@ sim::Window2d read_window(const CaseData& data, Pair kernel, const Shape& input,
   }
   sim::Window2d window;
   window.kernel = kernel;
-  window.stride = data.pair("strides", Pair{1, 1});
-  window.dilation = data.pair("dilations", Pair{1, 1});
+  window.stride = data.steps("strides");
+  window.dilation = data.steps("dilations", Pair{1, 1});
   const auto rest = [&](int axis, int64_t before) {
     const auto i = static_cast<size_t>(axis - 1);
     const int64_t reach = window.dilation[i] * (window.kernel[i] - 1) + 1;
     return std::max<int64_t>(0,
                              (output[axis] - 1) * window.stride[i] + reach - input[axis] - before);
   };
-  const int64_t top = data.integer("pad_top", 0);
-  const int64_t left = data.integer("pad_left", 0);
+  const int64_t top = data.integer("pad_top");
+  const int64_t left = data.integer("pad_left");
   window.padding = {top, left, rest(1, top), rest(2, left)};
+  check_padding_word(data, window);
   return window;
 }
 
@@ -85,9 +106,12 @@ struct Layer {
   GivenMultiplier given;
 };
 
-Layer read_layer(const CaseData& data, std::string_view op, Tensor weights) {
+Layer read_layer(const CaseData& data, std::string_view op, std::string_view weight_layout,
+                 Tensor weights) {
   Layer layer;
   layer.op = op;
+  data.require_layout("data_layout", "NHWC");
+  data.require_layout("weight_layout", weight_layout);
   const Tensor& input = data.array("input");
   layer.input = tensor_qparams(1.0f, data.integer("input_zero_point", 0), code_type(input));
   sim::IntType weight_type = code_type(weights);
@@ -139,7 +163,8 @@ std::vector<Computed> convolution(const CaseRun& run, std::string_view op, Tenso
                                   int64_t groups) {
   const CaseData& data = run.data;
   const Tensor& input = data.array("input");
-  Layer layer = read_layer(data, op, std::move(weights));
+  const std::string_view layout = op == "conv2d" ? "OHWI" : "1HWC";
+  Layer layer = read_layer(data, op, layout, std::move(weights));
   const Shape& w = layer.weights.shape();
   const sim::Window2d window =
       read_window(data, {w[1], w[2]}, input.shape(), data.golden().shape());
@@ -180,7 +205,7 @@ std::vector<Computed> depthwise_conv2d(const CaseRun& run) {
 /// Any leading axes of the input are rows.
 std::vector<Computed> fully_connected(const CaseRun& run) {
   const CaseData& data = run.data;
-  Layer layer = read_layer(data, "linear", data.array("weights"));
+  Layer layer = read_layer(data, "linear", "OI", data.array("weights"));
   const Shape& w = layer.weights.shape();
   const Tensor& input = data.array("input");
   if (w.rank() != 2 || w[1] < 1 || input.numel() % w[1] != 0) {
@@ -220,7 +245,7 @@ std::vector<Computed> transpose_conv2d(const CaseRun& run) {
   const Tensor& input = data.array("input");
   const Shape& in = input.shape();
   const Shape& out = data.golden().shape();
-  Layer layer = read_layer(data, "transpose_conv2d", data.array("weights"));
+  Layer layer = read_layer(data, "transpose_conv2d", "OHWI", data.array("weights"));
   const Shape& w = layer.weights.shape();
   if (in.rank() != 4 || out.rank() != 4 || w.rank() != 4) {
     throw Error({ErrorCode::shape_mismatch, "", to_string(in) + " to " + to_string(out),
@@ -228,18 +253,21 @@ std::vector<Computed> transpose_conv2d(const CaseRun& run) {
   }
   sim::Window2d window;
   window.kernel = {w[1], w[2]};
-  window.stride = data.pair("strides", Pair{1, 1});
-  window.dilation = data.pair("dilations", Pair{1, 1});
-  const Pair before{data.integer("pad_top", 0), data.integer("pad_left", 0)};
+  window.stride = data.steps("strides");
+  window.dilation = data.steps("dilations", Pair{1, 1});
+  const Pair before{data.integer("pad_top"), data.integer("pad_left")};
   Pair after{}, output_padding{};
   constexpr int64_t kLargest = int64_t{1} << 24;  // so that no product below leaves 64 bits
   for (size_t axis = 0; axis < 2; ++axis) {
-    for (const int64_t value : {window.stride[axis], window.dilation[axis], before[axis]}) {
-      if (value < 0 || value > kLargest || in[static_cast<int>(axis) + 1] > kLargest) {
-        data.fail("strides", std::to_string(value), "0.." + std::to_string(kLargest));
-      }
-    }
     const int spatial = static_cast<int>(axis) + 1;
+    if (before[axis] < 0 || before[axis] > kLargest) {
+      data.fail(axis == 0 ? "pad_top" : "pad_left", std::to_string(before[axis]),
+                "0.." + std::to_string(kLargest));
+    }
+    if (in[spatial] > kLargest) {
+      throw Error({ErrorCode::shape_mismatch, "input", to_string(in),
+                   "extents up to " + std::to_string(kLargest), ""});
+    }
     const int64_t whole = (in[spatial] - 1) * window.stride[axis] +
                           (window.kernel[axis] - 1) * window.dilation[axis] + 1 - before[axis];
     after[axis] = std::max<int64_t>(0, whole - out[spatial]);

@@ -93,7 +93,7 @@ TEST_CASE("vectors: JUnit XML counts and escapes") {
   const TempFolder folder;
   write_suite(folder, manifest());
   const std::string xml = to_junit(check_suite(folder));
-  CHECK(contains(xml, "tests=\"4\" failures=\"1\" skipped=\"2\""));
+  CHECK(contains(xml, "tests=\"4\" failures=\"1\" errors=\"0\" skipped=\"2\""));
   CHECK(contains(xml, "<testcase name=\"wrong\" classname=\"tflite-micro.pool\""));
   CHECK(contains(xml, "first at 1: got 3, expected 2"));
   CHECK(contains(xml, "<skipped message=\"no profile &quot;no-such-chip&quot;; --profile PATH "));
@@ -178,34 +178,86 @@ TEST_CASE("vectors: scales count only where the case's multipliers are derived f
   CHECK(checked("-18", "x").status == Status::failed);
 }
 
-TEST_CASE("vectors: hostile attributes never pass and take no memory") {
+TEST_CASE("vectors: broken attributes are invalid cases, with their place, and take no memory") {
   const TempFolder folder;
   struct Row {
     std::string attributes, message;
   };
+  const std::string good = R"("kernel": [1, 2], "strides": [1, 2], "pad_top": 0, "pad_left": 0)";
   const std::string rest = R"(, "act_min": -128, "act_max": 127)";
   const Row rows[] = {
-      {R"("kernel": [1, 2], "strides": [0, 2])" + rest, ""},
-      {R"("kernel": [0, 2])" + rest, ""},
-      {R"("kernel": [1, 4294967296], "strides": [1, 4294967296])" + rest, ""},
-      {R"("kernel": [1, 2], "pad_left": 4294967296)" + rest, ""},
-      {R"("kernel": [1, 2], "pad_left": -4)" + rest, ""},
-      {R"("kernel": [1, 2, 3])" + rest, "kernel"},
-      {R"("kernel": "3")" + rest, "kernel"},
-      {rest.substr(2), "kernel"},
-      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": 5, "act_max": -5)", "act_min"},
-      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": -500, "act_max": 127)", ""},
-      {R"("kernel": [1, 2], "strides": [1, 2], "act_min": 1.5, "act_max": 127)", "act_min"},
-      {R"("kernel": [1, 2], "strides": [1, 1])" + rest, "(1, 1, 2, 1)"},
+      {R"("kernel": [1, 2], "strides": [0, 2], "pad_top": 0, "pad_left": 0)" + rest,
+       "/cases/0/attrs/strides: 0; expected 1..16777216"},
+      {R"("kernel": [0, 2], "strides": [1, 2])" + rest, "/cases/0/attrs/kernel: 0; expected 1.."},
+      {R"("kernel": [1, 4294967296], "strides": [1, 4294967296])" + rest,
+       "/cases/0/attrs/kernel: 4294967296"},
+      {R"("kernel": [1, 2], "strides": [1, 2], "pad_top": 0, "pad_left": 4294967296)" + rest,
+       "/cases/0"},
+      {R"("kernel": [1, 2], "strides": [1, 2], "pad_top": 0, "pad_left": -4)" + rest, "/cases/0"},
+      {R"("kernel": [1, 2], "strides": [1, 2], "pad_top": 0)" + rest,
+       "/cases/0/attrs: no \"pad_left\""},
+      {R"("kernel": [1, 2, 3])" + rest, "/cases/0/attrs/kernel: a list of 3; expected 2 integers"},
+      {R"("kernel": "3")" + rest, "/cases/0/attrs/kernel: \"3\"; expected 2 integers"},
+      {R"("kernel": [1, true, null])" + rest, "kernel"},
+      {R"("kernel": [1, "2"], "strides": [1, 2])" + rest, "expected a list of integers"},
+      {R"("kernel": [1, 2])" + rest,
+       "/cases/0/attrs: no \"strides\", which average_pool2d needs; expected 2 integers"},
+      {R"("kernel": [1, 2], "stride": [1, 2])" + rest, "is it \"stride\" misspelt?"},
+      {rest.substr(2), "no \"kernel\""},
+      {good + R"(, "act_min": 5, "act_max": -5)", "/cases/0/attrs/act_min: 5"},
+      {good + R"(, "act_min": -500, "act_max": 127)", "/cases/0"},
+      {good + R"(, "act_min": 1.5, "act_max": 127)", "/cases/0/attrs/act_min: 1.5"},
+      {R"("kernel": [1, 2], "strides": [1, 1], "pad_top": 0, "pad_left": 0)" + rest,
+       "/cases/0, output: (1, 1, 3, 1) by the attributes; expected (1, 1, 2, 1)"},
+      {good + R"(, "output_shape": [1, 1, 3, 1])" + rest,
+       "/cases/0/attrs/output_shape: (1, 1, 3, 1); expected (1, 1, 2, 1), the shape of golden"},
+      {good + R"(, "output_shape": [])" + rest, "/cases/0/attrs/output_shape"},
+      {good + R"(, "output_shape": "1x2")" + rest, "expected a list of integers"},
+      {good + R"(, "padding": "smae")" + rest,
+       "/cases/0/attrs/padding: \"smae\"; expected one of same, SAME, valid, VALID"},
+      {R"("kernel": [1, 4], "strides": [1, 2], "pad_top": 0, "pad_left": 2, "padding": "same")" +
+           rest,
+       "/cases/0/attrs/padding: \"same\"; expected the word for 0 rows and 2 columns before"},
+      {good + R"(, "data_layout": "NWHC")" + rest, "/cases/0/attrs/data_layout: \"NWHC\""},
   };
   for (const Row& row : rows) {
     CAPTURE(row.attributes);
     write_suite(folder, manifest(row.attributes));
     const VectorReport report = check_suite(folder);
-    CHECK(report.cases[0].status != Status::passed);
-    CHECK_FALSE(report.cases[0].message.empty());
-    CHECK_MESSAGE(contains(report.cases[0].message, row.message), report.cases[0].message);
+    const VectorResult& result = report.cases[0];
+    CHECK(result.status == Status::invalid);
+    REQUIRE_FALSE(result.errors.empty());
+    CHECK(contains(result.errors.front().place, "manifest.json:"));
+    CHECK_MESSAGE(contains(result.message, row.message), result.message);
+    CHECK(report.cases[2].status == Status::unsupported);  // the other cases ran
+    CHECK(contains(to_junit(report), "errors=\"2\""));
   }
+  write_suite(folder, manifest(good + R"(, "output_shape": [1, 1, 2, 1], "padding": "VALID",
+                                          "data_layout": "NHWC")" +
+                               rest));
+  CHECK(check_suite(folder).cases[0].status == Status::passed);
+  write_suite(folder, manifest(good + R"(, "data_layout": "NCHW")" + rest));
+  CHECK(check_suite(folder).cases[0].status == Status::unsupported);
+}
+
+TEST_CASE("vectors: a value that only another profile refuses makes a case unsupported") {
+  const TempFolder folder;
+  write_npz(folder / "s.npz",
+            {{"x", int8_tensor({4}, {-3, -2, 2, 3})}, {"twice", int8_tensor({4}, {-6, -4, 4, 6})}});
+  const auto checked = [&](std::string_view multiplier, std::string profile) {
+    std::string text = sum_manifest("-18", "twice");
+    const std::string from = R"("in1_multiplier": 1073741824)";
+    text.replace(text.find(from), from.size(), R"("in1_multiplier": )" + std::string(multiplier));
+    folder.write("manifest.json", text);
+    return check_suite(folder, std::move(profile)).cases.at(0);
+  };
+  CHECK(checked("1073741824", "").status == Status::passed);
+  const VectorResult other = checked("1073741824", "nvdla");  // multipliers of 16 bits
+  CHECK_MESSAGE(other.status == Status::unsupported, other.message);
+  const VectorResult own = checked("4294967296", "");
+  CHECK(own.status == Status::invalid);
+  CHECK_MESSAGE(contains(own.message, "/cases/0, multiplier, channel 0: 4294967296"), own.message);
+  CHECK(checked("\"half\"", "nvdla").status == Status::invalid);
 }
 
 }  // namespace

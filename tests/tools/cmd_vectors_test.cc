@@ -115,4 +115,31 @@ TEST_CASE("facsim vectors check: a profile of one's own is found by its path") {
   CHECK(has(changed.err, "generated under my-chip with fingerprint"));
 }
 
+TEST_CASE("facsim vectors check: a broken attribute is invalid input, named on stderr, exit 3") {
+  const TempFolder folder;
+  const std::string out = (folder / "suite").string();
+  REQUIRE(run_command({"vectors", "gen", "--profile", "tflite-reference", "--op", "requantize",
+                       "--count", "2", "--strategy", "ties", "--no-separate", "--out", out})
+              .exit_code == 0);
+  const std::filesystem::path manifest = folder / "suite" / "manifest.json";
+  auto json = nlohmann::json::parse(contents(manifest));
+  const size_t cases = json.at("cases").size();
+  REQUIRE(cases == 2);
+  json.at("cases").at(1).at("attrs")["output_shape"] = {1, 2, 3};
+  std::ofstream(manifest) << json.dump(2);
+
+  const CommandResult table = run_command({"vectors", "check", out});
+  CHECK(table.exit_code == 3);
+  CHECK(has(table.out, "1 passed, 0 failed, 0 unsupported, 1 invalid"));
+  CHECK(has(table.err, "manifest.json:"));
+  CHECK(has(table.err, "/cases/1/attrs/output_shape: (1, 2, 3); expected ("));
+  const CommandResult report = run_command({"vectors", "check", out, "--format", "json"});
+  CHECK(report.exit_code == 3);
+  const auto result = nlohmann::json::parse(report.out);
+  CHECK(result.at("invalid") == 1);
+  CHECK(result.at("cases").at(1).at("status") == "invalid");
+  CHECK(result.at("cases").at(1).at("errors").at(0).at("code") == "bad_value");
+  CHECK(result.at("cases").at(1).at("errors").at(0).at("found") == "(1, 2, 3)");
+}
+
 }  // namespace facsim::test

@@ -10,6 +10,7 @@
 #include "backends/io/npy.h"
 #include "backends/parity/vectors.h"
 #include "backends/parity/vectors_gen.h"
+#include "sim/core/error.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/one_of.h"
@@ -27,7 +28,7 @@ using Status = VectorResult::Status;
 
 /// Numbers of one family under one profile, and why cases of it were not computed.
 struct Family {
-  int64_t passed = 0, failed = 0, unsupported = 0;
+  int64_t passed = 0, failed = 0, unsupported = 0, invalid = 0;
   int64_t compared = 0;
   std::map<std::string, int64_t> reasons;
 };
@@ -39,6 +40,7 @@ std::map<std::pair<std::string, std::string>, Family> by_family(const VectorRepo
     family.compared += result.compared;
     if (result.status == Status::passed) ++family.passed;
     if (result.status == Status::failed) ++family.failed;
+    if (result.status == Status::invalid) ++family.invalid;
     if (result.status == Status::unsupported) {
       ++family.unsupported;
       ++family.reasons[result.message];
@@ -70,12 +72,14 @@ void print_table(const VectorReport& report, bool color) {
                    {"passed", Align::right},
                    {"failed", Align::right},
                    {"unsupported", Align::right},
+                   {"invalid", Align::right},
                    {"compared", Align::right},
                    {"why unsupported"}});
   for (const auto& [name, family] : by_family(report)) {
     table.add_row({printable(name.first), printable(name.second), std::to_string(family.passed),
                    std::to_string(family.failed), std::to_string(family.unsupported),
-                   with_commas(family.compared), reasons_text(family)});
+                   std::to_string(family.invalid), with_commas(family.compared),
+                   reasons_text(family)});
   }
   print(table.text());
   bool heading = false;
@@ -94,7 +98,8 @@ Json to_json(const VectorReport& report) {
   Json json = {{"suite", report.suite},
                {"passed", report.count(Status::passed)},
                {"failed", report.count(Status::failed)},
-               {"unsupported", report.count(Status::unsupported)}};
+               {"unsupported", report.count(Status::unsupported)},
+               {"invalid", report.count(Status::invalid)}};
   json["cases"] = Json::array();
   for (const VectorResult& result : report.cases) {
     Json entry = {{"name", result.name},
@@ -105,6 +110,13 @@ Json to_json(const VectorReport& report) {
                   {"compared", result.compared},
                   {"mismatches", result.mismatches}};
     if (!result.message.empty()) entry["message"] = result.message;
+    for (const ErrorInfo& error : result.errors) {
+      entry["errors"].push_back({{"code", to_string(error.code)},
+                                 {"place", error.place},
+                                 {"found", error.found},
+                                 {"expected", error.expected},
+                                 {"hint", error.hint}});
+    }
     if (result.first) {
       entry["first"] = {{"index", result.first->index},
                         {"got", result.first->got},
@@ -223,6 +235,10 @@ class VectorsCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
     app.require_subcommand(1);
+    app.footer(
+        "Examples:\n"
+        "  facsim vectors gen --profile nvdla --op conv2d --out suite/\n"
+        "  facsim vectors check suite/");
     set_up_gen(app);
     CLI::App* check = app.add_subcommand("check", "run a suite of recorded operator cases");
     check->add_option("folder", folder_, "folder with manifest.json and its .npz files")
@@ -231,7 +247,9 @@ class VectorsCommand final : public Command {
     check->footer(
         "Each case runs under the profile it names. With --profile, only the cases that name it;\n"
         "if none does, all cases under it.\n"
-        "Exit codes: 0 all passed, 1 a case failed, 4 none failed but some are unsupported.\n\n"
+        "Exit codes: 3 a case is invalid (its attributes are broken or contradict its arrays; "
+        "stderr\n"
+        "says where), 1 a case failed, 4 none of these but some are unsupported, 0 all passed.\n\n"
         "Examples:\n"
         "  facsim vectors check vectors/\n"
         "  facsim vectors check vectors/ --profile ./my-chip.json --junit results.xml");
@@ -330,6 +348,10 @@ class VectorsCommand final : public Command {
       report = backends::check_vectors(folder_, options);
     }
     for (const std::string& text : report.notes) note(printable(text));
+    std::vector<ErrorInfo> invalid;
+    for (const VectorResult& result : report.cases) {
+      invalid.insert(invalid.end(), result.errors.begin(), result.errors.end());
+    }
     if (!junit_.empty()) backends::write_file_atomically(junit_, backends::to_junit(report));
     const int64_t passed = report.count(Status::passed);
     const int64_t failed = report.count(Status::failed);
@@ -338,8 +360,10 @@ class VectorsCommand final : public Command {
       print_json(to_json(report));
     } else {
       print_table(report, globals.color_stdout);
-      print(fmt::format("{} passed, {} failed, {} unsupported\n", passed, failed, unsupported));
+      print(fmt::format("{} passed, {} failed, {} unsupported", passed, failed, unsupported));
+      print(invalid.empty() ? "\n" : fmt::format(", {} invalid\n", report.count(Status::invalid)));
     }
+    if (!invalid.empty()) throw Error(std::move(invalid));
     if (failed > 0) return ExitCode::different;
     return unsupported > 0 ? ExitCode::unsupported : ExitCode::equal;
   }
