@@ -2,11 +2,14 @@
 #include "backends/lower/given_arguments.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "backends/lower/requantize-internal.h"
+#include "backends/profile/algorithms-internal.h"
+#include "backends/profile/variants-internal.h"
 #include "sim/core/error.h"
 #include "sim/requantize/range.h"
 
@@ -15,6 +18,21 @@ namespace facsim::backends {
 namespace {
 
 using sim::Operand;
+
+/// Ops without accumulators, and what they do.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kWithoutAccumulators{{
+    {"minimum", "compares codes and takes the smaller"},
+    {"maximum", "compares codes and takes the larger"},
+    {"max_pool2d", "takes the largest code of each window"},
+    {"pad", "puts a code around the image"},
+    {"slice", "moves codes as they are"},
+    {"transpose", "moves codes as they are"},
+    {"reshape", "moves codes as they are"},
+    {"lut", "looks each code up in the layer's table"},
+    {"quantize", "makes codes of real numbers"},
+    {"dequantize", "makes real numbers of codes"},
+    {"dynamic_quantize", "makes codes of real numbers by their own range"},
+}};
 
 /// Names of all arguments in a program.
 std::vector<std::string> argument_names(const sim::StepProgram& program) {
@@ -172,6 +190,23 @@ void require_small_before_shift(const sim::Requantizer& requantizer) {
 }
 
 }  // namespace
+
+void require_requantized(const Profile& profile, const Profile::Choice& choice) {
+  const std::string op = detail::RulesKey::parse(choice.name).op;
+  const auto refuse = [&](std::string_view what) {
+    throw Error({ErrorCode::unsupported, "profile " + profile.name,
+                 fmt::format("{} does not requantize accumulators: it {}", choice.name, what),
+                 "an op that does, such as conv2d or linear", ""});
+  };
+  const std::string& name = choice.rules->algorithm;
+  if (const detail::Algorithm* algorithm = detail::find_algorithm(name)) {
+    if (algorithm->requantizes) return;
+    refuse(fmt::format("computes {}: {}", name, algorithm->description));
+  }
+  for (const auto& [word, what] : kWithoutAccumulators) {
+    if (word == op) refuse(what);
+  }
+}
 
 sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& given) {
   detail::require_program(rules);

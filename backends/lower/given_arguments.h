@@ -26,6 +26,10 @@ struct GivenArguments {
   sim::IntType output{8, true};
 };
 
+/// Error unsupported for an op whose outputs are no accumulators put through its requantize: it
+/// moves or compares codes, or a named algorithm of the profile computes it; says what it does.
+void require_requantized(const Profile& profile, const Profile::Choice& choice);
+
 /// The program of `rules` with these arguments; row r is channel r. Error bad_value (also a
 /// clamp_min above its clamp_max), unsupported (an argument that the program needs and nothing
 /// gives, a shift outside the profile's domain).

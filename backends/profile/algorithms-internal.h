@@ -14,6 +14,8 @@ struct Algorithm {
   std::vector<std::string> ops;     ///< that may name it
   std::vector<std::string> params;  ///< keys it reads from /ops/<op>/params
   std::string description;
+  /// The output is an accumulator put through the op's own requantize.
+  bool requantizes = false;
 };
 
 const std::vector<Algorithm>& algorithms();

@@ -12,17 +12,20 @@ const std::vector<Algorithm>& algorithms() {
        {"left_shift"},
        "each input is shifted left by left_shift and requantized by its scale over twice the "
        "larger "
-       "input scale, the sum by the rest; all through the op's requantize (TFLite add.h)"},
+       "input scale, the sum by the rest; all through the op's requantize (TFLite add.h)",
+       true},
       {"tflite.folded_mean",
        {"mean"},
        {},
        "the sum of q - zero_point through the op's requantize, its multiplier times 2^k / elements "
-       "(cut), k = floor(log2(elements)) (TFLite reduce.h QuantizedMeanOrSum)"},
+       "(cut), k = floor(log2(elements)) (TFLite reduce.h QuantizedMeanOrSum)",
+       true},
       {"requantized_mean",
        {"mean"},
        {},
        "the sum of q - zero_point through the op's requantize, by input_scale / (elements * "
-       "output_scale) derived as any multiplier"},
+       "output_scale) derived as any multiplier",
+       true},
       {"tflite.resize",
        {"resize"},
        {},
@@ -119,7 +122,8 @@ const std::vector<Algorithm>& algorithms() {
        {},
        "q - zero_point through the op's requantize: by input_scale / output_scale from 0 on, below "
        "by that times alpha (prelu: times the scale of alpha, after multiplying with its code) "
-       "(TFLite leaky_relu.h, prelu.h)"},
+       "(TFLite leaky_relu.h, prelu.h)",
+       true},
       {"tflite.softmax_int8",
        {"softmax"},
        {},

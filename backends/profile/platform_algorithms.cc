@@ -38,7 +38,8 @@ const std::vector<Algorithm>& platform_algorithms() {
        "only the operand of the smaller scale is multiplied, by that scale over twice the larger "
        "times 2^left_shift; the other is shifted left by left_shift - 1, the sum scaled by the "
        "op's "
-       "requantize (Vela advanced_elementwise_add_sub_scale: 20 for 8 bits, 15 for 16)"},
+       "requantize (Vela advanced_elementwise_add_sub_scale: 20 for 8 bits, 15 for 16)",
+       true},
       {"nvdla.sdp_add",
        {"add"},
        {},

@@ -26,6 +26,9 @@ class RowFiles {
   void read(const std::string& file) {
     if (file.empty() || files_.contains(file)) return;
     const auto it = files_.emplace(file, backends::read_npy(file)).first;
+    if (it->second.numel() == 0) {
+      throw Error({ErrorCode::shape_mismatch, file, "0 values", "one per row, or 1 for all", ""});
+    }
     rows_ = std::max(rows_, it->second.numel());
   }
   int64_t rows() const { return rows_; }
@@ -33,7 +36,7 @@ class RowFiles {
   const Tensor& at(const std::string& file) const {
     const Tensor& values = files_.at(file);
     const int64_t count = values.numel();
-    if (count != 1 && count != rows_ && (count != 0 || rows_ > 1)) {
+    if (count != 1 && count != rows_) {
       throw Error({ErrorCode::shape_mismatch, file, fmt::format("{} values", count),
                    fmt::format("{} as in the longest file, or 1", rows_), ""});
     }
@@ -67,7 +70,6 @@ std::vector<float> reals(const Tensor& values, const std::string& file) {
 sim::Events requantize(const sim::Requantizer& requantizer, const std::vector<int64_t>& acc,
                        Tensor& output, sim::Isa isa) {
   const auto rows = static_cast<int64_t>(acc.size());
-  if (rows == 0) return {};
   const auto [lowest, highest] = std::minmax_element(acc.begin(), acc.end());
   const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
   // A row is a channel: each has its own arguments.
@@ -83,7 +85,6 @@ struct Speed {
 Speed measure(const sim::Requantizer& requantizer, const std::vector<int64_t>& acc, Tensor& output,
               sim::Isa isa, int repeat) {
   const auto rows = static_cast<int64_t>(acc.size());
-  if (rows == 0) return {"none", 0};
   const auto [lowest, highest] = std::minmax_element(acc.begin(), acc.end());
   const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
   const bool narrow = *lowest >= INT32_MIN && *highest <= INT32_MAX;
@@ -132,9 +133,10 @@ class RequantizeCommand final : public Command {
         ->check(CLI::Range(1, 1000000));
     app.add_option("-o,--output", output_, "result .npy, one value per row")->required();
     app.footer(
-        "Each file has one value per row, or one value for all rows. An integer --arg bias that "
-        "the "
-        "profile's\nsteps do not name is added to the accumulator.\n\n"
+        "Each file has one value per row, or one value for all rows; none may be empty. An "
+        "integer\n"
+        "--arg bias that the profile's steps do not name is added to the accumulator. Ops that do\n"
+        "not requantize accumulators (max_pool2d, softmax, …) are refused: exit code 4.\n\n"
         "Examples:\n"
         "  facsim requantize --profile tflite-micro --acc acc.npy --multiplier m.npy --shift s.npy "
         "\\\n    --shift-sign left --zero-point zp.npy -o out.npy\n"
@@ -148,6 +150,7 @@ class RequantizeCommand final : public Command {
     const backends::Profile profile = globals.load_profile();
     const backends::Profile::Choice choice = profile.choose(op_);
     const backends::OpRules& rules = *choice.rules;
+    backends::require_requantized(profile, choice);
     const RowFiles files = read_files();
     const Tensor& given_acc = files.at(acc_);
     if (given_acc.dtype() == DType::float32) {
