@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "backends/profile/profile.h"
 #include "backends/profile/profile_fields-internal.h"
@@ -66,6 +67,35 @@ void collect_pointers(const Field& field, const std::string& pointer,
   }
 }
 
+/// "svdf", and not a pointer.
+bool is_word(std::string_view pointer) {
+  return !pointer.empty() && pointer.find('/') == std::string_view::npos;
+}
+
+/// "/ops/conv2d" for "conv2d", "/ops/conv2d/variants/int16x8" for "conv2d int16x8"; empty if the
+/// profile has no such op.
+std::string pointer_of_op(const Json& profile, std::string_view phrase) {
+  if (!is_word(phrase)) return "";
+  const detail::RulesKey key = detail::RulesKey::parse(std::string(phrase));
+  std::string pointer = json::child("/ops", key.op);
+  if (!key.variant.empty()) pointer = json::child(pointer + "/variants", key.variant);
+  return value_at(profile, pointer) == nullptr ? "" : pointer;
+}
+
+[[noreturn]] void refuse_op(const Json& profile, std::string_view name, std::string_view word) {
+  std::vector<std::string> ops;
+  if (const Json* all = value_at(profile, "/ops"); all != nullptr && all->is_object()) {
+    for (const auto& [op, rules] : all->items()) ops.push_back(op);
+  }
+  const std::string op = detail::RulesKey::parse(std::string(word)).op;
+  const bool exists = detail::find_field(detail::profile_fields(), json::child("/ops", op));
+  throw Error({exists ? ErrorCode::unsupported : ErrorCode::bad_value,
+               "profile " + std::string(name), "no op \"" + std::string(word) + "\"",
+               fmt::format("one of its ops: {}; or a JSON pointer such as /accumulator/bits",
+                           fmt::join(ops, ", ")),
+               did_you_mean_hint(word, ops)});
+}
+
 void append_words(const Field& field, std::string& text) {
   for (const detail::Word& word : field.words) {
     text += fmt::format("    {:<26} {}\n", word.word, word.description);
@@ -92,8 +122,11 @@ std::string explain_profile(std::string_view name_or_path, const ProfileSearch& 
                             std::string_view pointer,
                             const std::vector<ProfileOverride>& overrides) {
   const ResolvedProfile resolved = detail::resolve_profile(name_or_path, search, overrides);
+  const std::string op_pointer = pointer_of_op(resolved.value, pointer);
+  if (!op_pointer.empty()) return explain_profile(name_or_path, search, op_pointer, overrides);
   const Field* field = detail::find_field(detail::profile_fields(), pointer);
   if (field == nullptr) {
+    if (is_word(pointer)) refuse_op(resolved.value, name_or_path, pointer);
     std::vector<std::string> pointers;
     collect_pointers(detail::profile_fields(), "", pointers);
     throw Error({ErrorCode::bad_value, "pointer",

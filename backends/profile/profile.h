@@ -171,10 +171,10 @@ struct LintFinding {
 std::vector<LintFinding> lint_profile(std::string_view name_or_path, const ProfileSearch& search,
                                       const std::vector<ProfileOverride>& overrides = {});
 
-/// Effective value at a pointer, the file and line that set it and those it overrides, what it
-/// means, what is allowed, an example with numbers: text for people. A pointer into /ops/<op> or a
-/// variant that does not set it shows the value it takes from the op or the profile. Error
-/// bad_value for a pointer that means nothing.
+/// Effective value at a pointer ("conv2d int16x8": that op or variant), who set it and whom it
+/// overrides, what it means and allows, an example: text for people. What an op or variant does not
+/// set is shown as it takes it from the op or the profile. Error bad_value for a pointer that means
+/// nothing, unsupported for an op that the profile does not have.
 std::string explain_profile(std::string_view name_or_path, const ProfileSearch& search,
                             std::string_view pointer,
                             const std::vector<ProfileOverride>& overrides = {});

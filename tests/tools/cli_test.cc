@@ -32,6 +32,38 @@ TEST_CASE("facsim: --help lists every command, each command's --help has example
   }
 }
 
+TEST_CASE("facsim: nested commands have examples of their own, usage errors point at their help") {
+  const std::vector<std::vector<std::string>> nested = {
+      {"vectors", "gen"},    {"vectors", "check"},  {"profile", "list"}, {"profile", "show"},
+      {"profile", "schema"}, {"profile", "fields"}, {"profile", "lint"}, {"profile", "explain"}};
+  for (std::vector<std::string> words : nested) {
+    const std::string command = "facsim " + words[0] + " " + words[1];
+    CAPTURE(command);
+    std::vector<std::string> wrong = words;
+    words.emplace_back("--help");
+    const CommandResult help = run_command(words);
+    const size_t examples = help.out.find("Examples:\n  " + command);
+    CHECK(examples != std::string::npos);
+    CHECK(help.out.find("Global options", examples) != std::string::npos);
+    wrong.emplace_back("--no-such-option");
+    const CommandResult result = run_command(wrong);
+    CHECK(result.exit_code == 2);
+    CHECK(contains(result.err, "\nsee " + command + " --help\n"));
+  }
+  const auto points_at = [](const std::vector<std::string>& arguments) {
+    const std::string err = run_command(arguments).err;
+    const size_t see = err.find("\nsee ");
+    return see == std::string::npos ? err : err.substr(see + 5);
+  };
+  CHECK(points_at({"vectors", "check"}) == "facsim vectors check --help\n");
+  CHECK(points_at({"vectors", "gen", "--op", "conv2d", "--out", "x"}) ==
+        "facsim vectors gen --help\n");
+  CHECK(points_at({"profile", "lint"}) == "facsim profile lint --help\n");
+  CHECK(points_at({"compare", "a.npy"}) == "facsim compare --help\n");
+  CHECK(points_at({"vectors", "chekc"}) == "facsim vectors --help\n");
+  CHECK(points_at({"vectros"}) == "facsim --help\n");
+}
+
 TEST_CASE("facsim: --version") {
   const CommandResult result = run_command({"--version"});
   CHECK(result.exit_code == 0);

@@ -85,6 +85,23 @@ TEST_CASE("facsim profile: explain names value, origin and example") {
   CHECK(contains(unknown.err, "did you mean \"/requantize/rounding\"?"));
 }
 
+TEST_CASE("facsim profile: explain takes an op's word, and names the ops there are") {
+  const CommandResult op = profile({"explain", "tflite-micro", "conv2d"});
+  CHECK(op.exit_code == 0);
+  CHECK(op.out == profile({"explain", "tflite-micro", "/ops/conv2d"}).out);
+  CHECK(profile({"explain", "tflite-micro", "conv2d int16x8"}).out ==
+        profile({"explain", "tflite-micro", "/ops/conv2d/variants/int16x8"}).out);
+  const CommandResult absent = profile({"explain", "gemmlowp", "svdf"});
+  CHECK(absent.exit_code == 4);
+  CHECK(contains(absent.err, "profile gemmlowp: no op \"svdf\"; expected one of its ops: "));
+  CHECK(contains(absent.err, "linear"));
+  const CommandResult unknown = profile({"explain", "tflite-micro", "conv3d"});
+  CHECK(unknown.exit_code == 3);
+  CHECK(contains(unknown.err, "batch_matmul, concat, conv2d, depthwise_conv2d"));
+  CHECK(contains(unknown.err, "did you mean \"conv2d\"?"));
+  CHECK(profile({"explain", "tflite-micro", "conv2d int16x9"}).exit_code != 0);
+}
+
 TEST_CASE("facsim profile: schema is JSON, usage errors are exit code 2") {
   CHECK(Json::parse(profile({"schema"}).out)["additionalProperties"] == false);
   CHECK(profile({}).exit_code == 2);

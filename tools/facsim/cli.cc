@@ -137,6 +137,18 @@ std::string command_path(const CLI::App& root) {
   return path;
 }
 
+void print_see_help(const std::string& command) {
+  std::fputs(fmt::format("see {} --help\n", command).c_str(), stderr);
+}
+
+/// After the examples of a command and of those nested in it.
+void add_global_footer(CLI::App& app) {
+  const std::string examples = app.get_footer();
+  app.footer(examples + (examples.empty() ? "" : "\n\n") +
+             "Global options (--profile, --set, --format, -j, …): facsim --help");
+  for (CLI::App* nested : app.get_subcommands({})) add_global_footer(*nested);
+}
+
 struct RegisteredCommand {
   CLI::App* app = nullptr;
   std::unique_ptr<Command> command;
@@ -147,9 +159,7 @@ std::vector<RegisteredCommand> add_commands(CLI::App& root) {
   const auto add = [&](const char* name, const char* summary, std::unique_ptr<Command> command) {
     CLI::App* app = root.add_subcommand(name, summary);
     command->set_up(*app);
-    const std::string examples = app->get_footer();
-    app->footer(examples + (examples.empty() ? "" : "\n\n") +
-                "Global options (--profile, --set, --format, -j, …): facsim --help");
+    add_global_footer(*app);
     commands.push_back({app, std::move(command)});
   };
 #define FACSIM_COMMAND(name, summary) add(#name, summary, make_##name##_command());
@@ -166,11 +176,12 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 /// Runs the body and turns what it throws into a message and an exit code.
-ExitCode guarded(bool color, const std::function<ExitCode()>& body) {
+ExitCode guarded(const CLI::App& root, bool color, const std::function<ExitCode()>& body) {
   try {
     return body();
   } catch (const UsageError& error) {
     print_error(error.what(), color);
+    print_see_help(command_path(root));
     return ExitCode::usage;
   } catch (const Error& error) {
     for (const ErrorInfo& info : error.infos()) print_error(to_string(info), color);
@@ -191,8 +202,8 @@ ExitCode guarded(bool color, const std::function<ExitCode()>& body) {
 std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
   const bool color = use_color("auto", STDERR_FILENO);
   if (const auto misspelling = find_misspelling(root, words)) {
-    print_error(*misspelling, color);
-    std::fputs("see facsim --help\n", stderr);
+    print_error(misspelling->message, color);
+    print_see_help(misspelling->command);
     return ExitCode::usage;
   }
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
@@ -206,7 +217,7 @@ std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
     return ExitCode::equal;
   } catch (const CLI::ParseError& error) {
     print_error(printable(error.what()), color);
-    std::fputs(fmt::format("see {} --help\n", command_path(root)).c_str(), stderr);
+    print_see_help(command_path(root));
     return ExitCode::usage;
   }
   return std::nullopt;
@@ -245,7 +256,7 @@ int run(int argc, const char* const* argv) {
 
   std::optional<ExitCode> ended;
   Globals globals;
-  ExitCode code = guarded(use_color("auto", STDERR_FILENO), [&] {
+  ExitCode code = guarded(root, use_color("auto", STDERR_FILENO), [&] {
     commands = add_commands(root);
     ended = parse(root, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
     if (!ended) globals = resolve(raw);
@@ -254,7 +265,7 @@ int run(int argc, const char* const* argv) {
   if (!ended && code == ExitCode::equal) {
     catch_interrupts();
     report_file_size_limit();
-    code = guarded(globals.color_stderr, [&] {
+    code = guarded(root, globals.color_stderr, [&] {
       for (const RegisteredCommand& command : commands) {
         if (command.app->parsed()) return command.command->run(globals);
       }

@@ -52,8 +52,34 @@ class ProfileCommand final : public Command {
     lint_->add_option("profile", name_, "a shipped name or a path");
     lint_->add_flag("--strict", strict_, "warnings count as findings too");
     explain_->add_option("profile", name_, "a shipped name or a path")->required();
-    explain_->add_option("pointer", pointer_, "JSON pointer, such as /requantize/rounding")
+    explain_
+        ->add_option("pointer", pointer_,
+                     "JSON pointer, such as /requantize/rounding, or an op of the profile")
         ->required();
+    list_->footer(
+        "Examples:\n"
+        "  facsim profile list\n"
+        "  facsim profile list --profile-path my-profiles --format json");
+    show_->footer(
+        "Examples:\n"
+        "  facsim profile show tflite-micro\n"
+        "  facsim profile show ./my-chip.json --set /accumulator/bits=24 --format json");
+    schema_->footer(
+        "Examples:\n"
+        "  facsim profile schema > backend-profile.schema.json");
+    fields_->footer(
+        "Examples:\n"
+        "  facsim profile fields > FIELDS.md");
+    lint_->footer(
+        "Examples:\n"
+        "  facsim profile lint ./my-chip.json\n"
+        "  facsim profile lint --strict tflite-micro --set /accumulator/bits=24");
+    explain_->footer(
+        "A setting that the profile leaves to what it extends or to a default is explained too.\n\n"
+        "Examples:\n"
+        "  facsim profile explain tflite-micro /requantize/rounding\n"
+        "  facsim profile explain tflite-micro /ops/conv2d/variants/int16x8/accumulator/bits\n"
+        "  facsim profile explain tflite-micro \"conv2d int16x8\"");
     app.footer(
         "Examples:\n"
         "  facsim profile list\n"

@@ -52,9 +52,10 @@ bool is_option(const std::string& word) {
 
 }  // namespace
 
-std::optional<std::string> find_misspelling(const CLI::App& root,
+std::optional<Misspelling> find_misspelling(const CLI::App& root,
                                             const std::vector<std::string>& words) {
   const CLI::App* app = &root;
+  std::string path = root.get_name();
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--") break;
@@ -62,7 +63,7 @@ std::optional<std::string> find_misspelling(const CLI::App& root,
       const bool is_long = word[1] == '-';
       const std::string name = is_long ? word.substr(0, word.find('=')) : word.substr(0, 2);
       const CLI::Option* option = find_option(app, name);
-      if (option == nullptr) return unknown("option", name, option_names(app));
+      if (option == nullptr) return Misspelling{unknown("option", name, option_names(app)), path};
       const bool value_is_joined = is_long ? name.size() < word.size() : word.size() > 2;
       if (!value_is_joined) i += static_cast<size_t>(std::max(0, option->get_items_expected_min()));
       continue;
@@ -70,8 +71,9 @@ std::optional<std::string> find_misspelling(const CLI::App& root,
     const std::vector<std::string> commands = command_names(app);
     if (commands.empty()) continue;  // an argument
     if (std::find(commands.begin(), commands.end(), word) == commands.end()) {
-      return unknown("command", word, commands);
+      return Misspelling{unknown("command", word, commands), path};
     }
+    path += " " + word;
     app = app->get_subcommand(word);
   }
   return std::nullopt;
