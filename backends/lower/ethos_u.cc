@@ -115,6 +115,7 @@ std::shared_ptr<const sim::Op> lower_ethos_u_leaky_relu(const NodeView& node) {
   const quant::QParams& output = node.output();
   const double input_scale = input.scale.front(), output_scale = output.scale.front();
   const double alpha = node.attributes().alpha;
+  require_finite("leaky_relu", "alpha", alpha);
   if (input.type.bits != 8 || !(alpha >= 0)) {
     throw Error({ErrorCode::unsupported, "leaky_relu",
                  fmt::format("{}, alpha {}", sim::to_string(input.type), alpha),

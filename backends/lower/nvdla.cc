@@ -54,15 +54,20 @@ std::shared_ptr<const sim::Op> lower_nvdla_prelu(const NodeView& node) {
   require_no_zero_point(input);
   require_no_zero_point(output);
   const double alpha = node.attributes().alpha;
+  require_finite("leaky_relu", "alpha", alpha);
   if (!(alpha >= 0)) {
-    throw Error({ErrorCode::unsupported, "alpha", fmt::format("{}", alpha), ">= 0", ""});
+    throw Error({ErrorCode::unsupported, "leaky_relu alpha", fmt::format("{}", alpha), ">= 0", ""});
   }
   const double real = static_cast<double>(input.scale.front()) / output.scale.front();
   const ClampBounds codes{output.quant_min, output.quant_max};
   sim::LeakyReluParams params;
   params.input_type = input.type;
   params.positive = sdp_converter({}, real, output, codes);
-  params.negative = sdp_converter(sdp_scaled(alpha, sim::kInt32), real, output, codes);
+  try {
+    params.negative = sdp_converter(sdp_scaled(alpha, sim::kInt32), real, output, codes);
+  } catch (const Error& error) {
+    throw with_place(error, fmt::format("leaky_relu alpha {}", node.attributes().alpha));
+  }
   return std::make_shared<sim::LeakyRelu>(std::move(params));
 }
 

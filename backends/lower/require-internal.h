@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/lower/lower.h"
+#include "sim/core/error.h"
 
 namespace facsim::backends::detail {
 
@@ -20,6 +21,10 @@ void require_type(std::string_view what, sim::IntType type,
 void require_activation(std::string_view what, const quant::QParams& qparams, const OpRules& rules);
 /// The same for an output, which has the rules' output types.
 void require_output(const quant::QParams& qparams, const OpRules& rules);
+/// Error bad_value for a layer's attribute that is infinite or no number; place "OP NAME".
+void require_finite(std::string_view op, std::string_view name, double value);
+/// An error of what an attribute led to, its place after the attribute's: "leaky_relu alpha 1e+30".
+Error with_place(const Error& error, std::string_view place);
 
 /// Error bad_value unless `code` is a code of `type`.
 void check_code(std::string_view place, int64_t code, sim::IntType type);

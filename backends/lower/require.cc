@@ -70,6 +70,20 @@ void require_program(const OpRules& rules) {
   }
 }
 
+void require_finite(std::string_view op, std::string_view name, double value) {
+  if (std::isfinite(value)) return;
+  throw Error({ErrorCode::bad_value, fmt::format("{} {}", op, name), fmt::format("{}", value),
+               "a finite number", ""});
+}
+
+Error with_place(const Error& error, std::string_view place) {
+  std::vector<ErrorInfo> infos = error.infos();
+  for (ErrorInfo& info : infos) {
+    info.place = std::string(place) + (info.place.empty() ? "" : ", ") + info.place;
+  }
+  return Error(std::move(infos));
+}
+
 void check_code(std::string_view place, int64_t code, sim::IntType type) {
   if (code >= type.min() && code <= type.max()) return;
   throw Error({ErrorCode::bad_value, std::string(place), std::to_string(code),

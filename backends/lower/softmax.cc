@@ -8,6 +8,7 @@
 
 #include "backends/lower/activations.h"
 #include "backends/lower/node-internal.h"
+#include "backends/lower/require-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/softmax_real.h"
 
@@ -24,6 +25,9 @@ struct SoftmaxOperands {
   [[noreturn]] void refuse(std::string found, std::string expected) const {
     throw Error({ErrorCode::unsupported, "softmax", std::move(found), std::move(expected),
                  "algorithm \"" + rules.algorithm + "\""});
+  }
+  [[noreturn]] void refuse_beta(std::string expected) const {
+    refuse(fmt::format("beta {}, input scale {}", beta, input.scale.front()), std::move(expected));
   }
   /// TFLite allows a thousandth for int16 outputs.
   void require_output(int bits, int64_t zero_point) const {
@@ -43,11 +47,7 @@ std::shared_ptr<const sim::Op> softmax_exp(const SoftmaxOperands& operands) {
                                               static_cast<double>(operands.input.scale.front()),
                                           31 - 5),
                                0x1p31 - 1.0);
-  if (!(real > 1.0)) {
-    operands.refuse(
-        fmt::format("beta {}, input scale {}", operands.beta, operands.input.scale.front()),
-        "a product above 2^-26");
-  }
+  if (!(real > 1.0)) operands.refuse_beta("a product above 2^-26");
   const quant::Multiplier derived = quant::derive_multiplier(real, operands.rules.multiplier);
   sim::SoftmaxParams params;
   params.input_type = operands.input.type;
@@ -62,12 +62,16 @@ std::shared_ptr<const sim::Op> softmax_lut(const SoftmaxOperands& operands) {
   operands.require_output(15, 0);
   const double real = static_cast<double>(operands.input.scale.front()) *
                       static_cast<double>(operands.beta) / (10.0 / 65535.0);
-  if (!(real >= 0)) operands.refuse(fmt::format("beta {}", operands.beta), "at least 0");
+  if (!(real >= 0)) operands.refuse_beta("at least 0");
   sim::SoftmaxParams params;
   params.algorithm = sim::SoftmaxParams::Algorithm::lut513;
   params.input_type = operands.input.type;
   params.output_type = operands.output.type;
-  params.scale = detail::scale_program(operands.rules, real);
+  try {
+    params.scale = detail::scale_program(operands.rules, real);
+  } catch (const Error& error) {
+    throw detail::with_place(error, fmt::format("softmax beta {}", operands.beta));
+  }
   return std::make_shared<sim::Softmax>(std::move(params));
 }
 
@@ -78,6 +82,9 @@ std::shared_ptr<const sim::Op> softmax_float_table(const SoftmaxOperands& operan
   params.input_type = operands.input.type;
   params.output_type = operands.output.type;
   params.scale_times_beta = operands.input.scale.front() * operands.beta;
+  if (!(params.scale_times_beta >= 0) || !std::isfinite(params.scale_times_beta)) {
+    operands.refuse_beta("a product of at least 0, finite in float32");
+  }
   params.output_scale = operands.output.scale.front();
   params.output_zero_point = operands.output.zero_point.front();
   return std::make_shared<sim::SoftmaxReal>(params);
@@ -88,6 +95,7 @@ std::shared_ptr<const sim::Op> softmax_float_table(const SoftmaxOperands& operan
 std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant::QParams& input,
                                              const quant::QParams& output, float beta) {
   const OpRules& rules = profile.rules_for("softmax", input.type);
+  detail::require_finite("softmax", "beta", beta);
   detail::require_activation("input", input, rules);
   quant::check(output, "output");
   const SoftmaxOperands operands{rules, input, output, beta};

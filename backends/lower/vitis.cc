@@ -29,6 +29,9 @@ int limited_position(std::string_view what, const quant::QParams& qparams) {
 
 std::shared_ptr<const sim::Op> lower_vitis_activation(const NodeView& node) {
   require_unary(node);
+  if (node.node().op == "leaky_relu") {
+    require_finite("leaky_relu", "alpha", node.attributes().alpha);
+  }
   const quant::QParams& output = node.output();
   return table_of_codes(node.qparams(0), output,
                         sim::VitisActivation{vitis_function(node.node().op),

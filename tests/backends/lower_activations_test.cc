@@ -158,10 +158,72 @@ TEST_CASE("lower activations: what the platform refuses is refused by name") {
   ActivationNode softmax{"softmax", {0.1f, 0}, {0x1p-8f, -128}};
   softmax.attributes.beta = -1;
   CHECK_CONTAINS(softmax.error("tflite-micro"), "a product above 2^-26");
-  softmax.attributes.beta = std::numeric_limits<float>::quiet_NaN();
-  CHECK_CONTAINS(softmax.error("tflite-micro"), "a product above 2^-26");
   CHECK_CONTAINS((ActivationNode{"softmax", {0.1f, 0}, {0x1p-8f, -128}}).error("ruy"),
                  "has no rules");
+}
+
+TEST_CASE("lower activations: absurd alpha and beta follow the platform or are refused by name") {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const ActivationNode softmax8{"softmax", {0.1f, 0}, {0x1p-8f, -128}};
+  const ActivationNode softmax16{"softmax", {0.001f, 0, sim::kInt16}, {0x1p-15f, 0, sim::kInt16}};
+  const ActivationNode leaky{"leaky_relu", {0.125f, 0}, {0.125f, 0}};
+  struct Row {
+    const char* profile;
+    const ActivationNode& node;
+    float value;
+    std::string_view error;             ///< empty: computed
+    std::vector<int64_t> results = {};  ///< of the codes -100, -1, 0, 100
+  };
+  const Row rows[] = {
+      {"tflite-micro", softmax8, -1, "beta -1, input scale 0.1; expected a product above 2^-26"},
+      {"tflite-micro", softmax8, 0, "beta 0, input scale 0.1; expected a product above 2^-26"},
+      // Above the largest multiplier all but the largest code count nothing.
+      {"tflite-micro", softmax8, 1e30f, "", {-128, -128, -128, 127}},
+      {"tflite-micro", softmax16, -1, "beta -1, input scale 0.001; expected at least 0"},
+      {"tflite-micro", softmax16, 1e30f, "softmax beta 1e+30, channel 0: right shift -72"},
+      {"tflite-micro", softmax16, 0, "", {8192, 8192, 8192, 8192}},
+      {"tflite-builtin", softmax8, -1,
+       "beta -1, input scale 0.1; expected a product of at least 0"},
+      {"tflite-builtin", softmax8, 1e30f, "", {-128, -128, -128, 127}},
+      {"tflite-micro", leaky, -1, "alpha -1, input to output scale 1; expected alpha >= 0"},
+      {"tflite-micro", leaky, 1e30f, "leaky_relu alpha 1e+30, channel 0: right shift -69"},
+      {"tflite-micro", leaky, 0, "", {0, 0, 0, 100}},
+      // Tables of float32 values take any finite slope.
+      {"onnxruntime-cpu", leaky, -1, "", {100, 1, 0, 100}},
+      {"onnxruntime-cpu", leaky, 3e38f, "", {-128, -128, 0, 100}},
+      {"onnxruntime-cpu", leaky, -3e38f, "", {127, 127, 0, 100}},
+      // XNNPACK refuses slopes that its 8 fraction bits do not hold, and takes negative ones.
+      {"xnnpack-x86", leaky, 0, "input to output scale times alpha 0; expected -127.99609"},
+      {"xnnpack-x86", leaky, 1e30f, "input to output scale times alpha 1e+30"},
+      {"xnnpack-x86", leaky, -1, "", {100, 1, 0, 100}},
+      {"ethos-u", leaky, -1, "alpha -1; expected 8 bits, alpha >= 0"},
+      // Vela makes a scale of 0 of what its shift does not reach.
+      {"ethos-u", leaky, 1e30f, "", {0, 0, 0, 100}},
+      {"nvdla", leaky, -1, "leaky_relu alpha: -1; expected >= 0"},
+      {"nvdla", leaky, 1e30f, "leaky_relu alpha 1e+30"},
+      // Vitis AI's slope is 26 / 256 whatever the model's is.
+      {"vitis-ai", leaky, 1e30f, "", {-10, 0, 0, 100}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.profile);
+    CAPTURE(row.node.op);
+    const bool is_softmax = row.node.op == "softmax";
+    ActivationNode node = row.node;
+    float& attribute = is_softmax ? node.attributes.beta : node.attributes.alpha;
+    for (const float none : {kNan, kInfinity, -kInfinity}) {
+      attribute = none;
+      CHECK_CONTAINS(node.error(row.profile), is_softmax ? "softmax beta: " : "leaky_relu alpha: ");
+      CHECK_CONTAINS(node.error(row.profile), "expected a finite number");
+    }
+    attribute = row.value;
+    CAPTURE(row.value);
+    if (row.error.empty()) {
+      CHECK(node.run(row.profile, {-100, -1, 0, 100}) == row.results);
+    } else {
+      CHECK_CONTAINS(node.error(row.profile), row.error);
+    }
+  }
 }
 
 /// The smallest lstm: one input, one hidden unit.
