@@ -312,20 +312,26 @@ class Linter {
       }
       error("variant-overlap", "/when",
             fmt::format("\"{}\" and \"{}\" hold for the same layer: {}", key_.variant,
-                        RulesKey::parse(name).variant, example(rules_->when, other.when)));
+                        RulesKey::parse(name).variant, example(other.when)));
     }
   }
 
-  /// Operand types that meet both conditions.
-  static std::string example(const VariantCondition& a, const VariantCondition& b) {
+  /// Operand types that meet these rules' condition and another; those that neither names are the
+  /// first that the rules accept.
+  std::string example(const VariantCondition& b) const {
+    const VariantCondition& a = rules_->when;
     std::string text;
     const auto add = [&](const char* operand, const std::string& type) {
       text += (text.empty() ? "" : ", ") + std::string(operand) + " " + type;
     };
-    if (const auto type = a.activation ? a.activation : b.activation) {
-      add("activation", sim::to_string(*type));
+    const auto activation = a.activation ? a.activation : b.activation;
+    add("activation", sim::to_string(activation.value_or(rules_->activation_types.front())));
+    const auto weight = a.weight ? a.weight : b.weight;
+    const bool has_weights =
+        multiplies(key_.op) || key_.op == "transpose_conv2d" || key_.op == "svdf";
+    if (weight || has_weights) {
+      add("weight", sim::to_string(weight.value_or(rules_->weight_types.front())));
     }
-    if (const auto type = a.weight ? a.weight : b.weight) add("weight", sim::to_string(*type));
     if (const auto type = a.bias ? a.bias : b.bias) add("bias", std::string(to_string(*type)));
     return text;
   }

@@ -188,6 +188,12 @@ TEST_CASE("profile variants: lint finds two that fit equally well; running them 
   CHECK(findings.front().message ==
         "\"int16x4\" and \"int16x8 bias32\" hold for the same layer: activation int16, weight "
         "int4, bias int32");
+  const VariantChip unnamed(chip_with(R"("legacy uint8": {)",
+                                      R"("other int16": {"when": {"activation": "int16"}},
+                             "legacy uint8": {)"));
+  REQUIRE(overlaps(unnamed.lint()) == 1);
+  CHECK(unnamed.lint().front().message ==
+        "\"int16x8\" and \"other int16\" hold for the same layer: activation int16, weight int8");
   const Profile profile = chip.load();
   CHECK_THROWS_WITH_AS(profile.rules_for("conv2d", {16, true}, DType::int32, sim::IntType{4, true}),
                        doctest::Contains("both hold"), Error);
