@@ -2,10 +2,16 @@
 // Every shipped profile: readable, checked, honest about its evidence, and there.
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <sstream>
 
 #include "backends/io/npy.h"
+#include "backends/profile/algorithms-internal.h"
 #include "sim/core/error.h"
 #include "tests/backends/parity_page.h"
 
@@ -160,6 +166,59 @@ TEST_CASE("shipped profiles: configs/PARITY.md is the page of configs/parity.jso
   for (const test::ParityEvidence& e : recorded_evidence()) {
     CAPTURE(e.profile);
     CHECK(page.find("| `" + e.op + "` | " + e.recording + " |") != std::string::npos);
+  }
+}
+
+/// The lines of configs/README.md from a heading of a table to the next empty one.
+std::vector<std::string> guide_table(const std::string& heading) {
+  const std::string guide = read_file(kConfigs / "README.md");
+  std::istringstream lines(guide.substr(std::min(guide.find(heading), guide.size())));
+  std::vector<std::string> rows;
+  for (std::string line; std::getline(lines, line) && !line.empty();) rows.push_back(line);
+  REQUIRE(rows.size() > 2);
+  return {rows.begin() + 2, rows.end()};
+}
+
+TEST_CASE("profile guide: its first table puts every profile under its evidence") {
+  std::map<std::string, size_t> levels;  // column of executed, documented, assumed
+  for (const std::string& row :
+       guide_table("| requantization | executed | documented | assumed |")) {
+    std::istringstream cells(row);
+    std::string cell;
+    std::getline(cells, cell, '|');
+    std::getline(cells, cell, '|');
+    for (size_t level = 0; std::getline(cells, cell, '|'); ++level) {
+      for (size_t at = cell.find('`'); at != std::string::npos; at = cell.find('`', at + 1)) {
+        const size_t end = cell.find('`', at + 1);
+        const std::string name = cell.substr(at + 1, end - at - 1);
+        CHECK_MESSAGE(levels.emplace(name, level).second, name, " is there twice");
+        at = end;
+      }
+    }
+  }
+  for (const std::string& name : list_profiles(shipped_profiles())) {
+    if (name.starts_with("mqbench-")) continue;
+    CAPTURE(name);
+    REQUIRE(levels.contains(name));
+    const Level level = load_profile(name, shipped_profiles()).evidence.level;
+    CHECK(levels.extract(name).mapped() == static_cast<size_t>(level));
+  }
+  for (const auto& [name, level] : levels) FAIL_CHECK(name, " is no shipped profile");
+}
+
+TEST_CASE("profile guide: the table of named algorithms is that of this build") {
+  const std::vector<std::string> rows = guide_table("| algorithm | ops | params |");
+  CHECK(rows.size() == detail::algorithms().size());
+  for (const detail::Algorithm& algorithm : detail::algorithms()) {
+    std::string text;
+    for (const char c : algorithm.description) {
+      if (c == '|' || c == '*' || c == '_') text += '\\';
+      text += c;
+    }
+    const std::string row = fmt::format(
+        "| `{}` | {} | {} | {} |", algorithm.name, fmt::join(algorithm.ops, " "),
+        algorithm.params.empty() ? "–" : fmt::format("{}", fmt::join(algorithm.params, " ")), text);
+    CHECK_MESSAGE(std::find(rows.begin(), rows.end(), row) != rows.end(), row);
   }
 }
 
