@@ -91,4 +91,19 @@ Tensor codes_of(VectorDice& dice, sim::IntType type, const Shape& shape, VectorS
   return codes;
 }
 
+void TapSolver::solve(const std::vector<int64_t>& places, const std::vector<int64_t>& weights,
+                      int64_t sum) {
+  const int64_t zero_point = input_.zero_point.front();
+  const int64_t low = input_.type.min() - zero_point, high = input_.type.max() - zero_point;
+  for (size_t i = places.size(); i-- > 0;) {
+    int64_t value = 0;
+    if (weights[i] != 0) {
+      // Toward zero: what is left keeps its sign, and the first tap, of weight 1, adds it.
+      value = std::clamp(sum / weights[i], low, high);
+      sum -= value * weights[i];
+    }
+    x_.set_int(places[i], zero_point + value);
+  }
+}
+
 }  // namespace facsim::backends::detail

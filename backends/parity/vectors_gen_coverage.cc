@@ -10,8 +10,10 @@
 #include "sim/core/error.h"
 #include "sim/ops/add.h"
 #include "sim/ops/avg_pool2d.h"
+#include "sim/ops/batch_matmul.h"
 #include "sim/ops/linear.h"
 #include "sim/ops/map.h"
+#include "sim/ops/transpose_conv2d.h"
 
 namespace facsim::backends {
 
@@ -226,6 +228,12 @@ std::vector<NamedProgram> programs_of(const sim::Op& op) {
   if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) {
     return {{"requantize", &linear->conv().params().requantize}};
   }
+  if (const auto* transposed = dynamic_cast<const sim::TransposeConv2d*>(&op)) {
+    return {{"requantize", &transposed->params().layer.requantize}};
+  }
+  if (const auto* matmul = dynamic_cast<const sim::BatchMatmul*>(&op)) {
+    return {{"requantize", &matmul->params().requantize}};
+  }
   if (const auto* add = dynamic_cast<const sim::Add*>(&op)) {
     return {{"lhs", &add->params().lhs},
             {"rhs", &add->params().rhs},
@@ -280,9 +288,16 @@ void declare_accumulators(CoverageCounter& coverage, const sim::Op& op, const Ve
   }
   const sim::Conv2d* conv = dynamic_cast<const sim::Conv2d*>(&op);
   if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) conv = &linear->conv();
-  if (conv != nullptr) {
-    low = conv->params().accumulator.type().min();
-    high = conv->params().accumulator.type().max();
+  const sim::Accumulator* accumulator = conv != nullptr ? &conv->params().accumulator : nullptr;
+  if (const auto* transposed = dynamic_cast<const sim::TransposeConv2d*>(&op)) {
+    accumulator = &transposed->params().layer.accumulator;
+  }
+  if (const auto* matmul = dynamic_cast<const sim::BatchMatmul*>(&op)) {
+    accumulator = &matmul->params().accumulator;
+  }
+  if (accumulator != nullptr) {
+    low = accumulator->type().min();
+    high = accumulator->type().max();
   }
   coverage.declare(programs[0].name, *programs[0].requantize, low, high);
 }

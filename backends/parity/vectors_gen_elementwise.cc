@@ -110,6 +110,11 @@ VectorLayer try_unary(const VectorTarget& target, VectorDice& dice, VectorStrate
     default:
       break;
   }
+  if (target.op == "lut") {
+    for (int64_t code = target.input.min(); code <= target.input.max(); ++code) {
+      attributes.table.push_back(dice.between(type.min(), type.max()));
+    }
+  }
   if (target.op == "quantize") {
     add_input(layer, "input", reals_for(output, dice, strategy), std::nullopt);
   } else if (target.input.bits <= 8 && strategy != VectorStrategy::random) {

@@ -8,6 +8,7 @@
 
 #include "backends/lower/lower.h"
 #include "backends/parity/vectors_gen_build-internal.h"
+#include "backends/parity/vectors_gen_suite-internal.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends::detail {
@@ -21,21 +22,38 @@ struct MakerEntry {
   VectorLayerMaker make;
 };
 
-constexpr std::array kMakers{
-    MakerEntry{"conv2d", try_weighted},  MakerEntry{"linear", try_weighted},
-    MakerEntry{"add", try_binary},       MakerEntry{"sub", try_binary},
-    MakerEntry{"mul", try_binary},       MakerEntry{"minimum", try_binary},
-    MakerEntry{"maximum", try_binary},   MakerEntry{"max_pool2d", try_pool},
-    MakerEntry{"avg_pool2d", try_pool},  MakerEntry{"global_avg_pool", try_pool},
-    MakerEntry{"mean", try_moving},      MakerEntry{"pad", try_moving},
-    MakerEntry{"concat", try_moving},    MakerEntry{"slice", try_moving},
-    MakerEntry{"transpose", try_moving}, MakerEntry{"resize", try_moving},
-    MakerEntry{"prelu", try_moving},     MakerEntry{"quantize", try_unary},
-    MakerEntry{"dequantize", try_unary}, MakerEntry{"requantize", try_unary},
-    MakerEntry{"relu", try_unary},       MakerEntry{"relu6", try_unary},
-    MakerEntry{"clamp", try_unary},      MakerEntry{"leaky_relu", try_unary},
-    MakerEntry{"hard_swish", try_unary}, MakerEntry{"sigmoid", try_unary},
-    MakerEntry{"tanh", try_unary},       MakerEntry{"softmax", try_unary}};
+constexpr std::array kMakers{MakerEntry{"conv2d", try_weighted},
+                             MakerEntry{"linear", try_weighted},
+                             MakerEntry{"transpose_conv2d", try_weighted},
+                             MakerEntry{"batch_matmul", try_matmul},
+                             MakerEntry{"add", try_binary},
+                             MakerEntry{"sub", try_binary},
+                             MakerEntry{"mul", try_binary},
+                             MakerEntry{"minimum", try_binary},
+                             MakerEntry{"maximum", try_binary},
+                             MakerEntry{"max_pool2d", try_pool},
+                             MakerEntry{"avg_pool2d", try_pool},
+                             MakerEntry{"global_avg_pool", try_pool},
+                             MakerEntry{"mean", try_moving},
+                             MakerEntry{"pad", try_moving},
+                             MakerEntry{"concat", try_moving},
+                             MakerEntry{"slice", try_moving},
+                             MakerEntry{"transpose", try_moving},
+                             MakerEntry{"resize", try_moving},
+                             MakerEntry{"reshape", try_moving},
+                             MakerEntry{"prelu", try_moving},
+                             MakerEntry{"quantize", try_unary},
+                             MakerEntry{"dequantize", try_unary},
+                             MakerEntry{"requantize", try_unary},
+                             MakerEntry{"relu", try_unary},
+                             MakerEntry{"relu6", try_unary},
+                             MakerEntry{"clamp", try_unary},
+                             MakerEntry{"leaky_relu", try_unary},
+                             MakerEntry{"hard_swish", try_unary},
+                             MakerEntry{"sigmoid", try_unary},
+                             MakerEntry{"tanh", try_unary},
+                             MakerEntry{"softmax", try_unary},
+                             MakerEntry{"lut", try_unary}};
 
 /// Null for an op that has no generator.
 VectorLayerMaker maker_of(std::string_view op) {
@@ -66,7 +84,10 @@ void require_layer_reaches(const Profile::Choice& choice, std::string_view phras
 }  // namespace
 
 VectorTarget vector_target(const Profile& profile, std::string_view phrase) {
-  const Profile::Choice choice = profile.choose(phrase);
+  // No profile has rules of reshape: it moves the codes that convolutions make.
+  const bool is_reshape = phrase == "reshape";
+  Profile::Choice choice = profile.choose(is_reshape ? requantize_op(profile) : phrase);
+  if (is_reshape) choice.name = phrase;
   std::string op = choice.name.substr(0, choice.name.find(' '));
   if (op == "depthwise_conv2d") op = "conv2d";
   if (maker_of(op) == nullptr) {

@@ -69,6 +69,12 @@ VectorLayer try_moving(const VectorTarget& target, VectorDice& dice, VectorStrat
     attributes.resize.mode =
         dice.pick({ResizeAttributes::Mode::nearest, ResizeAttributes::Mode::bilinear});
     attributes.resize.half_pixel_centers = dice.one_in(2);
+  } else if (target.op == "reshape") {
+    using Order = sim::ReshapeParams::Order;
+    output = input;
+    attributes.extents = {-1};
+    if (dice.one_in(2)) attributes.extents = {shape[1] * shape[2], shape[3]};
+    attributes.order = dice.pick({Order::nhwc, Order::nchw});
   } else if (target.op == "prelu") {
     quant::QParams alpha =
         activation_qparams(target, dice, target.input, dice.magnitude(-8, -5), strategy);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers of weights, whose accumulators a strategy steers: conv2d, depthwise_conv2d, linear.
+// Layers of weights, whose accumulators a strategy steers: conv2d, depthwise_conv2d,
+// transpose_conv2d, linear.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "backends/parity/vectors_gen_build-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/linear.h"
+#include "sim/ops/transpose_conv2d.h"
 
 namespace facsim::backends::detail {
 
@@ -24,6 +26,7 @@ struct Weighted {
   std::vector<int64_t> bias;  ///< accumulator units
   NodeAttributes attributes;
   bool steered = false;  ///< each output pixel has its own taps
+  bool transposed = false;
 };
 
 Tensor bias_tensor(const VectorTarget& target, const Weighted& w, QParams& qparams) {
@@ -72,6 +75,25 @@ VectorLayer weighted_layer(const VectorTarget& target, const Weighted& w) {
   return layer;
 }
 
+/// Steered: windows that do not overlap.
+void choose_transposed(const VectorTarget& target, VectorDice& dice, Weighted& w) {
+  sim::Window2d& window = w.attributes.window;
+  for (size_t i = 0; i < 2; ++i) {
+    window.kernel[i] = dice.between(1, 3);
+    window.stride[i] = w.steered ? window.kernel[i] : dice.between(1, 3);
+  }
+  if (!w.steered) {
+    window.padding = {dice.between(0, window.kernel[0] - 1), dice.between(0, window.kernel[1] - 1),
+                      0, 0};
+    w.attributes.output_padding = {dice.between(0, window.stride[0] - 1), 0};
+  }
+  const int64_t ic = w.steered ? 8 : dice.between(2, 5), oc = dice.between(2, 4);
+  const Shape shape{1, dice.between(3, 5), dice.between(3, 5), ic};
+  w.x = codes_of(dice, target.input, shape, VectorStrategy::random);
+  w.weights = codes_of(dice, target.weight, {oc, window.kernel[0], window.kernel[1], ic},
+                       VectorStrategy::random);
+}
+
 void choose_geometry(const VectorTarget& target, VectorDice& dice, Weighted& w) {
   const bool depthwise = target.rules_op.starts_with("depthwise_conv2d");
   const VectorStrategy fill = VectorStrategy::random;
@@ -83,6 +105,10 @@ void choose_geometry(const VectorTarget& target, VectorDice& dice, Weighted& w) 
     return;
   }
   sim::Window2d& window = w.attributes.window;
+  if (w.transposed) {
+    choose_transposed(target, dice, w);
+    return;
+  }
   for (size_t i = 0; i < 2; ++i) {
     window.kernel[i] = w.steered ? dice.between(1, 3) : dice.between(1, 4);
     window.stride[i] = w.steered ? window.kernel[i] : dice.between(1, 3);
@@ -128,8 +154,14 @@ void choose_weights(const VectorTarget& target, VectorDice& dice, Weighted& w) {
   }
   if (!w.steered) return;
   // A tap of weight 1 reaches every residue, the others large distances.
+  // A transposed convolution has the same weights at each position of its kernel.
+  const int64_t repeats = w.transposed ? w.weights.shape()[3] : taps;
   for (int64_t c = 0; c < oc; ++c) {
     for (int64_t t = 0; t < taps; ++t) {
+      if (t >= repeats) {
+        w.weights.set_int(c * taps + t, w.weights.int_at(c * taps + t - repeats));
+        continue;
+      }
       const int64_t large = dice.pick({target.weight.max(), target.weight.max() - 2});
       w.weights.set_int(c * taps + t, t == 0 ? 1 : std::max<int64_t>(large, 1));
     }
@@ -168,34 +200,9 @@ void choose_layer_scales(const VectorTarget& target, VectorDice& dice, VectorStr
   w.weight.channel_axis = w.weight.scale.size() > 1 ? 0 : -1;
 }
 
-/// Input codes of one window that add `distance` to an accumulator; what is left over stays.
-class TapSolver {
- public:
-  TapSolver(const Weighted& w, Tensor& x) : w_(w), x_(x) {}
-
-  void solve(const std::vector<int64_t>& places, const std::vector<int64_t>& weights,
-             int64_t distance) {
-    const int64_t zero_point = w_.input.zero_point.front();
-    const int64_t low = w_.input.type.min() - zero_point, high = w_.input.type.max() - zero_point;
-    for (size_t i = places.size(); i-- > 0;) {
-      int64_t value = 0;
-      if (weights[i] != 0) {
-        // Toward zero: what is left keeps its sign, and the first tap, of weight 1, adds it.
-        value = std::clamp(distance / weights[i], low, high);
-        distance -= value * weights[i];
-      }
-      x_.set_int(places[i], zero_point + value);
-    }
-  }
-
- private:
-  const Weighted& w_;
-  Tensor& x_;
-};
-
 void steer_inputs(const Weighted& w, VectorDice& dice,
                   const std::vector<std::vector<int64_t>>& wanted, Tensor& x) {
-  TapSolver solver(w, x);
+  TapSolver solver(w.input, x);
   const Shape& s = w.weights.shape();
   const int64_t oc = s[0];
   const auto distance = [&](int64_t c) {
@@ -204,13 +211,16 @@ void steer_inputs(const Weighted& w, VectorDice& dice,
     if (list.empty()) return dice.between(-200, 200);
     return list[static_cast<size_t>(dice.between(0, static_cast<int64_t>(list.size()) - 1))] - bias;
   };
-  if (s.rank() == 2) {
-    for (int64_t n = 0; n < x.shape()[0]; ++n) {
+  if (s.rank() == 2 || w.transposed) {
+    // A row of input channels each: of a transposed convolution, what one input pixel adds under
+    // every kernel position, since no other pixel adds to the same outputs.
+    const int64_t ic = s[s.rank() - 1], stride = w.weights.numel() / oc;
+    for (int64_t n = 0; n < x.numel() / ic; ++n) {
       const int64_t c = n % oc;
       std::vector<int64_t> places, weights;
-      for (int64_t i = 0; i < s[1]; ++i) {
-        places.push_back(n * s[1] + i);
-        weights.push_back(w.weights.int_at(c * s[1] + i));
+      for (int64_t i = 0; i < ic; ++i) {
+        places.push_back(n * ic + i);
+        weights.push_back(w.weights.int_at(c * stride + i));
       }
       solver.solve(places, weights, distance(c));
     }
@@ -237,6 +247,9 @@ const sim::Requantizer& requantizer_of(const sim::Op& op) {
   if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) {
     return linear->conv().params().requantize;
   }
+  if (const auto* transposed = dynamic_cast<const sim::TransposeConv2d*>(&op)) {
+    return transposed->params().layer.requantize;
+  }
   const auto* conv = dynamic_cast<const sim::Conv2d*>(&op);
   if (conv == nullptr) {
     throw Error(
@@ -250,6 +263,7 @@ const sim::Requantizer& requantizer_of(const sim::Op& op) {
 VectorLayer try_weighted(const VectorTarget& target, VectorDice& dice, VectorStrategy strategy) {
   Weighted w;
   w.steered = strategy != VectorStrategy::random;
+  w.transposed = target.op == "transpose_conv2d";
   choose_geometry(target, dice, w);
   w.input = activation_qparams(target, dice, target.input, 1, strategy);
   w.output = activation_qparams(target, dice, target.output, 1, strategy);

@@ -31,6 +31,7 @@ class BatchMatmul final : public Op {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   int64_t macs(std::span<const Shape> inputs) const override;
+  const BatchMatmulParams& params() const { return params_; }
 
  private:
   struct Matrices;

@@ -119,6 +119,39 @@ TEST_CASE("vectors gen: a suite passes its own check and fails under a neighbour
   }
 }
 
+TEST_CASE("vectors gen: transposed convolutions, products of two operands and tables") {
+  using State = BranchCoverage::State;
+  struct Row {
+    std::string op, profile, neighbour;
+  };
+  for (const Row& row : {Row{"transpose_conv2d", "tflite-reference", "tflite-single-rounding"},
+                         Row{"transpose_conv2d", "xnnpack-x86", "tflite-reference"},
+                         Row{"batch_matmul", "tflite-reference", "tflite-single-rounding"},
+                         Row{"batch_matmul", "onednn", "tflite-reference"},
+                         Row{"lut", "tflite-reference", ""}, Row{"reshape", "nvdla", ""}}) {
+    INFO(row.op, " under ", row.profile);
+    const TemporaryFolder folder;
+    const GeneratedSuite suite = generate_vectors(options_for(row.profile, row.op));
+    REQUIRE(suite.cases.size() >= 4);
+    write_vectors(folder / "suite", suite, {});
+    const VectorReport report = check_suite(folder / "suite");
+    CHECK(report.count(VectorResult::Status::passed) == static_cast<int64_t>(suite.cases.size()));
+    if (row.neighbour.empty()) {
+      CHECK(suite.coverage.empty());
+      if (row.op == "reshape") continue;
+      const auto all = std::find_if(suite.cases.begin(), suite.cases.end(), [](const auto& c) {
+        return c.strategy == VectorStrategy::exhaustive8;
+      });
+      REQUIRE(all != suite.cases.end());
+      CHECK(all->golden.numel() == 256);
+      continue;
+    }
+    CHECK(suite.count(State::reached) > 2 * suite.count(State::not_reached));
+    const VectorReport other = check_suite(folder / "suite", row.neighbour);
+    CHECK(other.count(VectorResult::Status::passed) < static_cast<int64_t>(suite.cases.size()));
+  }
+}
+
 TEST_CASE("vectors gen: coverage tells reached, unreachable and open branches apart") {
   using State = BranchCoverage::State;
   const GeneratedSuite suite = generate_vectors(options_for("tflite-reference", "requantize"));
