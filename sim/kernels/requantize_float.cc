@@ -64,6 +64,26 @@ struct ScaleBiasStage {
   const float* bias;
 };
 
+/// (acc + bias) * scale, the clamp left to the end.
+struct BiasScaleStage {
+  struct Operands {
+    VecF32 bias, scale;
+  };
+  explicit BiasScaleStage(const FusedProgram& program)
+      : bias(program.bias_before.data()), scale(program.scale.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    const TagF32 d;
+    return {hn::LoadU(d, bias + i), hn::LoadU(d, scale + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    return round_half_even(hn::Mul(hn::Add(hn::ConvertTo(TagF32(), acc), o.bias), o.scale));
+  }
+
+  const float* bias;
+  const float* scale;
+};
+
 /// min(max((acc + bias_before) * scale + bias_after + bias_last, low), high), or a division instead
 /// of the product. A bias the program does not have is -0: adding it changes nothing.
 template <bool kDivide>
@@ -105,6 +125,8 @@ FusedKernel float_half_even(const FusedProgram& program) {
       return kernel_of<ScaleStage>(program);
     case FusedProgram::FloatShape::scale_bias:
       return kernel_of<ScaleBiasStage>(program);
+    case FusedProgram::FloatShape::bias_scale:
+      return kernel_of<BiasScaleStage>(program);
     case FusedProgram::FloatShape::clamped_scale:
       return kernel_of<ClampedStage<false>>(program);
     case FusedProgram::FloatShape::clamped_divide:

@@ -22,9 +22,9 @@ struct FusedProgram {
     rounding_shift,   ///< [shl] shr by `rounding`
     float_half_even,  ///< to_f32, [fadd] fmul or fdiv, [fadd]…, fclamp, round half_even
   };
-  /// The first two leave the clamp to the end, in integers; the others have every addition and
+  /// The first three leave the clamp to the end, in integers; the others have every addition and
   /// clamp in float32 first.
-  enum class FloatShape { scale, scale_bias, clamped_scale, clamped_divide };
+  enum class FloatShape { scale, scale_bias, bias_scale, clamped_scale, clamped_divide };
 
   Form form = Form::fixed_double;
   DType output = DType::int8;  ///< int8, uint8 or int16

@@ -198,11 +198,13 @@ class Matcher {
     return take_output();
   }
 
-  /// True if there was an addition. Adding -0 changes nothing.
+  /// True if there was an addition that changes a value. Adding -0 changes nothing, and +0 only the
+  /// sign of a zero, which no rounding to an integer sees.
   bool take_addition(ExpandedOperand<float>& operand) {
     const BoundStep* add = take(StepKind::fadd);
-    operand = reals(add == nullptr ? PerChannel<float>({-0.0F}) : add->real_a);
-    return add != nullptr;
+    const bool none = add == nullptr || all(add->real_a, [](float v) { return v == 0; });
+    operand = reals(none ? PerChannel<float>({-0.0F}) : add->real_a);
+    return !none;
   }
 
   /// fclamp before the rounding is a clamp of codes after it where the bounds are integers, since
@@ -253,8 +255,10 @@ class Matcher {
       zero_point = add->a;
     }
     program_.zero_point = int32s(zero_point);
-    if (!before && !divides && !last && clamp_of_codes(*clamp, zero_point, scaled)) {
-      program_.shape = after ? FloatShape::scale_bias : FloatShape::scale;
+    if (!(before && after) && !divides && !last && clamp_of_codes(*clamp, zero_point, scaled)) {
+      program_.shape = before  ? FloatShape::bias_scale
+                       : after ? FloatShape::scale_bias
+                               : FloatShape::scale;
     } else {
       program_.shape = divides ? FloatShape::clamped_divide : FloatShape::clamped_scale;
       program_.real_min = reals(clamp->real_a);

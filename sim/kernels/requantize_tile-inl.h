@@ -246,7 +246,7 @@ struct Columns {
 };
 
 /// kVectors vectors of each row. `operand(v)` is the element of the expanded operands for vector v.
-/// Operands stay in registers from row to row. Rows past the last repeat it.
+/// Operands stay in registers from row to row.
 template <int kVectors, class Stage, class End, class Operand>
 HWY_INLINE void requantize_columns(const Columns<typename End::Element> part, const Stage& stage,
                                    const End& end, Operand&& operand) {
@@ -260,22 +260,37 @@ HWY_INLINE void requantize_columns(const Columns<typename End::Element> part, co
   const auto e1 = kVectors == 1 ? e0 : end.load(operand(1));
   const auto e2 = kVectors < 4 ? e0 : end.load(operand(2));
   const auto e3 = kVectors < 4 ? e1 : end.load(operand(3));
-  const int64_t last = part.rows - 1;
-  for (int64_t row = 0; row <= last; row += kRows) {
-    const int32_t* acc[4];
-    typename End::Element* out[4];
-    for (int64_t r = 0; r < kRows; ++r) {
-      const int64_t from = std::min(row + r, last);
-      out[r] = part.out + from * part.out_stride;
-      for (int64_t v = 0; v < kVectors; ++v) {
-        acc[r * kVectors + v] = part.acc + from * part.acc_stride + v * kLanes;
-      }
-    }
-    const VecI32 y0 = End::apply(stage.apply(hn::LoadU(d, acc[0]), s0), e0);
-    const VecI32 y1 = End::apply(stage.apply(hn::LoadU(d, acc[1]), s1), e1);
-    const VecI32 y2 = End::apply(stage.apply(hn::LoadU(d, acc[2]), s2), e2);
-    const VecI32 y3 = End::apply(stage.apply(hn::LoadU(d, acc[3]), s3), e3);
-    end.template store<kVectors>(y0, y1, y2, y3, out);
+  // Strides of 0 make the rows past the last repeat it.
+  const auto requantize = [&](const int32_t* acc, int64_t acc_stride, typename End::Element* out,
+                              int64_t out_stride) HWY_ATTR {
+    const int32_t* const row1 = kRows == 1 ? acc : acc + acc_stride;
+    const int32_t* const a1 = kVectors == 1 ? row1 : acc + kLanes;
+    const int32_t* const a2 = kVectors == 1   ? acc + 2 * acc_stride
+                              : kVectors == 2 ? row1
+                                              : acc + 2 * kLanes;
+    const int32_t* const a3 = kVectors == 1   ? a2 + acc_stride
+                              : kVectors == 2 ? row1 + kLanes
+                                              : acc + 3 * kLanes;
+    const VecI32 y0 = End::apply(stage.apply(hn::LoadU(d, acc), s0), e0);
+    const VecI32 y1 = End::apply(stage.apply(hn::LoadU(d, a1), s1), e1);
+    const VecI32 y2 = End::apply(stage.apply(hn::LoadU(d, a2), s2), e2);
+    const VecI32 y3 = End::apply(stage.apply(hn::LoadU(d, a3), s3), e3);
+    typename End::Element* const rows[4] = {out, out + out_stride, out + 2 * out_stride,
+                                            out + 3 * out_stride};
+    end.template store<kVectors>(y0, y1, y2, y3, rows);
+  };
+  const int32_t* acc = part.acc;
+  typename End::Element* out = part.out;
+  int64_t row = 0;
+  for (; row + kRows <= part.rows; row += kRows) {
+    requantize(acc, part.acc_stride, out, part.out_stride);
+    acc += kRows * part.acc_stride;
+    out += kRows * part.out_stride;
+  }
+  for (; row < part.rows; ++row) {
+    requantize(acc, 0, out, 0);
+    acc += part.acc_stride;
+    out += part.out_stride;
   }
 }
 

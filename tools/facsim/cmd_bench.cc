@@ -245,8 +245,8 @@ class NetsBench {
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
     app.footer(
-        "Times whole networks with random int8 weights under onednn (float32 scale) and\n"
-        "tflite-micro, beside the sum of their layers run one by one.\n\n"
+        "Times whole networks with random int8 weights under onnxruntime-cpu (float32 scale)\n"
+        "and tflite-micro (fixed-point double rounding).\n\n"
         "Examples:\n"
         "  facsim bench nets -j 1\n"
         "  facsim bench nets --only mobilenet --batch 1,8 -j 2 --format json");
@@ -283,8 +283,8 @@ class NetsBench {
     std::vector<bench::Contender> contenders;
     std::vector<int64_t> mismatches;
     int64_t macs = 0;
-    for (const char* name : {"onednn", "tflite-micro"}) {
-      const sim::IntType type = name == std::string("onednn") ? sim::kUint8 : sim::kInt8;
+    for (const char* name : {"onnxruntime-cpu", "tflite-micro"}) {
+      const sim::IntType type = sim::kInt8;
       const backends::Profile profile = backends::load_profile(name, globals.search());
       const sim::Graph graph =
           backends::lower(bench::make_net(geometry, profile, type, 1), profile);
