@@ -123,6 +123,12 @@ void sum_block(const AddInputs& in, const Unit* a, const Unit* b, int64_t begin,
       begin, end,
       [&](int64_t first, int64_t l, int64_t l_stride, int64_t r, int64_t r_stride, int64_t count) {
         Total* to = total + (first - begin);
+        if (l_stride == 1 && r_stride == 1) {
+          for (int64_t i = 0; i < count; ++i) {
+            to[i] = static_cast<Total>(a[x[l + i]] + b[y[r + i]]);
+          }
+          return;
+        }
         for (int64_t i = 0; i < count; ++i) {
           to[i] = static_cast<Total>(a[x[l + i * l_stride]] + b[y[r + i * r_stride]]);
         }

@@ -9,6 +9,8 @@
 
 #include "sim/core/error.h"
 #include "sim/core/float_mode.h"
+#include "sim/kernels/add_fma_block-internal.h"
+#include "sim/kernels/dispatch-internal.h"
 #include "sim/ops/broadcast-internal.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/rounding/rounding.h"
@@ -62,6 +64,19 @@ void load(const Tensor& codes, const detail::BroadcastIndex& index, int64_t begi
   });
 }
 
+/// The vector kernel for 8-bit codes of one type and shape, where the isa has one and no sum can
+/// leave float32's integers.
+template <class Code>
+AddFmaKernel<Code> find_kernel(const Constants& c, Isa isa) {
+  isa = resolve_isa(isa);
+  const float largest = 255 * (std::abs(c.lhs_ratio) + std::abs(c.rhs_ratio)) + std::abs(c.offset);
+  if (isa == Isa::scalar || !(largest < 0x1p22F)) return nullptr;
+  const size_t index = highway_dispatch_index(isa);
+  if constexpr (std::is_same_v<Code, int8_t>) return add_fma_int8(index);
+  if constexpr (std::is_same_v<Code, uint8_t>) return add_fma_uint8(index);
+  return nullptr;
+}
+
 void check_params(const AddFmaParams& p) {
   const auto refuse = [](const char* field, std::string found, std::string expected) {
     throw Error({ErrorCode::bad_value, fmt::format("add_fma {}", field), std::move(found),
@@ -112,7 +127,20 @@ Events AddFma::run(std::span<const Tensor* const> inputs, Tensor& output,
   const Constants constants = guarded_constants(params_);
   const detail::BroadcastIndex lhs_index(lhs.shape(), output.shape());
   const detail::BroadcastIndex rhs_index(rhs.shape(), output.shape());
+  const bool elementwise = lhs_index.is_identity() && rhs_index.is_identity() &&
+                           lhs.dtype() == output.dtype() && rhs.dtype() == output.dtype();
+  const AddFmaBlock block{constants.lhs_ratio, constants.rhs_ratio, constants.offset,
+                          static_cast<float>(params_.clamp_min),
+                          static_cast<float>(params_.clamp_max)};
   detail::for_blocks(context.pool, output.numel(), kBlock, [&](int64_t begin, int64_t end) {
+    const bool done = elementwise && detail::with_integer(output.dtype(), [&]<class Code>() {
+                        const AddFmaKernel<Code> kernel = find_kernel<Code>(constants, context.isa);
+                        if (kernel == nullptr) return false;
+                        kernel(block, lhs.data<Code>() + begin, rhs.data<Code>() + begin,
+                               end - begin, output.data<Code>() + begin);
+                        return true;
+                      });
+    if (done) return Events{};
     std::array<float, kBlock> a, b;
     load(lhs, lhs_index, begin, end, a.data());
     load(rhs, rhs_index, begin, end, b.data());

@@ -50,6 +50,35 @@ TEST_CASE("add_fma: all pairs of uint8 codes equal ONNX Runtime's formula") {
   }
 }
 
+TEST_CASE("add_fma: every isa computes all pairs of codes as the norm, up to ties and clamps") {
+  for (const IntType type : {kInt8, kUint8}) {
+    Tensor lhs(type.storage(), {256, 256}), rhs(type.storage(), {256, 256});
+    for (int64_t i = 0; i < lhs.numel(); ++i) {
+      lhs.set_int(i, type.min() + i / 256);
+      rhs.set_int(i, type.min() + i % 256);
+    }
+    for (const float scale : {0.031f, 0.5f, 1e-30f, 3e4f, 1e30f}) {
+      AddFmaParams p = params();
+      p.lhs_type = p.rhs_type = p.output_type = type;
+      p.lhs_zero_point = type.min() + 3;
+      p.rhs_zero_point = type.max() - 5;
+      p.output_zero_point = type.min() + 100;
+      p.clamp_min = type.min() + 1;
+      p.clamp_max = type.max();
+      p.lhs_scale = scale;
+      p.rhs_scale = 0.5f;
+      p.output_scale = 1;  // with 0.5: ties
+      const AddFma add(p);
+      const Tensor norm = run(add, {&lhs, &rhs}, {Isa::scalar, nullptr, false});
+      for (const Isa isa : available_isas()) {
+        CAPTURE(to_string(isa));
+        CAPTURE(scale);
+        CHECK(ints(run(add, {&lhs, &rhs}, {isa, nullptr, false})) == ints(norm));
+      }
+    }
+  }
+}
+
 TEST_CASE("add_fma: every way to run and explain agree; clamps; broadcasts") {
   AddFmaParams p = params();
   p.clamp_min = 120;
