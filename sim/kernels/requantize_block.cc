@@ -16,10 +16,11 @@
 #include "sim/requantize/float64.h"
 #include "sim/rounding/all.h"
 
-// GCC would unroll the loops over channels before it vectorizes, and then vectorize over rows.
+// Compilers would unroll the loops over channels before they vectorize, and then vectorize over
+// rows.
 #ifndef FACSIM_LOOP_OVER_CHANNELS
 #if defined(__clang__)
-#define FACSIM_LOOP_OVER_CHANNELS
+#define FACSIM_LOOP_OVER_CHANNELS _Pragma("clang loop unroll(disable)")
 #else
 #define FACSIM_LOOP_OVER_CHANNELS _Pragma("GCC unroll 1")
 #endif
