@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "backends/parity/vectors_gen_build-internal.h"
+#include "sim/ops/interpolated_table.h"
 
 namespace facsim::backends::detail {
 
@@ -31,6 +32,24 @@ Tensor reals_for(const quant::QParams& output, VectorDice& dice, VectorStrategy 
     }
   }
   return x;
+}
+
+/// An entry per code or, where int16 codes interpolate, 513 of int16, which TOSA's table widens.
+void choose_table(const VectorTarget& target, VectorDice& dice, NodeAttributes& attributes,
+                  quant::QParams& output) {
+  const std::string& algorithm = target.rules.algorithm;
+  const bool interpolates = algorithm.ends_with(".table_int16");
+  const sim::IntType entry = interpolates ? sim::kInt16 : target.output;
+  const int64_t count =
+      interpolates ? sim::kInterpolatedEntries : target.input.max() - target.input.min() + 1;
+  for (int64_t i = 0; i < count; ++i) {
+    attributes.table.push_back(dice.between(entry.min(), entry.max()));
+  }
+  if (algorithm != "tosa.table_int16") return;
+  output.type = sim::kInt32;
+  output.zero_point = {0};
+  output.quant_min = output.type.min();
+  output.quant_max = output.type.max();
 }
 
 }  // namespace
@@ -110,11 +129,7 @@ VectorLayer try_unary(const VectorTarget& target, VectorDice& dice, VectorStrate
     default:
       break;
   }
-  if (target.op == "lut") {
-    for (int64_t code = target.input.min(); code <= target.input.max(); ++code) {
-      attributes.table.push_back(dice.between(type.min(), type.max()));
-    }
-  }
+  if (target.op == "lut") choose_table(target, dice, attributes, output);
   if (target.op == "quantize") {
     add_input(layer, "input", reals_for(output, dice, strategy), std::nullopt);
   } else if (target.input.bits <= 8 && strategy != VectorStrategy::random) {
