@@ -52,6 +52,9 @@ class CaseData {
   /// "UINT4", "int8": `attribute` may be nested, "logical_dtypes/x".
   std::optional<sim::IntType> type(std::string_view attribute) const;
 
+  /// Error bad_value unless the attribute is absent or this.
+  void require_same(const std::string& attribute, const json::Json& value) const;
+
   const std::filesystem::path& folder() const { return suite_.folder; }
   const VectorCase& description() const { return case_; }
   [[noreturn]] void fail(std::string_view attribute, std::string found, std::string expected) const;
@@ -97,6 +100,9 @@ std::span<const AdapterEntry> onnx_qdq_adapters();
 std::span<const AdapterEntry> onnx_quantize_adapters();
 std::span<const AdapterEntry> generated_adapters();
 /// A case whose model is a network of facsim's own format: computed as a whole, whatever the op.
+/// What the only node of a network is, in the words of the suite format: its window, activation,
+/// scales and zero points.
+nlohmann::ordered_json node_attributes(const IntGraph& network);
 bool is_network_case(const VectorCase& vector_case);
 std::vector<Computed> network_case(const CaseRun& run);
 /// Null if this build computes no such op.

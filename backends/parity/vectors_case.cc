@@ -81,6 +81,16 @@ void CaseData::miss(std::string_view name, std::string expected) const {
                std::move(expected), near.empty() ? "" : "is it \"" + near + "\" misspelt?"});
 }
 
+void CaseData::require_same(const std::string& name, const json::Json& value) const {
+  const json::Json& all =
+      suite_.manifest.value.at(json::Json::json_pointer(case_.pointer + "/attrs"));
+  const auto found = all.find(name);
+  if (found == all.end() || *found == value) return;
+  throw Error({ErrorCode::bad_value,
+               suite_.manifest.place(json::child(case_.pointer + "/attrs", name)),
+               json::excerpt(*found), value.dump() + " as in " + case_.model, ""});
+}
+
 bool CaseData::has(std::string_view name) const { return attribute(name) != nullptr; }
 
 int64_t CaseData::integer(std::string_view name, std::optional<int64_t> fallback) const {

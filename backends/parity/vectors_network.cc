@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cases whose network facsim wrote itself, and bare requantizations by any profile's program: what
 // `facsim vectors gen` makes.
+#include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "backends/io/network_file.h"
 #include "backends/lower/given_arguments.h"
@@ -12,6 +14,41 @@
 
 namespace facsim::backends::detail {
 
+nlohmann::ordered_json node_attributes(const IntGraph& network) {
+  nlohmann::ordered_json attrs = nlohmann::ordered_json::object();
+  const IntNode& node = network.nodes.front();
+  for (const int number : node.inputs) {
+    const IntTensor& tensor = network.tensors[static_cast<size_t>(number)];
+    if (!tensor.qparams) continue;
+    attrs[tensor.name + "_scale"] = tensor.qparams->scale;
+    attrs[tensor.name + "_zero_point"] = tensor.qparams->zero_point;
+    if (!tensor.qparams->per_channel()) {
+      attrs[tensor.name + "_scale"] = tensor.qparams->scale.front();
+      attrs[tensor.name + "_zero_point"] = tensor.qparams->zero_point.front();
+    }
+  }
+  const IntTensor& output = network.tensors[static_cast<size_t>(node.output)];
+  if (output.qparams) {
+    attrs["output_scale"] = output.qparams->scale.front();
+    attrs["output_zero_point"] = output.qparams->zero_point.front();
+  }
+  attrs["activation"] = to_string(node.attributes.activation);
+  constexpr std::array<std::string_view, 4> kWindowed{"conv2d", "transpose_conv2d", "avg_pool2d",
+                                                      "max_pool2d"};
+  if (std::find(kWindowed.begin(), kWindowed.end(), node.op) != kWindowed.end()) {
+    const sim::Window2d& w = node.attributes.window;
+    attrs["kernel"] = w.kernel;
+    attrs["strides"] = w.stride;
+    attrs["dilations"] = w.dilation;
+    attrs["pad_top"] = w.padding.top;
+    attrs["pad_left"] = w.padding.left;
+    attrs["pad_bottom"] = w.padding.bottom;
+    attrs["pad_right"] = w.padding.right;
+    attrs["groups"] = node.attributes.groups;
+  }
+  return attrs;
+}
+
 bool is_network_case(const VectorCase& vector_case) { return vector_case.model.ends_with(".json"); }
 
 std::vector<Computed> network_case(const CaseRun& run) {
@@ -19,6 +56,12 @@ std::vector<Computed> network_case(const CaseRun& run) {
   if (network.outputs.size() != 1) {
     throw Error({ErrorCode::bad_value, run.data.description().model,
                  std::to_string(network.outputs.size()) + " outputs", "1", ""});
+  }
+  if (network.nodes.size() == 1) {
+    const nlohmann::ordered_json attributes = node_attributes(network);
+    for (const auto& [name, value] : attributes.items()) {
+      run.data.require_same(name, json::Json(value));
+    }
   }
   std::vector<Tensor> inputs;
   for (const int input : network.inputs) {

@@ -3,9 +3,9 @@
 
 #include <bit>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "backends/io/network_file.h"
+#include "backends/parity/vectors_case-internal.h"
 #include "backends/parity/vectors_gen.h"
 #include "sim/core/error.h"
 
@@ -43,42 +43,12 @@ WrittenJson type_json(const Tensor& tensor) {
   return {{"dtype", to_string(tensor.dtype())}, {"shape", tensor.shape().extents()}};
 }
 
-/// The window, clamps and parameters in the words of the suite format; the network file has them
-/// all.
 WrittenJson attributes_of(const GeneratedCase& made) {
   WrittenJson attrs = {{"strategy", to_string(made.strategy)}};
   if (made.graph.nodes.empty()) {
     attrs["output_type"] = sim::to_string(made.output_type);
-    return attrs;
-  }
-  const IntNode& node = made.graph.nodes.front();
-  for (const int number : node.inputs) {
-    const IntTensor& tensor = made.graph.tensors[static_cast<size_t>(number)];
-    if (!tensor.qparams) continue;
-    attrs[tensor.name + "_scale"] = tensor.qparams->scale;
-    attrs[tensor.name + "_zero_point"] = tensor.qparams->zero_point;
-    if (!tensor.qparams->per_channel()) {
-      attrs[tensor.name + "_scale"] = tensor.qparams->scale.front();
-      attrs[tensor.name + "_zero_point"] = tensor.qparams->zero_point.front();
-    }
-  }
-  const IntTensor& output = made.graph.tensors[static_cast<size_t>(node.output)];
-  if (output.qparams) {
-    attrs["output_scale"] = output.qparams->scale.front();
-    attrs["output_zero_point"] = output.qparams->zero_point.front();
-  }
-  attrs["activation"] = to_string(node.attributes.activation);
-  const std::set<std::string> windowed{"conv2d", "avg_pool2d", "max_pool2d"};
-  if (windowed.contains(node.op)) {
-    const sim::Window2d& w = node.attributes.window;
-    attrs["kernel"] = w.kernel;
-    attrs["strides"] = w.stride;
-    attrs["dilations"] = w.dilation;
-    attrs["pad_top"] = w.padding.top;
-    attrs["pad_left"] = w.padding.left;
-    attrs["pad_bottom"] = w.padding.bottom;
-    attrs["pad_right"] = w.padding.right;
-    attrs["groups"] = node.attributes.groups;
+  } else {
+    attrs.update(detail::node_attributes(made.graph));
   }
   return attrs;
 }

@@ -142,4 +142,29 @@ TEST_CASE("facsim vectors check: a broken attribute is invalid input, named on s
   CHECK(result.at("cases").at(1).at("errors").at(0).at("found") == "(1, 2, 3)");
 }
 
+TEST_CASE("facsim vectors check: attributes of a case that contradict its network are invalid") {
+  const TempFolder folder;
+  const std::string out = (folder / "suite").string();
+  REQUIRE(run_command({"vectors", "gen", "--profile", "tflite-reference", "--op", "conv2d",
+                       "--count", "2", "--strategy", "random", "--no-separate", "--out", out})
+              .exit_code == 0);
+  const std::filesystem::path manifest = folder / "suite" / "manifest.json";
+  const auto written = nlohmann::json::parse(contents(manifest));
+  const auto check_with = [&](const char* attribute, const nlohmann::json& value) {
+    auto json = written;
+    json.at("cases").at(0).at("attrs")[attribute] = value;
+    std::ofstream(manifest) << json.dump(2);
+    return run_command({"vectors", "check", out});
+  };
+  CHECK(check_with("note", "an attribute of another maker").exit_code == 0);
+  for (const char* attribute : {"strides", "pad_top", "activation", "input_scale", "groups"}) {
+    CAPTURE(attribute);
+    const CommandResult result = check_with(attribute, "nonsense");
+    CHECK(result.exit_code == 3);
+    CHECK(has(result.out, "1 passed, 0 failed, 0 unsupported, 1 invalid"));
+    CHECK(
+        has(result.err, std::string("/cases/0/attrs/") + attribute + ": \"nonsense\"; expected "));
+  }
+}
+
 }  // namespace facsim::test
