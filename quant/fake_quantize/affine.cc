@@ -7,17 +7,29 @@
 #include "quant/channel_view.h"
 #include "sim/rounding/all.h"
 
-namespace facsim::quant {
+// Plain loops: each target's own compiler options vectorise them. Every operation is rounded on its
+// own (contraction is off), so every target gives the same bits.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quant/fake_quantize/affine.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
 
-namespace {
+#ifndef FACSIM_QUANT_FAKE_QUANTIZE_AFFINE_ONCE
+#define FACSIM_QUANT_FAKE_QUANTIZE_AFFINE_ONCE
+namespace facsim::quant {
+/// A run of elements that share scale and zero point.
+struct FakeQuantizeRun {
+  float scale, reciprocal, zero_point, quant_min, quant_max;
+};
+}  // namespace facsim::quant
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace facsim::quant::HWY_NAMESPACE {
 
 /// Elements are taken in blocks that stay in the first cache: scaled, rounded, clamped.
 constexpr int64_t kBlock = 1024;
-
-/// A run of elements that share scale and zero point.
-struct Run {
-  float scale, reciprocal, zero_point, quant_min, quant_max;
-};
+using Run = FakeQuantizeRun;
 
 /// v = what is rounded.
 void scale_block(const float* __restrict x, int64_t count, Run run, const TensorSpec& spec,
@@ -40,13 +52,14 @@ void scale_block(const float* __restrict x, int64_t count, Run run, const Tensor
 /// sim's rounding in the form that compilers vectorise; from 2^23 on a float32 is integral already
 /// (or NaN) and stays.
 template <class Mode>
-void round_block(float* v, int64_t count) {
+void round_block(const float* __restrict v, int64_t count, float* __restrict fraction,
+                 float* __restrict out) {
+  constexpr float kIntegral = 8388608.0f;
+  for (int64_t i = 0; i < count; ++i) fraction[i] = std::fabs(v[i]) < kIntegral ? v[i] : 0.0f;
   for (int64_t i = 0; i < count; ++i) {
-    const bool has_fraction = std::fabs(v[i]) < 8388608.0f;
-    const auto rounded =
-        static_cast<float>(sim::rounding::to_integer<Mode, int32_t>(has_fraction ? v[i] : 0.0f));
-    v[i] = has_fraction ? rounded : v[i];
+    fraction[i] = static_cast<float>(sim::rounding::to_integer<Mode, int32_t>(fraction[i]));
   }
+  for (int64_t i = 0; i < count; ++i) out[i] = std::fabs(v[i]) < kIntegral ? fraction[i] : v[i];
 }
 
 template <class Code>
@@ -85,7 +98,30 @@ void with_code_type(DType dtype, Body body) {
   }
 }
 
-}  // namespace
+void QuantizeElements(const Tensor& x, int64_t begin, int64_t end, const Run& run,
+                      const TensorSpec& spec, FakeQuantized& out) {
+  const bool adds_after = spec.zero_point_add == TensorSpec::ZeroPointAdd::after_rounding;
+  float v[kBlock], fraction[kBlock], rounded[kBlock];
+  for (int64_t at = begin; at < end; at += kBlock) {
+    const int64_t count = std::min(kBlock, end - at);
+    scale_block(x.data<float>() + at, count, run, spec, v);
+    sim::with_rounding(spec.rounding,
+                       [&]<class Mode>(Mode) { round_block<Mode>(v, count, fraction, rounded); });
+    with_code_type(out.codes.dtype(), [&]<class Code>(Code) {
+      clamp_block(rounded, count, run, adds_after ? run.zero_point : 0.0f,
+                  out.codes.data<Code>() + at, out.real.data<float>() + at,
+                  out.inside.data<uint8_t>() + at);
+    });
+  }
+}
+
+}  // namespace facsim::quant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace facsim::quant {
+
+HWY_EXPORT(QuantizeElements);
 
 FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const TensorSpec& spec,
                             sim::ThreadPool* pool) {
@@ -93,28 +129,19 @@ FakeQuantized fake_quantize(const Tensor& x, const QParams& qparams, const Tenso
   FakeQuantized out{Tensor::uninitialized(qparams.type.storage(), x.shape()),
                     Tensor::uninitialized(DType::float32, x.shape()),
                     Tensor::uninitialized(DType::uint8, x.shape())};
-  const bool adds_after = spec.zero_point_add == TensorSpec::ZeroPointAdd::after_rounding;
   // Tasks of about kTask elements: several channels, or a part of one.
-  constexpr int64_t kTask = 16 * kBlock;
+  constexpr int64_t kTask = 16384;
   const int64_t runs = view.outer * view.channels;
   const int64_t parts = std::max<int64_t>(1, view.inner / kTask);
   const int64_t runs_per_task = std::max<int64_t>(1, kTask / std::max<int64_t>(1, view.inner));
   const auto quantize_part = [&](int64_t number, int64_t part) {
-    float v[kBlock];
     const auto c = static_cast<size_t>(number % view.channels);
-    const Run run{qparams.scale[c], 1.0f / qparams.scale[c],
-                  static_cast<float>(qparams.zero_point[c]), static_cast<float>(qparams.quant_min),
-                  static_cast<float>(qparams.quant_max)};
+    const FakeQuantizeRun run{
+        qparams.scale[c], 1.0f / qparams.scale[c], static_cast<float>(qparams.zero_point[c]),
+        static_cast<float>(qparams.quant_min), static_cast<float>(qparams.quant_max)};
     const int64_t end = number * view.inner + view.inner * (part + 1) / parts;
-    for (int64_t at = number * view.inner + view.inner * part / parts; at < end; at += kBlock) {
-      const int64_t count = std::min(kBlock, end - at);
-      scale_block(x.data<float>() + at, count, run, spec, v);
-      sim::with_rounding(spec.rounding, [&]<class Mode>(Mode) { round_block<Mode>(v, count); });
-      with_code_type(out.codes.dtype(), [&]<class Code>(Code) {
-        clamp_block(v, count, run, adds_after ? run.zero_point : 0.0f, out.codes.data<Code>() + at,
-                    out.real.data<float>() + at, out.inside.data<uint8_t>() + at);
-      });
-    }
+    HWY_DYNAMIC_DISPATCH(QuantizeElements)
+    (x, number * view.inner + view.inner * part / parts, end, run, spec, out);
   };
   sim::parallel_for(pool, (runs * parts + runs_per_task - 1) / runs_per_task, [&](int64_t task) {
     const int64_t end = std::min((task + 1) * runs_per_task, runs * parts);
@@ -164,3 +191,4 @@ RangeGradient range_gradient(const Tensor& dy, const Tensor& x, const FakeQuanti
 }
 
 }  // namespace facsim::quant
+#endif  // HWY_ONCE
