@@ -34,12 +34,10 @@ class PreparedRequantize;
 /// events as Requantizer::apply for each, whichever form was chosen.
 ///
 /// Forms, the first that range analysis proves equal is taken:
-///   fixed_double, fixed_single, float_half_even, rounding_shift: fused Highway kernels for the
-///   programs
-///     of those shapes (sim/requantize/programs.h), whoever wrote them;
-///   block: each step over a block of accumulators in 64-bit lanes, for any program whose values
-///   are
-///     proved to fit them and that cannot throw;
+///   fixed_double, fixed_single, float_half_even, float_half_away, rounding_shift: fused Highway
+///     kernels for the programs of those shapes (sim/requantize/programs.h), whoever wrote them;
+///   block: each step over a block of accumulators, in 32-bit lanes where its values are proved to
+///     fit them and in 64-bit lanes elsewhere, for any program that needs no more and cannot throw;
 ///   norm: Requantizer::apply.
 /// A value is immutable and cheap to copy (copies share the prepared arguments).
 class RequantizeKernel {

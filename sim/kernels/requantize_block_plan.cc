@@ -20,20 +20,6 @@ bool all_between(const PerChannel<int64_t>& operand, int64_t min, int64_t max) {
                      [=](int64_t v) { return v >= min && v <= max; });
 }
 
-/// True if no value of the range is changed.
-bool changes_nothing(const BoundStep& step, const ValueRange& v) {
-  if (step.kind == StepKind::shl) return all_between(step.a, 0, 0);
-  if (!v.bounded || v.min < INT64_MIN || v.max > INT64_MAX) return false;
-  const auto min = static_cast<int64_t>(v.min), max = static_cast<int64_t>(v.max);
-  if (step.kind == StepKind::resize) {
-    const bool symmetric = step.overflow == Overflow::saturate_symmetric;
-    return min >= (symmetric ? std::max(step.type.min(), -step.type.max()) : step.type.min()) &&
-           max <= step.type.max();
-  }
-  return step.kind == StepKind::clamp && all_between(step.a, INT64_MIN, min) &&
-         all_between(step.b, max, INT64_MAX);
-}
-
 /// True if a step from int32 to int32 may also be computed in int32.
 bool computes_in_int32(const BoundStep& step) {
   switch (step.kind) {
@@ -128,6 +114,19 @@ class BlockPlanner {
 };
 
 }  // namespace
+
+bool changes_nothing(const BoundStep& step, const ValueRange& v) {
+  if (step.kind == StepKind::shl) return all_between(step.a, 0, 0);
+  if (!v.bounded || v.min < INT64_MIN || v.max > INT64_MAX) return false;
+  const auto min = static_cast<int64_t>(v.min), max = static_cast<int64_t>(v.max);
+  if (step.kind == StepKind::resize) {
+    const bool symmetric = step.overflow == Overflow::saturate_symmetric;
+    return min >= (symmetric ? std::max(step.type.min(), -step.type.max()) : step.type.min()) &&
+           max <= step.type.max();
+  }
+  return step.kind == StepKind::clamp && all_between(step.a, INT64_MIN, min) &&
+         all_between(step.b, max, INT64_MAX);
+}
 
 std::optional<BlockProgram> plan_block(const Requantizer& requantizer, const ValueRange& input,
                                        const std::vector<ValueRange>& ranges) {

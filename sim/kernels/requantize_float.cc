@@ -15,36 +15,62 @@ namespace HWY_NAMESPACE {
 using TagF32 = hn::Repartition<float, TagI32>;
 using VecF32 = hn::Vec<TagF32>;
 
-/// Rounds half_even; |v| <= 2^30. Highway's NearestInt also gives numbers past the ends of int32 a
+/// Rounding of |v| <= 2^30. Highway's conversions also give numbers past the ends of int32 a
 /// meaning, which costs more than the conversion.
-HWY_INLINE VecI32 round_half_even(VecF32 v) {
+struct HalfEven {
+  static HWY_INLINE VecI32 round(VecF32 v) {
 #if HWY_TARGET == HWY_AVX3
-  return VecI32{_mm512_cvtps_epi32(v.raw)};
+    return VecI32{_mm512_cvtps_epi32(v.raw)};
 #elif HWY_TARGET == HWY_AVX2
-  return VecI32{_mm256_cvtps_epi32(v.raw)};
+    return VecI32{_mm256_cvtps_epi32(v.raw)};
 #elif HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3
-  return VecI32{_mm_cvtps_epi32(v.raw)};
+    return VecI32{_mm_cvtps_epi32(v.raw)};
 #else
-  return hn::NearestInt(v);
+    return hn::NearestInt(v);
 #endif
-}
+  }
+};
 
-/// acc * scale, the clamp left to the end.
+/// trunc(v + copysign(h, v)), h the largest float32 below 1/2. A tie k + 1/2 is 2^-25 from k + 1
+/// then and rounds there; nothing below a tie does: its distance from it is at least that of
+/// neighbours at the sum, which the sum keeps. From 2^23 on v is an integer, and h less than half
+/// of what separates it from others.
+struct HalfAway {
+  static HWY_INLINE VecI32 round(VecF32 v) {
+    const TagF32 d;
+    const VecF32 moved = hn::Add(v, hn::CopySign(hn::Set(d, 0x1.fffffep-2F), v));
+#if HWY_TARGET == HWY_AVX3
+    return VecI32{_mm512_cvttps_epi32(moved.raw)};
+#elif HWY_TARGET == HWY_AVX2
+    return VecI32{_mm256_cvttps_epi32(moved.raw)};
+#elif HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3
+    return VecI32{_mm_cvttps_epi32(moved.raw)};
+#else
+    return hn::ConvertTo(TagI32(), moved);
+#endif
+  }
+};
+
+HWY_INLINE VecF32 load_reals(const float* from) { return hn::LoadU(TagF32(), from); }
+
+/// acc * scale
+template <class Mode>
 struct ScaleStage {
   struct Operands {
     VecF32 scale;
   };
   explicit ScaleStage(const FusedProgram& program) : scale(program.scale.data()) {}
 
-  HWY_INLINE Operands load(int64_t i) const { return {hn::LoadU(TagF32(), scale + i)}; }
+  HWY_INLINE Operands load(int64_t i) const { return {load_reals(scale + i)}; }
   static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
-    return round_half_even(hn::Mul(hn::ConvertTo(TagF32(), acc), o.scale));
+    return Mode::round(hn::Mul(hn::ConvertTo(TagF32(), acc), o.scale));
   }
 
   const float* scale;
 };
 
-/// acc * scale + bias, the clamp left to the end.
+/// acc * scale + bias
+template <class Mode>
 struct ScaleBiasStage {
   struct Operands {
     VecF32 scale, bias;
@@ -53,18 +79,18 @@ struct ScaleBiasStage {
       : scale(program.scale.data()), bias(program.bias_after.data()) {}
 
   HWY_INLINE Operands load(int64_t i) const {
-    const TagF32 d;
-    return {hn::LoadU(d, scale + i), hn::LoadU(d, bias + i)};
+    return {load_reals(scale + i), load_reals(bias + i)};
   }
   static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
-    return round_half_even(hn::Add(hn::Mul(hn::ConvertTo(TagF32(), acc), o.scale), o.bias));
+    return Mode::round(hn::Add(hn::Mul(hn::ConvertTo(TagF32(), acc), o.scale), o.bias));
   }
 
   const float* scale;
   const float* bias;
 };
 
-/// (acc + bias) * scale, the clamp left to the end.
+/// (acc + bias) * scale
+template <class Mode>
 struct BiasScaleStage {
   struct Operands {
     VecF32 bias, scale;
@@ -73,66 +99,113 @@ struct BiasScaleStage {
       : bias(program.bias_before.data()), scale(program.scale.data()) {}
 
   HWY_INLINE Operands load(int64_t i) const {
-    const TagF32 d;
-    return {hn::LoadU(d, bias + i), hn::LoadU(d, scale + i)};
+    return {load_reals(bias + i), load_reals(scale + i)};
   }
   static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
-    return round_half_even(hn::Mul(hn::Add(hn::ConvertTo(TagF32(), acc), o.bias), o.scale));
+    return Mode::round(hn::Mul(hn::Add(hn::ConvertTo(TagF32(), acc), o.bias), o.scale));
   }
 
   const float* bias;
   const float* scale;
 };
 
-/// min(max((acc + bias_before) * scale + bias_after + bias_last, low), high), or a division instead
-/// of the product. A bias the program does not have is -0: adding it changes nothing.
-template <bool kDivide>
-struct ClampedStage {
+/// (acc + bias_before) * scale + bias_after + bias_end
+template <class Mode>
+struct BiasScaleBiasStage {
   struct Operands {
-    VecF32 bias_before, scale, bias_after, bias_last, low, high;
+    VecF32 bias_before, scale, bias_after, bias_end;
   };
-  explicit ClampedStage(const FusedProgram& program)
+  explicit BiasScaleBiasStage(const FusedProgram& program)
       : bias_before(program.bias_before.data()),
         scale(program.scale.data()),
         bias_after(program.bias_after.data()),
-        bias_last(program.bias_last.data()),
-        low(program.real_min.data()),
-        high(program.real_max.data()) {}
+        bias_end(program.bias_end.data()) {}
 
   HWY_INLINE Operands load(int64_t i) const {
-    const TagF32 d;
-    return {hn::LoadU(d, bias_before + i), hn::LoadU(d, scale + i), hn::LoadU(d, bias_after + i),
-            hn::LoadU(d, bias_last + i),   hn::LoadU(d, low + i),   hn::LoadU(d, high + i)};
+    return {load_reals(bias_before + i), load_reals(scale + i), load_reals(bias_after + i),
+            load_reals(bias_end + i)};
   }
   static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
     const VecF32 x = hn::Add(hn::ConvertTo(TagF32(), acc), o.bias_before);
-    const VecF32 scaled = kDivide ? hn::Div(x, o.scale) : hn::Mul(x, o.scale);
-    const VecF32 r = hn::Add(hn::Add(scaled, o.bias_after), o.bias_last);
-    return round_half_even(hn::Min(hn::Max(r, o.low), o.high));
+    return Mode::round(hn::Add(hn::Add(hn::Mul(x, o.scale), o.bias_after), o.bias_end));
   }
 
   const float* bias_before;
   const float* scale;
   const float* bias_after;
+  const float* bias_end;
+};
+
+/// Two scales, the second a multiplication or a division, and all that can stand around them:
+///   r = min(max((acc + bias_before) * scale + bias_after, middle_min), middle_max)
+///   min(max(r * second_scale + bias_last + bias_end, low), high)
+template <class Mode, bool kDivide>
+struct TwoScalesStage {
+  struct Operands {
+    VecF32 bias_before, scale, bias_after, middle_min, middle_max, second_scale, bias_last,
+        bias_end, low, high;
+  };
+  explicit TwoScalesStage(const FusedProgram& program)
+      : bias_before(program.bias_before.data()),
+        scale(program.scale.data()),
+        bias_after(program.bias_after.data()),
+        middle_min(program.middle_min.data()),
+        middle_max(program.middle_max.data()),
+        second_scale(program.second_scale.data()),
+        bias_last(program.bias_last.data()),
+        bias_end(program.bias_end.data()),
+        low(program.real_min.data()),
+        high(program.real_max.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_reals(bias_before + i), load_reals(scale + i),      load_reals(bias_after + i),
+            load_reals(middle_min + i),  load_reals(middle_max + i), load_reals(second_scale + i),
+            load_reals(bias_last + i),   load_reals(bias_end + i),   load_reals(low + i),
+            load_reals(high + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    const VecF32 x = hn::Add(hn::ConvertTo(TagF32(), acc), o.bias_before);
+    const VecF32 y = hn::Add(hn::Mul(x, o.scale), o.bias_after);
+    const VecF32 r = hn::Min(hn::Max(y, o.middle_min), o.middle_max);
+    const VecF32 s = kDivide ? hn::Div(r, o.second_scale) : hn::Mul(r, o.second_scale);
+    const VecF32 t = hn::Add(hn::Add(s, o.bias_last), o.bias_end);
+    return Mode::round(hn::Min(hn::Max(t, o.low), o.high));
+  }
+
+  const float* bias_before;
+  const float* scale;
+  const float* bias_after;
+  const float* middle_min;
+  const float* middle_max;
+  const float* second_scale;
   const float* bias_last;
+  const float* bias_end;
   const float* low;
   const float* high;
 };
 
-FusedKernel float_half_even(const FusedProgram& program) {
+template <class Mode>
+FusedKernel float_kernel(const FusedProgram& program) {
   switch (program.shape) {
     case FusedProgram::FloatShape::scale:
-      return kernel_of<ScaleStage>(program);
+      return kernel_of<ScaleStage<Mode>>(program);
     case FusedProgram::FloatShape::scale_bias:
-      return kernel_of<ScaleBiasStage>(program);
+      return kernel_of<ScaleBiasStage<Mode>>(program);
     case FusedProgram::FloatShape::bias_scale:
-      return kernel_of<BiasScaleStage>(program);
-    case FusedProgram::FloatShape::clamped_scale:
-      return kernel_of<ClampedStage<false>>(program);
-    case FusedProgram::FloatShape::clamped_divide:
-      return kernel_of<ClampedStage<true>>(program);
+      return kernel_of<BiasScaleStage<Mode>>(program);
+    case FusedProgram::FloatShape::bias_scale_bias:
+      return kernel_of<BiasScaleBiasStage<Mode>>(program);
+    case FusedProgram::FloatShape::scale_clamp_scale:
+      return kernel_of<TwoScalesStage<Mode, false>>(program);
+    case FusedProgram::FloatShape::scale_clamp_divide:
+      return kernel_of<TwoScalesStage<Mode, true>>(program);
   }
   return nullptr;
+}
+
+FusedKernel float_scale(const FusedProgram& program) {
+  return program.form == FusedProgram::Form::float_half_even ? float_kernel<HalfEven>(program)
+                                                             : float_kernel<HalfAway>(program);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -141,10 +214,10 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace facsim::sim {
-HWY_EXPORT(float_half_even);
+HWY_EXPORT(float_scale);
 
-FusedKernel requantize_float_half_even(const FusedProgram& program, size_t dispatch_index) {
-  return HWY_DISPATCH_TABLE(float_half_even)[dispatch_index](program);
+FusedKernel requantize_float(const FusedProgram& program, size_t dispatch_index) {
+  return HWY_DISPATCH_TABLE(float_scale)[dispatch_index](program);
 }
 }  // namespace facsim::sim
 #endif

@@ -18,13 +18,21 @@ namespace facsim::sim {
 struct FusedProgram {
   enum class Form {
     fixed_double,     ///< [shl] mul, shr 31 half_up, shr half_away_from_zero
-    fixed_single,     ///< mul, shr half_up
+    fixed_single,     ///< mul, shr half_up; where high_half holds also floor, or shr 32 floor first
     rounding_shift,   ///< [shl] shr by `rounding`
-    float_half_even,  ///< to_f32, [fadd] fmul or fdiv, [fadd]…, fclamp, round half_even
+    float_half_even,  ///< to_f32, steps of a FloatShape, fclamp, round half_even
+    float_half_away,  ///< the same, round half_away_from_zero
   };
-  /// The first three leave the clamp to the end, in integers; the others have every addition and
-  /// clamp in float32 first.
-  enum class FloatShape { scale, scale_bias, bias_scale, clamped_scale, clamped_divide };
+  /// The steps between to_f32 and the last fclamp, which the first four leave to the end, in
+  /// integers.
+  enum class FloatShape {
+    scale,               ///< fmul
+    scale_bias,          ///< fmul, fadd
+    bias_scale,          ///< fadd, fmul
+    bias_scale_bias,     ///< [fadd] fmul [fadd] [fadd]
+    scale_clamp_scale,   ///< [fadd] fmul [fadd] [fclamp] [fmul] [fadd] [fadd]
+    scale_clamp_divide,  ///< [fadd] [fmul] [fadd] [fclamp] fdiv [fadd] [fadd]
+  };
 
   Form form = Form::fixed_double;
   DType output = DType::int8;  ///< int8, uint8 or int16
@@ -39,10 +47,13 @@ struct FusedProgram {
   ExpandedOperand<int32_t> multiplier;
   ExpandedOperand<int32_t> shift;  ///< fixed_single without high_half: less one
   ExpandedOperand<int32_t> nudge_high, nudge_low;
-  Rounding rounding = Rounding::half_up;
+  Rounding rounding = Rounding::half_up;  ///< of rounding_shift
 
   FloatShape shape = FloatShape::scale;
-  ExpandedOperand<float> bias_before, scale, bias_after, bias_last, real_min, real_max;
+  /// Absent additions are of -0, absent multiplications by 1, which change nothing; an absent
+  /// fclamp is to the infinities.
+  ExpandedOperand<float> bias_before, scale, bias_after, middle_min, middle_max, second_scale,
+      bias_last, bias_end, real_min, real_max;
 
   /// The end of every form: add, clamp. The sum is proved to fit int32.
   ExpandedOperand<int32_t> zero_point, clamp_min, clamp_max;
@@ -57,7 +68,7 @@ std::string_view to_string(FusedProgram::Form form);
 std::optional<FusedProgram> match_fused(const Requantizer& requantizer, const ValueRange& input,
                                         const std::vector<ValueRange>& ranges);
 
-/// Runs a job; returns the Highway target that ran. float_half_even needs FloatMode around it.
+/// Runs a job; returns the Highway target that ran. The float forms need FloatMode around it.
 using FusedKernel = int64_t (*)(const FusedProgram&, const RequantizeJob<int32_t>&);
 /// The kernel for the program and others that differ in their operands only.
 FusedKernel requantize_fused(const FusedProgram& program, size_t dispatch_index);
@@ -65,6 +76,6 @@ FusedKernel requantize_fused(const FusedProgram& program, size_t dispatch_index)
 FusedKernel requantize_fixed_double(const FusedProgram& program, size_t dispatch_index);
 FusedKernel requantize_fixed_single(const FusedProgram& program, size_t dispatch_index);
 FusedKernel requantize_rounding_shift(const FusedProgram& program, size_t dispatch_index);
-FusedKernel requantize_float_half_even(const FusedProgram& program, size_t dispatch_index);
+FusedKernel requantize_float(const FusedProgram& program, size_t dispatch_index);
 
 }  // namespace facsim::sim

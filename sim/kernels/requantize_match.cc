@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "sim/kernels/requantize_fused-internal.h"
 
@@ -24,23 +25,27 @@ bool all(const PerChannel<T>& operand, Predicate&& predicate) {
   return std::all_of(operand.values().begin(), operand.values().end(), predicate);
 }
 
-/// Reads the steps of a program from front to back. Each `take_…` steps past what it recognizes, or
-/// leaves everything as it is and returns false.
+/// Reads the steps of a program that change something from front to back. Each `take_…` steps past
+/// what it recognizes, or leaves everything as it is and returns false.
 class Matcher {
  public:
   Matcher(const Requantizer& requantizer, const ValueRange& input,
           const std::vector<ValueRange>& ranges)
-      : requantizer_(requantizer),
-        steps_(requantizer.bound_steps()),
-        input_(input),
-        ranges_(ranges) {}
+      : requantizer_(requantizer), input_(input) {
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      const BoundStep& step = requantizer.bound_steps()[i];
+      if (changes_nothing(step, i == 0 ? input : ranges[i - 1])) continue;
+      steps_.push_back(&step);
+      ranges_.push_back(ranges[i]);
+    }
+  }
 
   std::optional<FusedProgram> match() {
     program_.output = requantizer_.output_type().storage();
     if (size_of(program_.output) > 2 || program_.output == DType::uint16) return std::nullopt;
     program_.operand_mask = requantizer_.channels() == 1 ? 0 : -1;
     for (const auto form : {&Matcher::fixed_double, &Matcher::fixed_single,
-                            &Matcher::rounding_shift, &Matcher::float_half_even}) {
+                            &Matcher::rounding_shift, &Matcher::float_scale}) {
       at_ = 0;
       if (!(this->*form)() || at_ != steps_.size()) continue;
       program_.uniform_end = has_uniform_end();
@@ -51,7 +56,7 @@ class Matcher {
 
  private:
   const BoundStep* peek(StepKind kind) const {
-    return at_ < steps_.size() && steps_[at_].kind == kind ? &steps_[at_] : nullptr;
+    return at_ < steps_.size() && steps_[at_]->kind == kind ? steps_[at_] : nullptr;
   }
   const BoundStep* take(StepKind kind) {
     const BoundStep* step = peek(kind);
@@ -81,13 +86,12 @@ class Matcher {
     return shl->a;
   }
 
-  /// A resize that the kernel performs by keeping 32 bits, or that changes nothing.
-  bool take_resize32() {
-    const ValueRange before = range();
-    const BoundStep* resize = take(StepKind::resize);
-    if (resize == nullptr || resize->type != kInt32) return false;
-    return resize->overflow == Overflow::wrap ||
-           (resize->overflow == Overflow::saturate && value_fits_int32(before));
+  /// Past a resize to int32 that wraps, which keeping 32 bits performs: true if the value then
+  /// fits.
+  bool fits_after_wrap32() {
+    const BoundStep* resize = peek(StepKind::resize);
+    if (resize != nullptr && resize->type == kInt32 && resize->overflow == Overflow::wrap) ++at_;
+    return value_fits_int32(range());
   }
 
   bool take_multiplier() {
@@ -100,8 +104,8 @@ class Matcher {
     return true;
   }
 
-  /// add zero_point, [resize int32 wrap], resize to the output saturating, [clamp]: one sum and one
-  /// clamp, provided the sum fits int32.
+  /// add zero_point, resize to the output saturating, [clamp]: one sum and one clamp, provided the
+  /// sum fits int32.
   bool take_output() {
     const BoundStep* add = take(StepKind::add);
     if (add == nullptr || !value_fits_int32(range()) ||
@@ -110,11 +114,9 @@ class Matcher {
     }
     program_.zero_point = int32s(add->a);
     const BoundStep* resize = take(StepKind::resize);
-    if (resize != nullptr && resize->type == kInt32 && resize->overflow == Overflow::wrap) {
-      resize = take(StepKind::resize);  // the first changes nothing
-    }
     const IntType type = requantizer_.output_type();
-    if (resize == nullptr || resize->overflow != Overflow::saturate || resize->type != type) {
+    if (resize != nullptr ? resize->overflow != Overflow::saturate || resize->type != type
+                          : range().min < type.min() || range().max > type.max()) {
       return false;
     }
     PerChannel<int64_t> low({type.min()}), high({type.max()});
@@ -132,9 +134,8 @@ class Matcher {
 
   bool fixed_double() {
     program_.form = Form::fixed_double;
-    const bool shifts = peek(StepKind::shl) != nullptr;
     const std::optional<PerChannel<int64_t>> left_shift = take_left_shift();
-    if (!left_shift || (shifts && !take_resize32())) return false;
+    if (!left_shift || !fits_after_wrap32()) return false;
     const ValueRange shifted = range();
     const BoundStep* mul = peek(StepKind::mul);
     if (!take_multiplier()) return false;
@@ -144,7 +145,7 @@ class Matcher {
       return false;
     }
     const ValueRange doubled = range();
-    if (peek(StepKind::resize) != nullptr && !take_resize32()) return false;
+    if (!fits_after_wrap32()) return false;
     const BoundStep* shr = take(StepKind::shr);
     if (shr == nullptr || shr->rounding != Rounding::half_away_from_zero ||
         !all(shr->a, [](int64_t n) { return n <= 31; })) {
@@ -170,20 +171,31 @@ class Matcher {
     program_.form = Form::fixed_single;
     if (!take_multiplier()) return false;
     const BoundStep* shr = take(StepKind::shr);
-    if (shr == nullptr || shr->rounding != Rounding::half_up ||
-        !all(shr->a, [](int64_t n) { return n >= 1; })) {
+    if (shr == nullptr) return false;
+    const bool floor = shr->rounding == Rounding::floor;
+    int64_t dropped = 0;  // bits, before the rounding shift
+    if (const BoundStep* next = peek(StepKind::shr);
+        next != nullptr && floor && all(shr->a, [](int64_t n) { return n == 32; })) {
+      dropped = 32;
+      shr = take(StepKind::shr);
+    }
+    const bool half_up = shr->rounding == Rounding::half_up;
+    program_.high_half =
+        all(shr->a, [=](int64_t n) { return n >= 1 && n + dropped >= 32 && n + dropped <= 62; });
+    if (program_.high_half && (half_up || (floor && dropped == 0))) {
+      const auto nudge = [=](int64_t n) { return half_up ? half_of(n) << dropped : 0; };
+      program_.shift = int32s(shr->a, dropped - 32);
+      program_.nudge_high = expanded<int32_t>(
+          shr->a, [=](int64_t n) { return static_cast<int32_t>(nudge(n) >> 32); });
+      program_.nudge_low =
+          expanded<int32_t>(shr->a, [=](int64_t n) { return static_cast<int32_t>(nudge(n)); });
+    } else if (half_up && dropped == 0 && all(shr->a, [](int64_t n) { return n >= 1; })) {
+      program_.high_half = false;
+      program_.shift = int32s(shr->a, -1);
+    } else {
       return false;
     }
-    program_.high_half = all(shr->a, [](int64_t n) { return n >= 32; });
-    program_.shift = int32s(shr->a, program_.high_half ? -32 : -1);
-    if (program_.high_half) {
-      program_.nudge_high = expanded<int32_t>(
-          shr->a, [](int64_t n) { return static_cast<int32_t>(half_of(n) >> 32); });
-      program_.nudge_low =
-          expanded<int32_t>(shr->a, [](int64_t n) { return static_cast<int32_t>(half_of(n)); });
-    }
-    if (peek(StepKind::resize) != nullptr) return take_resize32() && take_output();
-    return value_fits_int32(range()) && take_output();
+    return fits_after_wrap32() && take_output();
   }
 
   bool rounding_shift() {
@@ -228,16 +240,41 @@ class Matcher {
     return true;
   }
 
-  bool float_half_even() {
-    program_.form = Form::float_half_even;
+  /// The bounds of an fclamp, or the infinities.
+  void take_middle_clamp() {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const BoundStep* clamp = nullptr;
+    if (at_ + 1 < steps_.size() &&
+        (steps_[at_ + 1]->kind == StepKind::fmul || steps_[at_ + 1]->kind == StepKind::fdiv)) {
+      clamp = take(StepKind::fclamp);
+    }
+    program_.middle_min = reals(clamp == nullptr ? PerChannel<float>({-kInfinity}) : clamp->real_a);
+    program_.middle_max = reals(clamp == nullptr ? PerChannel<float>({kInfinity}) : clamp->real_b);
+  }
+
+  /// True if there was a multiplication, without an addition in it.
+  bool take_scale(ExpandedOperand<float>& operand) {
+    const BoundStep* scale = peek(StepKind::fmul);
+    const bool plain = scale != nullptr && scale->real_b.values().empty();
+    operand = reals(plain ? scale->real_a : PerChannel<float>({1.0F}));
+    if (plain) ++at_;
+    return plain;
+  }
+
+  bool float_scale() {
     if (take(StepKind::to_f32) == nullptr) return false;
     const bool before = take_addition(program_.bias_before);
-    const bool divides = peek(StepKind::fdiv) != nullptr;
-    const BoundStep* scale = take(divides ? StepKind::fdiv : StepKind::fmul);
-    if (scale == nullptr || !scale->real_b.values().empty()) return false;
-    program_.scale = reals(scale->real_a);
+    take_scale(program_.scale);
     const bool after = take_addition(program_.bias_after);
-    const bool last = take_addition(program_.bias_last);
+    take_middle_clamp();
+    bool second = take_scale(program_.second_scale);
+    const BoundStep* divide = second ? nullptr : take(StepKind::fdiv);
+    if (divide != nullptr) program_.second_scale = reals(divide->real_a);
+    second = second || divide != nullptr;
+    // Without a second scale the only additions left are those behind the first.
+    const bool last = second && take_addition(program_.bias_last);
+    const bool end = take_addition(program_.bias_end);
+    if (!last) program_.bias_last = reals(PerChannel<float>({-0.0F}));
     const ValueRange scaled = range();
     if (!scaled.bounded) return false;
     const BoundStep* clamp = take(StepKind::fclamp);
@@ -245,22 +282,27 @@ class Matcher {
     const auto small = [](auto v) { return v >= -kLargestBound && v <= kLargestBound; };
     if (clamp == nullptr || !all(clamp->real_a, small) || !all(clamp->real_b, small)) return false;
     const BoundStep* round = take(StepKind::round);
-    if (round == nullptr || round->rounding != Rounding::half_even ||
-        !round->real_a.values().empty()) {
+    if (round == nullptr || !round->real_a.values().empty()) return false;
+    if (round->rounding != Rounding::half_even &&
+        round->rounding != Rounding::half_away_from_zero) {
       return false;
     }
+    program_.form =
+        round->rounding == Rounding::half_even ? Form::float_half_even : Form::float_half_away;
     PerChannel<int64_t> zero_point({0});
     if (const BoundStep* add = take(StepKind::add)) {
       if (!all(add->a, small)) return false;
       zero_point = add->a;
     }
     program_.zero_point = int32s(zero_point);
-    if (!(before && after) && !divides && !last && clamp_of_codes(*clamp, zero_point, scaled)) {
-      program_.shape = before  ? FloatShape::bias_scale
-                       : after ? FloatShape::scale_bias
-                               : FloatShape::scale;
+    if (!second && clamp_of_codes(*clamp, zero_point, scaled)) {
+      program_.shape = (before && after) || end ? FloatShape::bias_scale_bias
+                       : before                 ? FloatShape::bias_scale
+                       : after                  ? FloatShape::scale_bias
+                                                : FloatShape::scale;
     } else {
-      program_.shape = divides ? FloatShape::clamped_divide : FloatShape::clamped_scale;
+      program_.shape =
+          divide != nullptr ? FloatShape::scale_clamp_divide : FloatShape::scale_clamp_scale;
       program_.real_min = reals(clamp->real_a);
       program_.real_max = reals(clamp->real_b);
       program_.clamp_min = int32s(PerChannel<int64_t>({requantizer_.output_type().min()}));
@@ -291,9 +333,9 @@ class Matcher {
   }
 
   const Requantizer& requantizer_;
-  const std::vector<BoundStep>& steps_;
+  std::vector<const BoundStep*> steps_;
   const ValueRange& input_;
-  const std::vector<ValueRange>& ranges_;
+  std::vector<ValueRange> ranges_;
   size_t at_ = 0;
   FusedProgram program_;
 };
@@ -310,6 +352,8 @@ std::string_view to_string(FusedProgram::Form form) {
       return "rounding_shift";
     case Form::float_half_even:
       return "float_half_even";
+    case Form::float_half_away:
+      return "float_half_away";
   }
   return "?";
 }
@@ -329,7 +373,8 @@ FusedKernel requantize_fused(const FusedProgram& program, size_t dispatch_index)
     case Form::rounding_shift:
       return requantize_rounding_shift(program, dispatch_index);
     case Form::float_half_even:
-      return requantize_float_half_even(program, dispatch_index);
+    case Form::float_half_away:
+      return requantize_float(program, dispatch_index);
   }
   return nullptr;
 }

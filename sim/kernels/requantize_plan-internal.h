@@ -57,6 +57,9 @@ ExpandedOperand<To> expand(const PerChannel<T>& operand, int64_t channels, Conve
   return expanded;
 }
 
+/// True if the step is proved to change no value of the range.
+bool changes_nothing(const BoundStep& step, const ValueRange& range);
+
 /// The integers that a step of the block interpreter takes and gives: int32 where every value it
 /// can meet is proved to fit, int64 elsewhere.
 enum class BlockLanes {

@@ -184,6 +184,27 @@ TEST_CASE("exhaustive: all 2^32 accumulators of sampled layers, fused kernels ag
               std::chrono::duration<double>(Clock::now() - start).count());
 }
 
+TEST_CASE("exhaustive: every float32 from 2^-3 to 2^16, half away from zero") {
+  // Every 24-bit mantissa, times every power of two.
+  for (int exponent = 8; exponent <= 26; ++exponent) {
+    CAPTURE(exponent);
+    const float scale = std::ldexp(1.0F, -exponent);
+    const Layer layer{1, 1, scale, 0, kInt16, int64_t{1} << 24};
+    const Sweep result =
+        sweep(requantizer(programs::float_zero_point_after(kInt16, Rounding::half_away_from_zero,
+                                                           programs::FloatBias::none,
+                                                           programs::FloatScale::multiply),
+                          layer, 0),
+              layer, [=](int32_t acc) {
+                const float rounded = std::round(static_cast<float>(acc) * scale);
+                return std::clamp(static_cast<int32_t>(rounded), INT16_MIN, INT16_MAX);
+              });
+    CAPTURE(result.first);
+    CHECK(result.different == 0);
+    CHECK(result.form == "float_half_away");
+  }
+}
+
 TEST_CASE("exhaustive: a sweep notices another rounding") {
   const Layer layer{int64_t{1} << 30, 1, 0.25F, 0, kInt16, 1 << 20};
   const Sweep result = sweep(

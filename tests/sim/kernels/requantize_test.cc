@@ -287,10 +287,55 @@ struct NamedProgram {
   bool whole_shift;
 };
 
+/// acc * scale + 3.25 clamped to +-middle, then times or divided by 0.375, plus `end`.
+StepProgram two_scales(IntType output, StepKind second, float middle, float end,
+                       Rounding rounding) {
+  const auto step = [](StepKind kind, Operand a = {}, Operand b = {}) {
+    return Step{.kind = kind, .a = std::move(a), .b = std::move(b)};
+  };
+  const auto constant = [](float v) { return Operand::constant_f32(v); };
+  std::vector<Step> steps = {step(StepKind::to_f32), step(StepKind::fmul, Operand::arg("scale")),
+                             step(StepKind::fadd, constant(3.25F))};
+  if (middle > 0) steps.push_back(step(StepKind::fclamp, constant(-middle), constant(middle)));
+  steps.push_back(step(second, constant(0.375F)));
+  if (end != 0) steps.push_back(step(StepKind::fadd, constant(end)));
+  steps.push_back(step(StepKind::fclamp, Operand::arg("clamp_min_minus_zero_point"),
+                       Operand::arg("clamp_max_minus_zero_point")));
+  steps.push_back({.kind = StepKind::round, .a = {}, .b = {}, .rounding = rounding});
+  steps.push_back(step(StepKind::add, Operand::arg("zero_point")));
+  steps.push_back({.kind = StepKind::resize, .a = {}, .b = {}, .type = output});
+  return {std::move(steps), false};
+}
+
+/// mul, [shr 32 floor,] shr `shift` by `rounding`, and the common end.
+StepProgram high_product(IntType output, bool drops, Rounding rounding) {
+  StepProgram program = programs::fixed_point_rounded(output, rounding);
+  if (drops) {
+    program.steps.insert(
+        program.steps.begin() + 1,
+        {.kind = StepKind::shr, .a = Operand::constant(32), .b = {}, .rounding = Rounding::floor});
+  }
+  return program;
+}
+
 std::vector<NamedProgram> fused_programs(IntType output) {
   using programs::FloatBias, programs::FloatScale;
   const Rounding even = Rounding::half_even;
+  const Rounding away = Rounding::half_away_from_zero;
   return {
+      {"fixed_single", high_product(output, false, Rounding::floor), true},
+      {"fixed_single", high_product(output, true, Rounding::half_up), false},
+      {"float_half_away",
+       programs::float_zero_point_after(output, away, FloatBias::none, FloatScale::multiply),
+       false},
+      {"float_half_away",
+       programs::float_zero_point_before(output, away, FloatBias::none, FloatScale::multiply),
+       false},
+      {"float_half_even", two_scales(output, StepKind::fdiv, 0, 0, even), false},
+      {"float_half_even", two_scales(output, StepKind::fmul, 0, 1.5F, even), false},
+      {"float_half_away", two_scales(output, StepKind::fdiv, 40, -2.0F, away), false},
+      {"float_half_away", two_scales(output, StepKind::fmul, 40, 0, away), false},
+
       {"fixed_double", programs::fixed_point_double(output), false},
       {"fixed_single", programs::fixed_point_single(output), true},
       {"rounding_shift", programs::rounding_shift(output, Rounding::half_up), false},
@@ -414,7 +459,7 @@ TEST_CASE(
       clamped.reals["clamp_max"] = {high};
       clamped.integers["zero_point"] = {0};
       for (const NamedProgram& p : fused_programs(kInt8)) {
-        if (std::string_view(p.form) != "float_half_even") continue;
+        if (std::string_view(p.form).substr(0, 5) != "float") continue;
         check_isas(Requantizer(p.program, clamped, kInt8), limit, within, 4, p.form);
       }
     }
@@ -448,6 +493,9 @@ TEST_CASE("requantize kernel: block steps at the ends of their lanes") {
   const Step clamp_wide{.kind = StepKind::clamp,
                         .a = Operand::constant(-(int64_t{1} << 40)),
                         .b = Operand::constant((int64_t{1} << 40) + 1)};
+  const Step clamp_below{.kind = StepKind::clamp,
+                         .a = Operand::constant(-(int64_t{1} << 40)),
+                         .b = Operand::constant(100)};
   const std::vector<std::vector<Step>> programs = {
       {step(StepKind::shr, 31), step(StepKind::shr, 32, Rounding::floor)},
       {step(StepKind::shr, 40, Rounding::ceil), step(StepKind::add, 7)},
@@ -458,6 +506,7 @@ TEST_CASE("requantize kernel: block steps at the ends of their lanes") {
       {resize({32, false}, Overflow::saturate), step(StepKind::shr, 25)},
       {step(StepKind::shl, 20), clamp_wide, step(StepKind::shr, 44)},
       {clamp_wide, step(StepKind::mul, int64_t{1} << 20), step(StepKind::shr, 45)},
+      {clamp_below},
       {step(StepKind::mul, INT32_MIN), step(StepKind::add, 1), step(StepKind::shr, 56)},
       {step(StepKind::sub, INT32_MAX), step(StepKind::shr, 26), step(StepKind::mul, -1)},
       {step(StepKind::shl, 0), step(StepKind::div, int64_t{1} << 33)},
@@ -657,9 +706,10 @@ TEST_CASE("requantize kernel: the target asked for is the one that runs") {
     for (const DType output : {DType::int8, DType::uint8, DType::int16}) {
       for (const bool uniform_end : {false, true}) {
         for (const auto form : {Form::fixed_double, Form::fixed_single, Form::rounding_shift,
-                                Form::float_half_even}) {
+                                Form::float_half_even, Form::float_half_away}) {
           for (const auto shape :
-               {Shape::scale, Shape::scale_bias, Shape::clamped_scale, Shape::clamped_divide}) {
+               {Shape::scale, Shape::scale_bias, Shape::bias_scale, Shape::bias_scale_bias,
+                Shape::scale_clamp_scale, Shape::scale_clamp_divide}) {
             for (const bool high_half : {false, true}) {
               fused.form = form;
               fused.output = output;
