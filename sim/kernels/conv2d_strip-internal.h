@@ -92,7 +92,7 @@ class PaddedInput {
   };
 
   template <class Code, class Element>
-  void copy(const Code* from, int64_t count, int32_t zero, Element* to) const;
+  void copy(const Code* from, int64_t pixels, int64_t from_step, int32_t zero, Element* to) const;
   template <class Code, class Element>
   void load_pixels(const Tensor& input, const Strip& strip, Element* out) const;
   bool reads_input_itself() const;
@@ -103,8 +103,8 @@ class PaddedInput {
   Conv2dKernelKind kind_;
   size_t dispatch_index_;
   Axis vertical_, horizontal_;
-  int64_t repeat_;    ///< strip channels for each input channel: the depthwise multiplier
-  int64_t channels_;  ///< of a strip pixel
+  int64_t repeat_;          ///< strip channels for each input channel: the depthwise multiplier
+  int64_t pixel_elements_;  ///< from one strip pixel to the next
   int64_t element_bytes_;
   int64_t pixel_bytes_;
   int64_t row_bytes_;

@@ -12,9 +12,16 @@ namespace {
 
 constexpr int64_t kStripPixels = 256;      // times 32 accumulators of 4 bytes: 32 KiB
 constexpr int64_t kStripBytes = 28 << 10;  // of a strip's codes, beside a channel block's weights
+constexpr int64_t kDepthwiseBytes = 96 << 10;  // many rows, of which few are copied twice
 constexpr int64_t kCachedWeights = 256 << 10;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Elements of a strip pixel. Those of the depthwise kernel for bytes begin a cache line each: it
+/// reads them by whole vectors, which would cross into the next line.
+int64_t pixel_elements(Conv2dKernelKind kind, int64_t channels) {
+  return kind == Conv2dKernelKind::depthwise_quads ? divide_up(channels, 64) * 64 : channels;
+}
 
 /// Parts of at most `limit`, as equal as possible: the size of one.
 int64_t equal_parts(int64_t extent, int64_t limit) {
@@ -29,6 +36,10 @@ namespace {
 /// is worth its place in the first.
 int64_t most_pixels(const Conv2dShape& shape, Conv2dKernelKind kind) {
   if (!reads_bytes(kind)) return kStripPixels;
+  if (is_depthwise(kind)) {
+    const int64_t bytes = shape.ic * shape.window.stride[0] * shape.window.stride[1];
+    return std::max(kStripPixels, kDepthwiseBytes / std::max<int64_t>(1, bytes));
+  }
   if (shape.oc * shape.taps() > kCachedWeights) return kStripPixels;
   const int64_t pixel_bytes = std::max<int64_t>(1, shape.ic + shape.oc);
   return std::clamp(kStripBytes / pixel_bytes, 4 * kQuadsPixels, kStripPixels);
@@ -87,9 +98,9 @@ PaddedInput::PaddedInput(const Conv2dShape& shape, const Conv2dParams& params,
       vertical_(shape.kh, shape.window.stride[0], shape.window.dilation[0]),
       horizontal_(shape.kw, shape.window.stride[1], shape.window.dilation[1]),
       repeat_(is_depthwise(kind) ? shape.group_oc : 1),
-      channels_(shape.ic * repeat_),
+      pixel_elements_(pixel_elements(kind, shape.ic * repeat_)),
       element_bytes_(reads_bytes(kind) ? 1 : 2),
-      pixel_bytes_(channels_ * element_bytes_),
+      pixel_bytes_(pixel_elements_ * element_bytes_),
       row_bytes_(horizontal_.extent(plan.max_columns()) * pixel_bytes_),
       max_rows_(vertical_.extent(plan.max_rows())) {}
 
@@ -116,22 +127,34 @@ int64_t code_of_zero(const Conv2dParams& params, Conv2dKernelKind kind) {
 
 }  // namespace
 
-/// Pixels of the input as elements of the strip.
+/// Pixels of the input, `from_step` codes apart, as pixels of the strip.
 template <class Code, class Element>
-void PaddedInput::copy(const Code* from, int64_t count, int32_t zero, Element* to) const {
+void PaddedInput::copy(const Code* from, int64_t pixels, int64_t from_step, int32_t zero,
+                       Element* to) const {
+  int64_t count = shape_.ic;
+  if (from_step == shape_.ic && pixel_elements_ == shape_.ic) {
+    count *= pixels;
+    pixels = pixels > 0 ? 1 : 0;
+  }
   if (repeat_ > 1) {
-    for (int64_t i = 0; i < count; ++i) {
-      to = std::fill_n(to, repeat_, static_cast<Element>(from[i] - zero));
+    for (int64_t p = 0; p < pixels; ++p, from += from_step, to += pixel_elements_) {
+      for (int64_t i = 0; i < count; ++i) {
+        std::fill_n(to + i * repeat_, repeat_, static_cast<Element>(from[i] - zero));
+      }
     }
   } else if constexpr (sizeof(Element) == 1) {
-    copy_bytes(dispatch_index_)(reinterpret_cast<const uint8_t*>(from), count,
-                                static_cast<uint8_t>(zero), to);
-  } else if constexpr (std::is_same_v<Code, int8_t>) {
-    copy_widened_int8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
-  } else if constexpr (std::is_same_v<Code, uint8_t>) {
-    copy_widened_uint8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
+    copy_bytes(dispatch_index_)(reinterpret_cast<const uint8_t*>(from), count, from_step, pixels,
+                                static_cast<uint8_t>(zero), to, pixel_elements_);
   } else {
-    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] - zero);
+    for (int64_t p = 0; p < pixels; ++p, from += from_step, to += pixel_elements_) {
+      if constexpr (std::is_same_v<Code, int8_t>) {
+        copy_widened_int8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
+      } else if constexpr (std::is_same_v<Code, uint8_t>) {
+        copy_widened_uint8(dispatch_index_)(from, count, static_cast<int16_t>(zero), to);
+      } else {
+        for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] - zero);
+      }
+    }
   }
 }
 
@@ -156,21 +179,16 @@ void PaddedInput::load_pixels(const Tensor& input, const Strip& strip, Element* 
   for (int64_t row = 0; row < rows; ++row, out += row_bytes_ / element_bytes_) {
     const int64_t ih = ih_first + row * vertical_.input_step;
     if (ih < 0 || ih >= shape_.ih) {
-      std::fill_n(out, columns * channels_, padding);
+      std::fill_n(out, columns * pixel_elements_, padding);
       continue;
     }
     const Code* image_row = input.data<Code>() + (strip.n * shape_.ih + ih) * shape_.iw * shape_.ic;
-    std::fill_n(out, inside_begin * channels_, padding);
-    Element* to = out + inside_begin * channels_;
-    if (step == 1) {
-      copy(image_row + (iw_first + inside_begin) * shape_.ic,
-           (inside_end - inside_begin) * shape_.ic, zero, to);
-    } else {
-      for (int64_t c = inside_begin; c < inside_end; ++c, to += channels_) {
-        copy(image_row + (iw_first + c * step) * shape_.ic, shape_.ic, zero, to);
-      }
-    }
-    std::fill_n(out + inside_end * channels_, (columns - inside_end) * channels_, padding);
+    std::fill_n(out, inside_begin * pixel_elements_, padding);
+    Element* to = out + inside_begin * pixel_elements_;
+    copy(image_row + (iw_first + inside_begin * step) * shape_.ic, inside_end - inside_begin,
+         step * shape_.ic, zero, to);
+    std::fill_n(out + inside_end * pixel_elements_, (columns - inside_end) * pixel_elements_,
+                padding);
   }
 }
 

@@ -11,15 +11,23 @@ namespace facsim::sim {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void bytes_less(const uint8_t* from, int64_t count, uint8_t zero, uint8_t* to) {
+void bytes_less(const uint8_t* from, int64_t count, int64_t from_step, int64_t pixels, uint8_t zero,
+                uint8_t* to, int64_t to_step) {
   const hn::ScalableTag<uint8_t> d;
   const auto zeros = hn::Set(d, zero);
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    hn::StoreU(hn::Sub(hn::LoadU(d, from + i), zeros), d, to + i);
+  for (int64_t p = 0; p < pixels; ++p, from += from_step, to += to_step) {
+    int64_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+      hn::StoreU(hn::Sub(hn::LoadU(d, from + i), zeros), d, to + i);
+    }
+    if (i == count) continue;
+    if (count >= lanes) {  // the last vector once more, as far as it goes
+      hn::StoreU(hn::Sub(hn::LoadU(d, from + count - lanes), zeros), d, to + count - lanes);
+    } else {
+      for (; i < count; ++i) to[i] = static_cast<uint8_t>(from[i] - zero);
+    }
   }
-  for (; i < count; ++i) to[i] = static_cast<uint8_t>(from[i] - zero);
 }
 
 template <class Code>
