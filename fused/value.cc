@@ -7,24 +7,22 @@ namespace facsim::fused {
 
 namespace {
 
-/// Moves axis 1 of [N, C, H, W] to the end (`forward`) or the last axis of [N, H, W, C] to axis 1.
+/// to[j][i] = from[i][j], from [rows, columns].
+template <class T>
+void transpose(const T* from, T* to, int64_t rows, int64_t columns) {
+  for (int64_t j = 0; j < columns; ++j, to += rows) {
+    for (int64_t i = 0; i < rows; ++i) to[i] = from[i * columns + j];
+  }
+}
+
+/// Moves axis 1 of [N, C, H, W] to the end (`to_nhwc`) or the last axis of [N, H, W, C] to axis 1.
 template <class T>
 void permute(const void* source, void* target, int64_t n, int64_t c, int64_t pixels, bool to_nhwc,
              sim::ThreadPool* pool) {
-  const T* from = static_cast<const T*>(source);
-  T* to = static_cast<T*>(target);
+  const int64_t size = c * pixels;
   sim::parallel_for(pool, n, [=](int64_t image) {
-    for (int64_t channel = 0; channel < c; ++channel) {
-      for (int64_t p = 0; p < pixels; ++p) {
-        const int64_t nchw = (image * c + channel) * pixels + p;
-        const int64_t nhwc = (image * pixels + p) * c + channel;
-        if (to_nhwc) {
-          to[nhwc] = from[nchw];
-        } else {
-          to[nchw] = from[nhwc];
-        }
-      }
-    }
+    transpose(static_cast<const T*>(source) + image * size, static_cast<T*>(target) + image * size,
+              to_nhwc ? c : pixels, to_nhwc ? pixels : c);
   });
 }
 

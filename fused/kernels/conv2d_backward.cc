@@ -23,7 +23,7 @@ constexpr int64_t kPixelsInCache = 512;
 /// outputs and walks over all images instead.
 constexpr int64_t kMaxPartialSums = int64_t{1} << 18;
 /// Floats of all chunks' partial sums, while there are at least four.
-constexpr int64_t kAllPartialSums = int64_t{1} << 20;
+constexpr int64_t kAllPartialSums = int64_t{1} << 19;
 /// Items (kernel column, input channel) and output channels of a task that owns outputs: what it
 /// gathers is read from far memory once, and stays in the second cache, a block of dz in the first.
 constexpr int64_t kItemsPerTask = 192, kChannelsPerTask = 256;
@@ -175,7 +175,7 @@ void add_transposed(const Transposition& t) {
       const int64_t channels = std::min(kChannels, t.channels - c);
       for (int64_t i = 0; i < items; ++i) {
         const float* from = t.from + (k + i) * t.from_step + c;
-        if (channels == kChannels) {  // vectors
+        if (c + kChannels <= t.from_step) {  // vectors; those of no channel are not written
           std::copy_n(from, kChannels, block[i]);
           for (int64_t chunk = 1; chunk < t.chunks; ++chunk) {
             from += t.chunk_step;

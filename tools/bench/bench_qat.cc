@@ -2,11 +2,12 @@
 // Times one training step (forward, loss, backward, SGD) of a network in float and quantized, the
 // variants taking turns, and prints one line per variant: name threads batch median_ms min_ms.
 // usage: bench_qat [--network FILE] [--profile NAME] [--batch N] [--rounds N] [--threads N]
-//                  [--only VARIANT]...
+//                  [--clock wall|cpu] [--only VARIANT]...
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <functional>
 #include <string>
@@ -26,14 +27,13 @@
 namespace facsim::fused::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct Arguments {
   std::string network = FACSIM_SOURCE_DIR "/configs/networks/fashion_cnn.json";
   std::string profile = "tflite-micro";
   int64_t batch = 64;
   int rounds = 30;
   int threads = 1;
+  bool cpu_time = false;          ///< the process's own: on a machine that others use too
   std::vector<std::string> only;  ///< variants' names; empty: all
 };
 
@@ -43,6 +43,7 @@ Arguments parse(int argc, char** argv) {
     const std::string_view name = argv[i];
     const char* value = argv[i + 1];
     if (name == "--network") a.network = value;
+    if (name == "--clock") a.cpu_time = std::string_view(value) == "cpu";
     if (name == "--profile") a.profile = value;
     if (name == "--only") a.only.push_back(value);
     if (name == "--batch") a.batch = std::max(1, std::atoi(value));
@@ -70,19 +71,25 @@ Data random_data(const backends::FloatGraph& graph, int64_t batch) {
   return data;
 }
 
+double milliseconds(bool cpu_time) {
+  if (cpu_time) return 1e3 * static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double, std::milli>(now).count();
+}
+
 /// A network with its optimizer, stepping on the same batch.
 class Trainee {
  public:
   Trainee(std::string name, Network network, Context context)
       : name_(std::move(name)), network_(std::move(network)), context_(context) {}
 
-  void step(const Data& data) {
-    const Clock::time_point start = Clock::now();
+  void step(const Data& data, bool cpu_time) {
+    const double start = milliseconds(cpu_time);
     const Value output = network_.forward(data.images, context_);
     const LossResult loss = softmax_cross_entropy(output.real(), data.labels);
     network_.backward(loss.gradient, context_);
     optimizer_->step(network_.parameters(), 1e-3f);
-    times_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    times_.push_back(milliseconds(cpu_time) - start);
   }
   const std::string& name() const { return name_; }
   void forget_times() { times_.clear(); }
@@ -153,7 +160,7 @@ void run(const Arguments& a) {
     if (round == 0) {
       for (Trainee& trainee : trainees) trainee.forget_times();
     }
-    for (Trainee& trainee : trainees) trainee.step(data);
+    for (Trainee& trainee : trainees) trainee.step(data, a.cpu_time);
   }
   for (Trainee& trainee : trainees) trainee.print(a);
 }

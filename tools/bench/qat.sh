@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # One training step of float networks: facsim in float, through the simulator (gradients in float32 and
-# bf16) and fake-quantized, beside PyTorch's float and QAT steps when python3-torch is installed. Both
-# sides take turns in one session; ratios are those of the medians and of the minima.
+# bf16) and fake-quantized, beside PyTorch's float and QAT steps when python3-torch is installed. Each
+# is a process of its own, as training is, and they take turns; ratios are of medians and of minima.
 # usage: tools/bench/qat.sh [--network NAME[:BATCH]]... [--sessions N] [--rounds N] [--build DIR]
+#                         [--threads "1 2"] [--clock wall|cpu]
+#   --clock cpu: the process's own time, for one thread on a machine that others use too.
 #   NAME: of configs/networks, or a file. Default: fashion_cnn:64 cifar_cnn:64 resnet18_cifar:32.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-networks=() sessions=3 rounds=10 build=build/release
+networks=() sessions=3 rounds=10 build=build/release thread_counts="1 2" clock=wall
 while [ $# -gt 1 ]; do
   case $1 in
     --network) networks+=("$2") ;;
     --sessions) sessions=$2 ;;
     --rounds) rounds=$2 ;;
     --build) build=$2 ;;
+    --threads) thread_counts=$2 ;;
+    --clock) clock=$2 ;;
     *) echo "qat.sh: unknown option $1" >&2; exit 2 ;;
   esac
   shift 2
@@ -32,13 +36,18 @@ for entry in "${networks[@]}"; do
   [ "$name" = "$entry" ] || batch=${entry##*:}
   file=$name
   [ -f "$file" ] || file=configs/networks/$name.json
-  for threads in 1 2; do
+  for threads in $thread_counts; do
     for ((session = 0; session < sessions; ++session)); do
-      step=(--network "$file" --batch "$batch" --threads "$threads" --rounds "$rounds")
-      "$bench" "${step[@]}"
-      if [ -n "$python" ]; then "$python" -W ignore tools/bench/torch_step.py "${step[@]}"; fi
+      step=(--network "$file" --batch "$batch" --threads "$threads" --rounds "$rounds" --clock "$clock")
+      for variant in float qat-simulate qat-bf16 qat-fake-quantize; do
+        "$bench" "${step[@]}" --only "facsim-$variant"
+      done
+      [ -n "$python" ] || continue
+      for variant in float float-channels-last qat; do
+        "$python" -W ignore tools/bench/torch_step.py "${step[@]}" --only "torch-$variant"
+      done
     done
-  done | awk -v network="$(basename "$name" .json)" -v batch="$batch" '
+  done | awk -v network="$(basename "$name" .json)" -v batch="$batch, $clock time" '
     # name threads batch median min, several times: the median of the medians, the least of the minima.
     { key = $1 " " $2; if (!(key in n)) order[++keys] = key
       medians[key, ++n[key]] = $4; if (!(key in least) || $5 < least[key]) least[key] = $5 }

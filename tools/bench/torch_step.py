@@ -3,7 +3,8 @@
 """Times one training step of a float network in PyTorch: float, and eager-mode QAT of the fused modules.
 
 Prints one line per variant: name threads batch median_ms min_ms, as bench_qat does.
-usage: torch_step.py [--network FILE] [--batch N] [--rounds N] [--threads N] [--only VARIANT]
+usage: torch_step.py [--network FILE] [--batch N] [--rounds N] [--threads N] [--clock wall|cpu]
+    [--only VARIANT]
 """
 import argparse
 import json
@@ -87,8 +88,10 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--only", help="a variant's name; without it all take turns")
     args = parser.parse_args()
+    clock = time.process_time if args.clock == "cpu" else time.perf_counter
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     network = read_network(args.network)
@@ -106,10 +109,10 @@ def main():
     times = {name: [] for name in steps}
     for round_number in range(-2, args.rounds):
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = clock()
             step()
             if round_number >= 0:
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (clock() - start))
     for name, values in times.items():
         values.sort()
         print(f"{name} {args.threads} {args.batch} {values[len(values) // 2]:.3f} {values[0]:.3f}")
