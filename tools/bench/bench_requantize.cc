@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/core/float_mode.h"
 #include "sim/kernels/isa.h"
 #include "tools/bench/requantize_cases.h"
 
@@ -31,6 +32,24 @@ void register_rows(const RequantizeCase& c, sim::Isa isa, bool count_events) {
       name.c_str(), [=, &c](benchmark::State& state) { run_rows(state, c, isa, count_events); });
 }
 
+constexpr int64_t kTilePixels = 14, kTileChannels = 32;
+
+void run_tiles(benchmark::State& state, const RequantizeCase& c) {
+  const sim::PreparedRequantize prepared = c.kernel.prepared(sim::Isa::best, false);
+  std::vector<int8_t> out(c.acc.size());
+  int64_t first = 0;
+  for (auto _ : state) {
+    const sim::FloatMode mode;
+    prepared.run({c.acc.data(), kTileChannels, kTilePixels, first, kTileChannels,
+                  out.data() + first, kRequantizeChannels});
+    first = (first + kTileChannels) % kRequantizeChannels;
+    benchmark::ClobberMemory();
+  }
+  state.counters["elements/s"] =
+      benchmark::Counter(static_cast<double>(kTilePixels * kTileChannels),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
 }  // namespace
 }  // namespace facsim::bench
 
@@ -42,6 +61,8 @@ int main(int argc, char** argv) {
       if (isa != sim::Isa::scalar) bench::register_rows(c, isa, false);
     }
     bench::register_rows(c, sim::Isa::best, true);
+    benchmark::RegisterBenchmark((c.name + "/tiles").c_str(),
+                                 [&c](benchmark::State& state) { bench::run_tiles(state, c); });
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -42,7 +42,7 @@ sim::Arguments layer_arguments(int64_t channels) {
   return arguments;
 }
 
-sim::Step integer_step(sim::StepKind kind, sim::Operand a, sim::Operand b = {}) {
+sim::Step step(sim::StepKind kind, sim::Operand a, sim::Operand b = {}) {
   return {.kind = kind, .a = std::move(a), .b = std::move(b)};
 }
 sim::Step rounding_shift(sim::Operand n, sim::Rounding rounding) {
@@ -52,16 +52,32 @@ sim::Step saturate(sim::IntType type) {
   return {.kind = sim::StepKind::resize, .a = {}, .b = {}, .type = type};
 }
 
+/// A dequantized accumulator with a float32 bias, quantized again by a division.
+sim::StepProgram two_scale_steps() {
+  using sim::Operand;
+  using sim::StepKind;
+  return {{step(StepKind::to_f32, {}),
+           step(StepKind::fmul, Operand::arg("scale")),
+           step(StepKind::fadd, Operand::constant_f32(0.7F)),
+           step(StepKind::fdiv, Operand::constant_f32(0.9F)),
+           step(StepKind::fclamp, Operand::arg("clamp_min_minus_zero_point"),
+                Operand::arg("clamp_max_minus_zero_point")),
+           {.kind = StepKind::round, .a = {}, .b = {}},
+           step(StepKind::add, Operand::arg("zero_point")),
+           saturate(sim::kInt8)},
+          false};
+}
+
 /// A narrow multiplier behind a 17-bit register and two rounding shifts.
 sim::StepProgram narrow_steps() {
   using sim::Operand;
   using sim::StepKind;
-  return {{integer_step(StepKind::clamp, Operand::constant(0), Operand::constant(INT32_MAX)),
-           saturate({17, true}), integer_step(StepKind::mul, Operand::arg("small_multiplier")),
+  return {{step(StepKind::clamp, Operand::constant(0), Operand::constant(INT32_MAX)),
+           saturate({17, true}), step(StepKind::mul, Operand::arg("small_multiplier")),
            rounding_shift(Operand::constant(12), sim::Rounding::half_up),
            rounding_shift(Operand::arg("rest_shift"), sim::Rounding::half_away_from_zero),
-           integer_step(StepKind::add, Operand::arg("zero_point")), saturate(sim::kInt8),
-           integer_step(StepKind::clamp, Operand::arg("clamp_min"), Operand::arg("clamp_max"))},
+           step(StepKind::add, Operand::arg("zero_point")), saturate(sim::kInt8),
+           step(StepKind::clamp, Operand::arg("clamp_min"), Operand::arg("clamp_max"))},
           false};
 }
 
@@ -69,13 +85,13 @@ sim::StepProgram narrow_steps() {
 sim::StepProgram wide_steps() {
   using sim::Operand;
   using sim::StepKind;
-  return {{integer_step(StepKind::sub, Operand::arg("offset")),
-           integer_step(StepKind::mul, Operand::arg("multiplier")),
-           rounding_shift(Operand::arg("whole_shift"), sim::Rounding::half_even),
-           saturate({20, true}), integer_step(StepKind::add, Operand::arg("offset")),
-           integer_step(StepKind::add, Operand::arg("zero_point")), saturate(sim::kInt8),
-           integer_step(StepKind::clamp, Operand::arg("clamp_min"), Operand::arg("clamp_max"))},
-          false};
+  return {
+      {step(StepKind::sub, Operand::arg("offset")), step(StepKind::mul, Operand::arg("multiplier")),
+       rounding_shift(Operand::arg("whole_shift"), sim::Rounding::half_even), saturate({20, true}),
+       step(StepKind::add, Operand::arg("offset")), step(StepKind::add, Operand::arg("zero_point")),
+       saturate(sim::kInt8),
+       step(StepKind::clamp, Operand::arg("clamp_min"), Operand::arg("clamp_max"))},
+      false};
 }
 
 }  // namespace
@@ -107,6 +123,11 @@ std::vector<RequantizeCase> requantize_cases() {
   add("single", programs::fixed_point_single(kInt8), whole, kInt8);
   add("float_after", half_even(programs::float_zero_point_after), layer, kInt8);
   add("float_before", half_even(programs::float_zero_point_before), layer, kInt8);
+  add("float_away",
+      programs::float_zero_point_after(kInt8, Rounding::half_away_from_zero,
+                                       programs::FloatBias::none, programs::FloatScale::multiply),
+      layer, kInt8);
+  add("float_two_scales", two_scale_steps(), layer, kInt8);
   add("shift_half_up", programs::rounding_shift(kInt8, Rounding::half_up), layer, kInt8);
   add("shift_half_even", programs::rounding_shift(kInt8, Rounding::half_even), layer, kInt8);
   add("block_narrow", narrow_steps(), layer, kInt8);

@@ -481,6 +481,38 @@ TEST_CASE("requantize kernel: an end that differs by channel in one operand only
   }
 }
 
+TEST_CASE("requantize kernel: zero points far outside the codes, and bounds in the wrong order") {
+  const int64_t limit = 1 << 20;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 2000, 19), 3);
+  Arguments a;
+  a.integers = {{"multiplier", {1 << 30}}, {"shift", {1}}};
+  for (const int64_t zero_point : {1 << 14, (1 << 14) + 1, 32767, 32768, 40000}) {
+    for (const int64_t sign : {1, -1}) {
+      CAPTURE(sign * zero_point);
+      check_isas(Requantizer(programs::fixed_point_double(kInt8),
+                             with_one_end(a, kInt8, sign * zero_point, -128, 127), kInt8),
+                 limit, acc, 3, "fixed_double");
+    }
+  }
+  // min(max(v, low), high) is high then.
+  check_isas(
+      Requantizer(programs::fixed_point_double(kInt8), with_one_end(a, kInt8, 5, 100, -50), kInt8),
+      limit, acc, 3, "fixed_double");
+}
+
+TEST_CASE("requantize kernel: single rounding by 31 and 32") {
+  const int64_t limit = 1 << 20;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 2000, 20), 1);
+  for (const int64_t shift : {31, 32, 33}) {
+    CAPTURE(shift);
+    Arguments a;
+    a.integers = {{"multiplier", {123456789}}, {"shift", {shift}}};
+    check_isas(Requantizer(programs::fixed_point_single(kInt16),
+                           with_one_end(a, kInt16, 0, INT16_MIN, INT16_MAX), kInt16),
+               limit, acc, 1, "fixed_single");
+  }
+}
+
 TEST_CASE("requantize kernel: block steps at the ends of their lanes") {
   const auto step = [](StepKind kind, int64_t a, Rounding rounding = Rounding::half_up) {
     return Step{.kind = kind, .a = Operand::constant(a), .b = {}, .rounding = rounding};
