@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds facsim with the peers that are installed and runs every bench, 1 and 2 threads: what
+# tools/bench/RESULTS.md was made from. An idle machine gives the figures a meaning.
+# usage: tools/bench/run.sh [--quick]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+rounds=25
+case ${1:-} in
+  --quick) rounds=5 ;;
+  '') ;;
+  *) echo "run.sh: unknown option $1" >&2; exit 2 ;;
+esac
+build=build/bench
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFACSIM_UNITY_BUILD=ON \
+  -DFACSIM_BENCH_PEERS=ON -DFACSIM_BUILD_TESTS=OFF -DFACSIM_BUILD_EXAMPLES=OFF > "$build.log" 2>&1 ||
+  { cat "$build.log" >&2; exit 1; }
+grep -F 'facsim: ' "$build.log" >&2 || true
+cmake --build "$build" --target facsim bench_qat >&2
+facsim=$build/bin/facsim
+
+section() { printf '\n## %s\n```\n' "$1"; shift; "$@" 2>&1 || true; printf '```\n'; }
+peers=
+for peer in onednn xnnpack; do
+  if "$facsim" bench layers --only none --peers "$peer" > /dev/null 2>&1; then
+    peers=${peers:+$peers,}$peer
+  fi
+done
+printf '# Benches, %s\n' "$(date -u +%F)"
+printf 'Made by `tools/bench/run.sh` on %s (%s cores), load at the start:%s.\n' \
+  "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(uptime | sed 's/.*average//')"
+for threads in 1 2; do
+  section "Layers, $threads threads" "$facsim" bench layers ${peers:+--peers "$peers"} -j $threads --rounds $rounds
+  section "Networks, $threads threads" "$facsim" bench nets --batch 1,8 -j $threads --rounds $rounds
+done
+section 'Layers at batch 8, 1 thread' "$facsim" bench layers ${peers:+--peers "$peers"} -j 1 --batch 8 --rounds $((rounds / 5 + 1))
+section 'Requantization alone' "$facsim" bench requantize --rounds $rounds
+section 'Training steps' tools/bench/qat.sh --build "$build"

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/facsim/bench/bench.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "sim/core/error.h"
+#include "tools/bench/peak.h"
+#include "tools/bench/runner.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+std::vector<bench::Peer> chosen_peers(const std::vector<std::string>& names) {
+  std::vector<bench::Peer> chosen;
+  const std::vector<bench::Peer> linked = bench::linked_peers();
+  for (const std::string& name : names) {
+    const auto at = std::find_if(linked.begin(), linked.end(),
+                                 [&](const bench::Peer& peer) { return peer.name == name; });
+    if (at == linked.end()) {
+      std::string have;
+      for (const bench::Peer& peer : linked) have += (have.empty() ? "" : ", ") + peer.name;
+      throw Error({ErrorCode::unsupported, "--peers", name,
+                   have.empty() ? "a build with -DFACSIM_BENCH_PEERS=ON" : "one of " + have,
+                   "tools/bench/run.sh builds with the peers that are installed"});
+    }
+    chosen.push_back(*at);
+  }
+  return chosen;
+}
+
+/// One layer's contenders: ours under each profile, and the peers.
+struct LayerContest {
+  std::vector<std::string> names;
+  std::vector<std::unique_ptr<bench::LayerRunner>> runners;
+  std::vector<int64_t> mismatches;  ///< of ours from the norm; of peers from their profile's bits
+  std::vector<bench::Times> times;
+
+  size_t index(const std::string& name) const {
+    return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  }
+};
+
+class LayersBench final : public Bench {
+ public:
+  void set_up(CLI::App& app) override {
+    add_bench_options(app, options_);
+    app.add_option("--peers", peers_, "libraries to compare with: onednn, xnnpack")->delimiter(',');
+    app.add_option("--batch", batches_, "images per run")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+    app.footer(
+        "Times convolution and linear layers under the profiles onednn (float32 scale) and\n"
+        "tflite-micro (fixed-point double rounding) in turns with the peers, and compares every\n"
+        "output with the scalar norm, the peers' with the profile of theirs.\n\n"
+        "Examples:\n"
+        "  facsim bench layers --peers onednn,xnnpack -j 1\n"
+        "  facsim bench layers --only 3x3 --batch 1,8 --format json");
+  }
+
+  ExitCode run(const Globals& globals) override {
+    const std::vector<bench::Peer> peers = chosen_peers(peers_);
+    profiles_ = {"onednn", "tflite-micro"};
+    for (const bench::Peer& peer : peers) {
+      if (std::find(profiles_.begin(), profiles_.end(), peer.profile) == profiles_.end()) {
+        profiles_.push_back(peer.profile);
+      }
+    }
+    const double peak = bench::measure_core_peak().int8_macs;
+    sim::ThreadPool pool(globals.threads);
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    using Align = TextTable::Align;
+    TextTable table({{"layer"},
+                     {"batch", Align::right},
+                     {"contender"},
+                     {"median", Align::right},
+                     {"minimum", Align::right},
+                     {"GMAC/s", Align::right},
+                     {"% of peak", Align::right},
+                     {"x peer (median, min)"},
+                     {"mismatches", Align::right}});
+    bool exact = true;
+    std::map<std::string, std::vector<double>> ratios;  // by "kind profile/peer"
+    for (bench::LayerGeometry geometry : bench::bench_layers()) {
+      if (!options_.wanted(geometry.name)) continue;
+      const int64_t own_batch = geometry.batch;
+      for (const int64_t batch : batches_) {
+        geometry.batch = own_batch * batch;
+        const LayerContest contest = contest_of(geometry, peers, globals, pool);
+        for (size_t i = 0; i < contest.names.size(); ++i) {
+          const bench::Times& times = contest.times[i];
+          const double macs = static_cast<double>(geometry.macs());
+          const double rate = macs / times.minimum();
+          nlohmann::ordered_json one = {{"layer", geometry.name},
+                                        {"kind", geometry.kind},
+                                        {"batch", geometry.batch},
+                                        {"contender", contest.names[i]},
+                                        {"implementation", contest.runners[i]->implementation()},
+                                        {"macs", geometry.macs()},
+                                        {"mismatches", contest.mismatches[i]}};
+          one.update(times_json(times));
+          exact = exact && contest.mismatches[i] == 0;
+          std::string beside;
+          for (const bench::Peer& peer : peers) {
+            if (i >= profiles_.size()) continue;
+            const bench::Ratio r = bench::ratio(times, contest.times[contest.index(peer.name)]);
+            one["ratio"][peer.name] = {{"median", r.median}, {"minimum", r.minimum}};
+            beside += fmt::format("{}{} {:.2f} {:.2f}", beside.empty() ? "" : ", ", peer.name,
+                                  r.median, r.minimum);
+            ratios[geometry.kind + ": " + contest.names[i] + " / " + peer.name].push_back(r.median);
+          }
+          const double threads = pool.threads();
+          table.add_row({geometry.name, fmt::format("{}", geometry.batch), contest.names[i],
+                         time_text(times.median()), time_text(times.minimum()),
+                         fmt::format("{:.1f}", rate),
+                         peak > 0 ? fmt::format("{:.0f}", 100e9 * rate / (peak * threads)) : "-",
+                         beside, fmt::format("{}", contest.mismatches[i])});
+          list.push_back(std::move(one));
+        }
+      }
+    }
+    nlohmann::ordered_json means = nlohmann::ordered_json::object();
+    for (const auto& [name, values] : ratios) means[name] = bench::geometric_mean(values);
+    if (globals.format == OutputFormat::json) {
+      print_json({{"threads", pool.threads()},
+                  {"vnni_peak_macs_per_second", peak},
+                  {"layers", list},
+                  {"geometric_mean_of_median_ratios", means}});
+    } else {
+      print(table.text());
+      print(
+          fmt::format("\nVNNI peak of one core, measured in this run: {:.0f} GMAC/s; threads: {}\n",
+                      peak / 1e9, pool.threads()));
+      for (const auto& [name, mean] : means.items()) {
+        print(fmt::format("geometric mean, {}: {:.3f}\n", name, mean.get<double>()));
+      }
+    }
+    return exact ? ExitCode::equal : ExitCode::different;
+  }
+
+ private:
+  LayerContest contest_of(const bench::LayerGeometry& geometry,
+                          const std::vector<bench::Peer>& peers, const Globals& globals,
+                          sim::ThreadPool& pool) const {
+    LayerContest contest;
+    for (const std::string& name : profiles_) {
+      const sim::IntType activation = name == "onednn" ? sim::kUint8 : sim::kInt8;
+      const bench::LayerCase layer = bench::make_layer_case(geometry, activation, 1);
+      const backends::Profile profile = backends::load_profile(name, globals.search());
+      contest.names.push_back("facsim:" + name);
+      contest.runners.push_back(bench::make_facsim_runner(layer, profile, globals.isa, &pool));
+      const auto norm = bench::make_facsim_runner(layer, profile, sim::Isa::scalar, &pool);
+      norm->run();
+      contest.runners.back()->run();
+      contest.mismatches.push_back(
+          count_mismatches(contest.runners.back()->output(), norm->output()));
+    }
+    for (const bench::Peer& peer : peers) {
+      const bench::LayerCase layer = bench::make_layer_case(geometry, peer.activation, 1);
+      contest.names.push_back(peer.name);
+      contest.runners.push_back(peer.make(layer, pool.threads()));
+      contest.runners.back()->run();
+      const size_t ours = contest.index("facsim:" + peer.profile);
+      contest.mismatches.push_back(
+          count_mismatches(contest.runners.back()->output(), contest.runners[ours]->output()));
+    }
+    std::vector<bench::Contender> contenders;
+    for (size_t i = 0; i < contest.names.size(); ++i) {
+      bench::LayerRunner* runner = contest.runners[i].get();
+      contenders.push_back({contest.names[i], [runner] { runner->run(); }});
+    }
+    contest.times = bench::contest(contenders, options_.contest);
+    return contest;
+  }
+
+  BenchOptions options_;
+  std::vector<std::string> peers_;
+  std::vector<int64_t> batches_{1};
+  std::vector<std::string> profiles_;
+};
+
+}  // namespace
+
+std::unique_ptr<Bench> make_layers_bench() { return std::make_unique<LayersBench>(); }
+
+}  // namespace facsim::cli
