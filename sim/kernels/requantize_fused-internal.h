@@ -42,12 +42,16 @@ struct FusedProgram {
   /// 1; left_shift counts the doubling of the product. Single: shifts of at least 32; shift is less
   /// 32. The nudges are the halves of what is added to the product.
   bool high_half = false;
-  bool shifts_left = false;             ///< double: some left shift is not 0
+  bool shifts_left = false;             ///< some left shift is not 0
   ExpandedOperand<int32_t> left_shift;  ///< not of fixed_single
   ExpandedOperand<int32_t> multiplier;
   ExpandedOperand<int32_t> shift;  ///< fixed_single without high_half: less one
   ExpandedOperand<int32_t> nudge_high, nudge_low;
   Rounding rounding = Rounding::half_up;  ///< of rounding_shift
+  /// rounding_shift by half_up, floor or half_even where the half can be added to the accumulator:
+  /// nudge_low is what is added, odd_mask 1 where a half_even shift has bits to round.
+  bool nudged = false;
+  ExpandedOperand<int32_t> odd_mask;
 
   FloatShape shape = FloatShape::scale;
   /// Absent additions are of -0, absent multiplications by 1, which change nothing; an absent

@@ -202,11 +202,23 @@ class Matcher {
     program_.form = Form::rounding_shift;
     const std::optional<PerChannel<int64_t>> left_shift = take_left_shift();
     if (!left_shift || !value_fits_int32(range())) return false;
+    const ValueRange shifted = range();
     program_.left_shift = int32s(*left_shift);
+    program_.shifts_left = !all(*left_shift, [](int64_t n) { return n == 0; });
     const BoundStep* shr = take(StepKind::shr);
     if (shr == nullptr || !all(shr->a, [](int64_t n) { return n <= 31; })) return false;
     program_.rounding = shr->rounding;
     program_.shift = int32s(shr->a);
+    const bool floor = shr->rounding == Rounding::floor;
+    const bool even = shr->rounding == Rounding::half_even;
+    const auto half = [](int64_t n) { return n == 0 ? 0 : half_of(n); };
+    program_.nudged =
+        floor || ((even || shr->rounding == Rounding::half_up) &&
+                  all(shr->a, [&](int64_t n) { return shifted.max + half(n) <= INT32_MAX; }));
+    program_.nudge_low = expanded<int32_t>(shr->a, [=](int64_t n) {
+      return static_cast<int32_t>(floor || n == 0 ? 0 : half(n) - (even ? 1 : 0));
+    });
+    program_.odd_mask = expanded<int32_t>(shr->a, [](int64_t n) { return n == 0 ? 0 : 1; });
     return take_output();
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rounding shift of power-of-two platforms: the norm's primitives instantiated with int32_t, in
-// a loop that the compiler vectorizes for each target, and the end that all fused forms share.
+// The rounding shift of power-of-two platforms. What no shorter form covers are the norm's
+// primitives instantiated with int32_t, in a loop that the compiler vectorizes for each target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sim/kernels/requantize_shift.cc"
 #include <hwy/foreach_target.h>
@@ -14,6 +14,35 @@
 HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
+
+/// half_up, floor and half_even (kEven) where FusedProgram::nudged holds.
+template <bool kEven, bool kShiftLeft>
+struct NudgedStage {
+  struct Operands {
+    LanesI32 left_shift, shift, nudge, odd_mask;
+  };
+  explicit NudgedStage(const FusedProgram& program)
+      : left_shift(program.left_shift.data()),
+        shift(program.shift.data()),
+        nudge(program.nudge_low.data()),
+        odd_mask(program.odd_mask.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_lanes(left_shift + i), load_lanes(shift + i), load_lanes(nudge + i),
+            load_lanes(odd_mask + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    LanesI32 x = to_lanes(acc);
+    if constexpr (kShiftLeft) x = shift_left(x, o.left_shift);
+    return to_vector(kEven ? fixed_point::shift_half_even(x, o.shift, o.nudge, o.odd_mask)
+                           : fixed_point::shift_nudged(x, o.shift, o.nudge));
+  }
+
+  const int32_t* left_shift;
+  const int32_t* shift;
+  const int32_t* nudge;
+  const int32_t* odd_mask;
+};
 
 /// Values that only want the end.
 struct ShiftedStage {
@@ -56,7 +85,17 @@ int64_t shift_rows(const FusedProgram& program, const RequantizeJob<int32_t>& jo
   return HWY_TARGET;
 }
 
+template <bool kEven>
+FusedKernel nudged_shift(const FusedProgram& program) {
+  return program.shifts_left ? kernel_of<NudgedStage<kEven, true>>(program)
+                             : kernel_of<NudgedStage<kEven, false>>(program);
+}
+
 FusedKernel rounding_shift(const FusedProgram& program) {
+  if (program.nudged) {
+    return program.rounding == Rounding::half_even ? nudged_shift<true>(program)
+                                                   : nudged_shift<false>(program);
+  }
   return with_rounding(program.rounding,
                        []<class Mode>(Mode) -> FusedKernel { return shift_rows<Mode>; });
 }

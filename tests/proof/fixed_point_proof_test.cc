@@ -96,6 +96,45 @@ TEST_CASE("refuted: rounding_divide_by_pot is half up") {
         sim::round_shift(sim::Rounding::half_up, x, 4));
 }
 
+/// The short rounding shift by n 0..31 is the norm's, where adding the half fits if `fits` says so.
+template <class Mode>
+Claim shifts_nudged(z3::context& c, int n, bool fits) {
+  const Bits x = any(c, "x", 32), by = constant_like(x, n);
+  const Bits half = constant_like(x, n == 0 ? 0 : int64_t{1} << (n - 1));
+  const Bits one = constant_like(x, n == 0 ? 0 : 1);
+  constexpr bool kEven = std::is_same_v<Mode, sim::rounding::half_even>;
+  constexpr bool kFloor = std::is_same_v<Mode, sim::rounding::floor>;
+  const Bits nudge = kFloor ? constant_like(x, 0) : half;
+  return {
+      {x},
+      fits && !kFloor ? x <= constant_like(x, INT32_MAX) - half : always(c),
+      (kEven ? fixed_point::shift_half_even(x, by, half - one, one)
+             : fixed_point::shift_nudged(x, by, nudge)) == sim::rounding::shift_right<Mode>(x, by)};
+}
+
+TEST_CASE("proof: short rounding shifts, n 0..31") {
+  prove(
+      {{"shift_nudged, half_up",
+        [](z3::context& c, int n) { return shifts_nudged<sim::rounding::half_up>(c, n, true); },
+        32},
+       {"shift_nudged, floor",
+        [](z3::context& c, int n) { return shifts_nudged<sim::rounding::floor>(c, n, true); }, 32},
+       {"shift_half_even",
+        [](z3::context& c, int n) { return shifts_nudged<sim::rounding::half_even>(c, n, true); },
+        32}});
+}
+
+TEST_CASE("refuted: a short rounding shift for every x") {
+  const Outcome up = refute({"half_up", [](z3::context& c, int) {
+                               return shifts_nudged<sim::rounding::half_up>(c, 8, false);
+                             }});
+  CHECK(up.at("x") > INT32_MAX - 128);
+  const Outcome even = refute({"half_even", [](z3::context& c, int) {
+                                 return shifts_nudged<sim::rounding::half_even>(c, 8, false);
+                               }});
+  CHECK(even.at("x") > INT32_MAX - 128);
+}
+
 /// Both requantizations of x by a whole right shift n, and x m itself.
 struct Requantized {
   Bits x, multiplier;

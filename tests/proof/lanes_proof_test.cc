@@ -122,6 +122,21 @@ TEST_CASE("proof: SIMD lanes compute the scalar primitives") {
                          });
                    },
                    62});
+  goals.push_back(
+      {"shift_half_even, both lanes, n 0..31",
+       [](z3::context& c, int i) {
+         const int n = i / 2, odd = n == 0 ? 0 : 1;
+         return lane_equals(
+             c, i % 2,
+             [=](const LanesI32& x, const LanesI32& below) {
+               return vector::shift_half_even(x, same(constant_like(x.v.lane[0], n)), below,
+                                              same(constant_like(x.v.lane[0], odd)));
+             },
+             [=](const Bits& x, const Bits& below) {
+               return scalar::shift_half_even(x, constant_like(x, n), below, constant_like(x, odd));
+             });
+       },
+       64});
   goals.push_back({"shift_left, both lanes",
                    [](z3::context& c, int i) {
                      return lane_equals(

@@ -500,6 +500,26 @@ TEST_CASE("requantize kernel: zero points far outside the codes, and bounds in t
       limit, acc, 3, "fixed_double");
 }
 
+TEST_CASE("requantize kernel: rounding shifts of 0 and of 31, at the ends of int32") {
+  const int64_t limit = int64_t{1} << 31;
+  const std::vector<int32_t> acc = spread(directed_accumulators(limit, 300, 21), 5);
+  for (const Rounding rounding : all_roundings()) {
+    CAPTURE(to_string(rounding));
+    for (const std::vector<int64_t>& shifts :
+         {std::vector<int64_t>{0, 1, 31, 8, 30}, std::vector<int64_t>{0, 0, 0, 0, 0}}) {
+      for (const int64_t narrowed : {int64_t{0}, int64_t{2}}) {
+        Arguments a;
+        a.integers = {{"shift", shifts}};
+        std::vector<int32_t> within = acc;
+        for (int32_t& v : within) v >>= narrowed;
+        check_isas(Requantizer(programs::rounding_shift(kInt16, rounding),
+                               with_one_end(a, kInt16, 0, INT16_MIN, INT16_MAX), kInt16),
+                   limit >> narrowed, within, 5, "rounding_shift");
+      }
+    }
+  }
+}
+
 TEST_CASE("requantize kernel: single rounding by 31 and 32") {
   const int64_t limit = 1 << 20;
   const std::vector<int32_t> acc = spread(directed_accumulators(limit, 2000, 20), 1);

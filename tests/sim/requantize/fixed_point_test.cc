@@ -60,6 +60,13 @@ TEST_CASE("fixed_point: rounding_divide_by_pot is shr half_away_from_zero") {
     for (int n = 1; n <= 17; ++n) {
       const int128 expected = round_shift(Rounding::half_away_from_zero, x, n);
       if (fixed_point::rounding_divide_by_pot(x, n) != expected) FAIL("x " << x << " n " << n);
+      const int32_t half = 1 << (n - 1);
+      if (fixed_point::shift_nudged(x, n, half) != round_shift(Rounding::half_up, x, n) ||
+          fixed_point::shift_nudged(x, n, 0) != round_shift(Rounding::floor, x, n) ||
+          fixed_point::shift_half_even(x, n, half - 1, 1) !=
+              round_shift(Rounding::half_even, x, n)) {
+        FAIL("short, x " << x << " n " << n);
+      }
     }
   }
 }
