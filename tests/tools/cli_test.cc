@@ -36,7 +36,7 @@ TEST_CASE("facsim: nested commands have examples of their own, usage errors poin
   const std::vector<std::vector<std::string>> nested = {
       {"vectors", "gen"},    {"vectors", "check"},  {"profile", "list"}, {"profile", "show"},
       {"profile", "schema"}, {"profile", "fields"}, {"profile", "lint"}, {"profile", "explain"},
-      {"bench", "layers"},   {"bench", "nets"}};
+      {"bench", "layers"},   {"bench", "nets"},    {"bench", "requantize"}};
   for (std::vector<std::string> words : nested) {
     const std::string command = "facsim " + words[0] + " " + words[1];
     CAPTURE(command);
