@@ -500,6 +500,21 @@ TEST_CASE("requantize kernel: zero points far outside the codes, and bounds in t
       limit, acc, 3, "fixed_double");
 }
 
+TEST_CASE("requantize kernel: numbers next to ties, half away from zero") {
+  const float below = std::nextafter(0.5F, 0.0F);
+  Arguments a;
+  a.reals["scale"] = {below, 0.5F, std::nextafter(0.5F, 1.0F), std::nextafter(1.5F, 0.0F),
+                      0x1p-30F};
+  const std::vector<int32_t> acc = spread(directed_accumulators(1 << 24, 100, 22), 5);
+  for (const IntType output : {kInt8, kInt16}) {
+    check_isas(Requantizer(programs::float_zero_point_after(output, Rounding::half_away_from_zero,
+                                                            programs::FloatBias::none,
+                                                            programs::FloatScale::multiply),
+                           with_one_end(a, output, 0, output.min(), output.max()), output),
+               1 << 24, acc, 5, "float_half_away");
+  }
+}
+
 TEST_CASE("requantize kernel: rounding shifts of 0 and of 31, at the ends of int32") {
   const int64_t limit = int64_t{1} << 31;
   const std::vector<int32_t> acc = spread(directed_accumulators(limit, 300, 21), 5);
