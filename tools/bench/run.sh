@@ -2,21 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds facsim with the peers that are installed and runs every bench, 1 and 2 threads: what
 # tools/bench/RESULTS.md was made from. An idle machine gives the figures a meaning.
-# usage: tools/bench/run.sh [--quick]
+# usage: tools/bench/run.sh [--quick] [--build DIR]     DIR: run what it holds, build nothing
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-rounds=25
-case ${1:-} in
-  --quick) rounds=5 ;;
-  '') ;;
-  *) echo "run.sh: unknown option $1" >&2; exit 2 ;;
-esac
-build=build/bench
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFACSIM_UNITY_BUILD=ON \
-  -DFACSIM_BENCH_PEERS=ON -DFACSIM_BUILD_TESTS=OFF -DFACSIM_BUILD_EXAMPLES=OFF > "$build.log" 2>&1 ||
-  { cat "$build.log" >&2; exit 1; }
-grep -F 'facsim: ' "$build.log" >&2 || true
-cmake --build "$build" --target facsim bench_qat >&2
+rounds=25 build=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) rounds=5 ;;
+    --build) build=${2:?--build needs a folder}; shift ;;
+    *) echo "run.sh: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+if [ -z "$build" ]; then
+  build=build/bench
+  mkdir -p build
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFACSIM_UNITY_BUILD=ON \
+    -DFACSIM_BENCH_PEERS=ON -DFACSIM_BUILD_TESTS=OFF -DFACSIM_BUILD_EXAMPLES=OFF > "$build.log" 2>&1 ||
+    { cat "$build.log" >&2; exit 1; }
+  grep -F 'facsim: ' "$build.log" >&2 || true
+  cmake --build "$build" --target facsim bench_qat >&2
+fi
 facsim=$build/bin/facsim
 
 section() { printf '\n## %s\n```\n' "$1"; shift; "$@" 2>&1 || true; printf '```\n'; }
