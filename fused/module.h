@@ -17,8 +17,8 @@ namespace facsim::fused {
 
 enum class ForwardMode { simulate, fake_quantize };
 enum class BatchNormMode { batch, frozen };  ///< of QAT modules while training
-/// Products of QAT modules' backward passes: float32, or bfloat16 where codes of at most 8 bits make
-/// operands exact in it (kernels/conv2d_backward.h; needs kernels::bf16_supported()).
+/// Products of QAT modules' backward passes: float32, or bfloat16 where codes of at most 8 bits
+/// make operands exact in it (kernels/conv2d_backward.h; needs kernels::bf16_supported()).
 enum class GradientArithmetic { float32, bf16 };
 
 /// How a forward or backward pass runs. Plain data, made by whoever drives the network.
