@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 namespace facsim::bench {
 
@@ -52,6 +53,10 @@ std::vector<Times> contest(std::span<const Contender> contenders, const ContestO
   std::vector<Times> times(contenders.size());
   for (int round = 0; round < options.rounds; ++round) {
     for (size_t i = 0; i < contenders.size(); ++i) {
+      if (options.rest_ms > 0) {
+        std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(options.rest_ms));
+      }
+      contenders[i].run();
       times[i].ns.push_back(nanoseconds(contenders[i], runs[i]) / static_cast<double>(runs[i]));
     }
   }

@@ -17,6 +17,8 @@ struct Contender {
 struct ContestOptions {
   int rounds = 15;
   double sample_ms = 2;  ///< a sample repeats the work until it lasted that long
+  /// Rest before each sample: another library's threads spin for a while when their work is done.
+  double rest_ms = 0;
 };
 
 /// One contender's samples in nanoseconds per run, by round.
@@ -33,7 +35,8 @@ struct Ratio {
 };
 Ratio ratio(const Times& a, const Times& b);
 
-/// Lets the contenders take turns, A B C A B C …, after one run of each that is not counted.
+/// Lets the contenders take turns, A B C A B C …. Before each sample comes a run that is not
+/// counted.
 std::vector<Times> contest(std::span<const Contender> contenders, const ContestOptions& options);
 
 /// exp of the mean of the logarithms; 0 of nothing.

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds facsim with the peers that are installed and runs every bench, 1 and 2 threads: what
 # tools/bench/RESULTS.md was made from. An idle machine gives the figures a meaning.
-# usage: tools/bench/run.sh [--quick] [--build DIR]     DIR: run what it holds, build nothing
+# usage: tools/bench/run.sh [--quick] [--no-training] [--build DIR]     DIR: run what it holds, build nothing
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-rounds=25 build=
+rounds=25 build= training=1
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) rounds=5 ;;
+    --no-training) training= ;;
     --build) build=${2:?--build needs a folder}; shift ;;
     *) echo "run.sh: unknown option $1" >&2; exit 2 ;;
   esac
@@ -41,4 +42,4 @@ for threads in 1 2; do
 done
 section 'Layers at batch 8, 1 thread' "$facsim" bench layers ${peers:+--peers "$peers"} -j 1 --batch 8 --rounds $((rounds / 5 + 1))
 section 'Requantization alone' "$facsim" bench requantize --rounds $rounds
-section 'Training steps' tools/bench/qat.sh --build "$build"
+[ -z "$training" ] || section 'Training steps' tools/bench/qat.sh --build "$build"

@@ -186,7 +186,9 @@ class LayersBench final : public Bench {
       bench::LayerRunner* runner = contest.runners[i].get();
       contenders.push_back({contest.names[i], [runner] { runner->run(); }});
     }
-    contest.times = bench::contest(contenders, options_.contest);
+    bench::ContestOptions turns = options_.contest;
+    if (pool.threads() > 1 && !peers.empty()) turns.rest_ms = 20;
+    contest.times = bench::contest(contenders, turns);
     return contest;
   }
 
