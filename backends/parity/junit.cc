@@ -43,7 +43,8 @@ std::string to_junit(const VectorReport& report) {
     families[result.profile + "." + result.family].cases.push_back(result);
   }
   std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  xml += fmt::format("<testsuites name=\"{}\" {}>\n", escape_xml(report.suite), junit_counts(report));
+  xml +=
+      fmt::format("<testsuites name=\"{}\" {}>\n", escape_xml(report.suite), junit_counts(report));
   for (const auto& [family, part] : families) {
     xml += fmt::format("  <testsuite name=\"{}\" {}>\n", escape_xml(family), junit_counts(part));
     for (const VectorResult& result : part.cases) xml += case_xml(result);

@@ -15,8 +15,9 @@ inline constexpr int64_t kTileChannels = 32;
 /// As above for conv2d_depthwise_quads_tile; no kernel computes more.
 inline constexpr int64_t kMaxBlockChannels = 64;
 /// Pixels that conv2d_depthwise_quads_tile puts into one vector of 64 bytes where a block has few
-/// channels: their packed weights stand there as often.
-constexpr int64_t depthwise_pixels(int64_t channels) {
+/// channels: their packed weights stand there as often. Static: a file with instructions of its own
+/// calls it, whose copy must not serve the others.
+static constexpr int64_t depthwise_pixels(int64_t channels) {
   return channels <= 16 ? 4 : channels <= 32 ? 2 : 1;
 }
 

@@ -47,15 +47,15 @@ constexpr I multiply_by_quantized_multiplier_single(I x, I multiplier, I n_minus
   return narrow_right<1>(doubled + constant_like(doubled, 1));
 }
 
-/// floor((x + nudge) / 2^n): x / 2^n rounded half_up with nudge = 2^(n-1) (0 for n = 0), or by floor
-/// with 0; n 0..31, x + nudge must fit.
+/// floor((x + nudge) / 2^n): x / 2^n rounded half_up with nudge = 2^(n-1) (0 for n = 0), or by
+/// floor with 0; n 0..31, x + nudge must fit.
 template <class I>
 constexpr I shift_nudged(I x, I n, I nudge) {
   return shift_right_floor(x + nudge, n);
 }
 
-/// x / 2^n rounded half_even: what is just short of a half is added, and 1 more where floor(x / 2^n)
-/// is odd:
+/// x / 2^n rounded half_even: what is just short of a half is added, and 1 more where floor(x /
+/// 2^n) is odd:
 ///   floor((x + below_half + (floor(x / 2^n) & odd_mask)) / 2^n)
 /// n 1..31 with below_half = 2^(n-1) - 1 and odd_mask = 1, or all three 0; x + 2^(n-1) must fit.
 template <class I>
@@ -63,8 +63,8 @@ constexpr I shift_half_even(I x, I n, I below_half, I odd_mask) {
   return shift_right_floor(x + below_half + (shift_right_floor(x, n) & odd_mask), n);
 }
 
-/// x * multiplier / 2^31 rounded half_up, divided by 2^n rounded half_away_from_zero, from twice the
-/// product, both halves added to it at once:
+/// x * multiplier / 2^31 rounded half_up, divided by 2^n rounded half_away_from_zero, from twice
+/// the product, both halves added to it at once:
 ///   floor((floor((twice_product + nudge) / 2^32) - (x < 0)) / 2^n), nudge = 2^31 + 2^(n-1) * 2^32
 /// -2^30 <= x < 2^30, multiplier >= 0, n 1..31: nothing overflows. The norm subtracts 1 where what
 /// it rounded first is negative: that differs from x < 0 only where it is 0, and

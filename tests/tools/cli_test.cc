@@ -34,9 +34,9 @@ TEST_CASE("facsim: --help lists every command, each command's --help has example
 
 TEST_CASE("facsim: nested commands have examples of their own, usage errors point at their help") {
   const std::vector<std::vector<std::string>> nested = {
-      {"vectors", "gen"},    {"vectors", "check"},  {"profile", "list"}, {"profile", "show"},
-      {"profile", "schema"}, {"profile", "fields"}, {"profile", "lint"}, {"profile", "explain"},
-      {"bench", "layers"},   {"bench", "nets"},    {"bench", "requantize"}};
+      {"vectors", "gen"},    {"vectors", "check"},  {"profile", "list"},    {"profile", "show"},
+      {"profile", "schema"}, {"profile", "fields"}, {"profile", "lint"},    {"profile", "explain"},
+      {"bench", "layers"},   {"bench", "nets"},     {"bench", "requantize"}};
   for (std::vector<std::string> words : nested) {
     const std::string command = "facsim " + words[0] + " " + words[1];
     CAPTURE(command);
