@@ -5,7 +5,7 @@
 #include <array>
 
 #include "backends/graph/permute.h"
-#include "backends/parity/onnx_geometry-internal.h"
+#include "backends/onnx/onnx_model.h"
 #include "backends/parity/vectors_onnx-internal.h"
 #include "sim/core/error.h"
 
@@ -35,8 +35,9 @@ std::vector<OnnxNode> nodes_of(const CaseData& data, std::string_view op, size_t
   }
   const std::filesystem::path file = data.folder() / model;
   std::vector<OnnxNode> nodes;
-  for (OnnxNode& node : read_onnx_nodes(read_file(file), file.string())) {
-    if (node.op == op) nodes.push_back(std::move(node));
+  OnnxModel read = read_onnx_model(file);
+  for (OnnxNode& node : read.graph.nodes) {
+    if (node.op_type == op) nodes.push_back(std::move(node));
   }
   if (nodes.size() != count) {
     throw Error({ErrorCode::bad_value, file.string(),
@@ -46,34 +47,29 @@ std::vector<OnnxNode> nodes_of(const CaseData& data, std::string_view op, size_t
   return nodes;
 }
 
-std::vector<int64_t> attribute(const OnnxNode& node, std::string_view name,
-                               std::vector<int64_t> fallback) {
-  const auto found = node.integers.find(name);
-  if (found == node.integers.end()) return fallback;
-  if (found->second.size() != fallback.size()) {
-    throw Error({ErrorCode::bad_value, node.op + " " + std::string(name),
-                 std::to_string(found->second.size()) + " integers",
-                 std::to_string(fallback.size()), ""});
+/// Sizes of a node's attribute: as many as `fallback` has, 0..65536.
+std::vector<int64_t> sizes_of(const OnnxNode& node, std::string_view name,
+                              const std::vector<int64_t>& fallback) {
+  const std::vector<int64_t> sizes = integers_attribute(node, name, fallback);
+  bool fits = sizes.size() == fallback.size();
+  for (const int64_t size : sizes) fits &= size >= 0 && size <= 65536;
+  if (!fits) {
+    throw Error({ErrorCode::bad_value, place_of(node), std::string(name),
+                 std::to_string(fallback.size()) + " integers in 0..65536", ""});
   }
-  for (const int64_t value : found->second) {
-    if (value < 0 || value > 65536) {
-      throw Error({ErrorCode::bad_value, node.op + " " + std::string(name), std::to_string(value),
-                   "0..65536", ""});
-    }
-  }
-  return found->second;
+  return sizes;
 }
 
 OnnxWindow geometry(const OnnxNode& node, Pair kernel) {
-  const auto stride = attribute(node, "strides", {1, 1});
-  const auto dilation = attribute(node, "dilations", {1, 1});
-  const auto pads = attribute(node, "pads", {0, 0, 0, 0});
+  const auto stride = sizes_of(node, "strides", {1, 1});
+  const auto dilation = sizes_of(node, "dilations", {1, 1});
+  const auto pads = sizes_of(node, "pads", {0, 0, 0, 0});
   OnnxWindow out;
   out.window = {kernel,
                 {stride[0], stride[1]},
                 {dilation[0], dilation[1]},
                 {pads[0], pads[1], pads[2], pads[3]}};
-  out.groups = attribute(node, "group", {1})[0];
+  out.groups = integer_attribute(node, "group", 1);
   return out;
 }
 
@@ -152,10 +148,10 @@ std::vector<Computed> qdq_average_pool(const CaseRun& run) {
     throw Error({ErrorCode::shape_mismatch, "in_x", to_string(x.shape()), "(N, C, H, W)", ""});
   }
   const std::vector<OnnxNode> nodes = nodes_of(data, "AveragePool", 1);
-  const auto kernel = attribute(nodes[0], "kernel_shape", {1, 1});
+  const auto kernel = sizes_of(nodes[0], "kernel_shape", {1, 1});
   const auto op = lower_avg_pool2d(
       run.profile, geometry(nodes[0], {kernel[0], kernel[1]}).window, /*global=*/false,
-      attribute(nodes[0], "count_include_pad", {0})[0] != 0, input,
+      integer_attribute(nodes[0], "count_include_pad", 0) != 0, input,
       qdq_qparams(data, "const_ys", "const_yz", -1), Activation::none, x.shape()[2], x.shape()[3]);
   return {{"", execute_nchw(*op, x, data.golden().shape(), run.context)}};
 }
