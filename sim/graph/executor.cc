@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/graph/memory_plan.h"
 
@@ -169,6 +170,25 @@ Executor::~Executor() = default;
 
 const Graph& Executor::graph() const { return impl_->graph; }
 size_t Executor::arena_bytes() const { return impl_->arena_bytes; }
+
+RunMemory Executor::memory(int64_t batch) const {
+  FACSIM_CHECK(batch >= 1);
+  RunMemory memory;
+  memory.images = impl_->images_per_chunk(batch);
+  const int64_t chunks = (batch + memory.images - 1) / memory.images;
+  memory.arenas = std::min<int64_t>(chunks, impl_->pool->threads());
+  const MemoryPlan plan = impl_->plan(memory.images);
+  memory.arena_bytes = plan.arena_bytes;
+  memory.largest_live_set = plan.largest_live_set;
+  memory.two_largest_live = plan.two_largest_live;
+  const Graph& graph = impl_->graph;
+  for (size_t t = 0; t < graph.tensors.size(); ++t) {
+    if (plan.tensors[t].home != MemoryPlan::Home::graph_output) continue;
+    memory.output_bytes += static_cast<size_t>(graph.tensors[t].shape.numel() * batch) *
+                           size_of(graph.tensors[t].dtype);
+  }
+  return memory;
+}
 
 RunResult Executor::run(std::vector<Tensor> inputs) const {
   const Graph& graph = impl_->graph;

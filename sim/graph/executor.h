@@ -26,6 +26,18 @@ struct RunResult {
   std::vector<Events> events;   ///< with count_events: by node
 };
 
+/// The buffers of a run, known before anything is allocated. Besides them a run holds the graph's
+/// weights, as stored and as packed for the kernels, and what each thread works on: one tile.
+struct RunMemory {
+  int64_t images = 1;       ///< in a chunk
+  int64_t arenas = 1;       ///< chunks that can run at the same time
+  size_t arena_bytes = 0;   ///< intermediates of one chunk
+  size_t output_bytes = 0;  ///< the result, all images (with trace: every tensor)
+  size_t largest_live_set = 0, two_largest_live = 0;  ///< of a chunk, see MemoryPlan
+
+  size_t bytes() const { return static_cast<size_t>(arenas) * arena_bytes + output_bytes; }
+};
+
 /// Runs a graph with planned buffers: intermediates share an arena by lifetime (peak = the largest
 /// live set), one arena per thread; threads claim chunks of images. Same bits for any thread count,
 /// chunk size and isa.
@@ -39,6 +51,8 @@ class Executor {
   const Graph& graph() const;
   /// Bytes of intermediates for one image, as planned.
   size_t arena_bytes() const;
+  /// What a run of `batch` >= 1 images allocates.
+  RunMemory memory(int64_t batch) const;
 
  private:
   struct Impl;

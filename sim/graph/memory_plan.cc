@@ -75,11 +75,16 @@ MemoryPlan plan_memory(const Graph& graph, int64_t images) {
     order.push_back(t);
   }
   for (int n = 0; n < static_cast<int>(graph.nodes.size()); ++n) {
-    size_t live = 0;
+    size_t live = 0, largest = 0, second = 0;
     for (const size_t t : order) {
-      if (lives[t].overlaps({n, n})) live += plan.tensors[t].bytes;
+      if (!lives[t].overlaps({n, n})) continue;
+      const size_t bytes = plan.tensors[t].bytes;
+      live += bytes;
+      second = std::max(second, std::min(largest, bytes));
+      largest = std::max(largest, bytes);
     }
     plan.largest_live_set = std::max(plan.largest_live_set, live);
+    plan.two_largest_live = std::max(plan.two_largest_live, largest + second);
   }
 
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {

@@ -31,6 +31,9 @@ struct MemoryPlan {
   size_t arena_bytes = 0;
   /// The most bytes that live at one node: no plan can need less.
   size_t largest_live_set = 0;
+  /// The same, of the two largest tensors that live at one node. What a chain of layers needs; a
+  /// shortcut that lives beside a branch is a third.
+  size_t two_largest_live = 0;
 };
 
 /// Plans a checked graph for `images` >= 1.

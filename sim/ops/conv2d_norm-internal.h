@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <variant>
 #include <vector>
@@ -35,11 +36,18 @@ class Conv2dNorm {
   int64_t at(const Conv2dShape& shape, const Tensor& input, int64_t flat_index) const;
 
  private:
-  const Conv2dParams& params_;
-  std::vector<int64_t> bias_;  ///< [OC]
   /// [OC, KH, KW, IC/G] minus the zero points. 16 bits when inputs and weights both fit after
   /// centring: the compiler then turns the sum into 16-bit multiply-add instructions.
-  std::variant<std::vector<int16_t>, std::vector<int32_t>> centred_weights_;
+  using CentredWeights = std::variant<std::vector<int16_t>, std::vector<int32_t>>;
+
+  /// Made when a sum first needs them: a layer that only ever runs on faster kernels does without.
+  const CentredWeights& centred_weights() const;
+  int64_t weight_zero_point(int64_t channel) const;
+
+  const Conv2dParams& params_;
+  std::vector<int64_t> bias_;  ///< [OC]
+  mutable std::once_flag centred_once_;
+  mutable CentredWeights centred_weights_;
 };
 
 /// Takes the accumulators [OW, OC] of one output row, numbered n * OH + oh. Called from several

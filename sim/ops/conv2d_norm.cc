@@ -52,35 +52,43 @@ TapLayout tap_layout(const Conv2dParams& p, int64_t oc) {
 }  // namespace
 
 Conv2dNorm::Conv2dNorm(const Conv2dParams& params) : params_(params) {
-  const int64_t oc = params.weights.shape()[0];
-  const int64_t taps = oc == 0 ? 0 : params.weights.numel() / oc;
-  const auto zero_point = [&](int64_t channel) {
-    return params
-        .weight_zero_point[params.weight_zero_point.size() == 1 ? 0 : static_cast<size_t>(channel)];
-  };
-  bias_.resize(static_cast<size_t>(oc));
-  bool small = fits_int16(params.input_type, params.input_zero_point);
-  for (int64_t c = 0; c < oc; ++c) {
-    if (!params.bias.empty()) bias_[static_cast<size_t>(c)] = params.bias.int_at(c);
-    small = small && fits_int16(params.weight_type, zero_point(c));
-  }
-  const auto centre = [&]<class Tap>(std::vector<Tap> centred) {
-    centred.resize(static_cast<size_t>(oc * taps));
-    detail::with_integer(params.weights.dtype(), [&]<class Code>() {
-      const Code* code = params.weights.data<Code>();
-      Tap* tap = centred.data();
-      for (int64_t c = 0; c < oc; ++c) {
-        const Tap zero = static_cast<Tap>(zero_point(c));
-        for (int64_t t = 0; t < taps; ++t) *tap++ = static_cast<Tap>(*code++ - zero);
-      }
-    });
-    centred_weights_ = std::move(centred);
-  };
-  if (small) {
-    centre(std::vector<int16_t>{});
-  } else {
-    centre(std::vector<int32_t>{});
-  }
+  bias_.resize(static_cast<size_t>(params.weights.shape()[0]));
+  if (params.bias.empty()) return;
+  for (size_t c = 0; c < bias_.size(); ++c) bias_[c] = params.bias.int_at(static_cast<int64_t>(c));
+}
+
+int64_t Conv2dNorm::weight_zero_point(int64_t channel) const {
+  const std::vector<int64_t>& zero = params_.weight_zero_point;
+  return zero[zero.size() == 1 ? 0 : static_cast<size_t>(channel)];
+}
+
+const Conv2dNorm::CentredWeights& Conv2dNorm::centred_weights() const {
+  std::call_once(centred_once_, [&] {
+    const auto oc = static_cast<int64_t>(bias_.size());
+    const int64_t taps = oc == 0 ? 0 : params_.weights.numel() / oc;
+    bool small = fits_int16(params_.input_type, params_.input_zero_point);
+    for (int64_t c = 0; c < oc; ++c) {
+      small = small && fits_int16(params_.weight_type, weight_zero_point(c));
+    }
+    const auto centre = [&]<class Tap>(std::vector<Tap> centred) {
+      centred.resize(static_cast<size_t>(oc * taps));
+      detail::with_integer(params_.weights.dtype(), [&]<class Code>() {
+        const Code* code = params_.weights.data<Code>();
+        Tap* tap = centred.data();
+        for (int64_t c = 0; c < oc; ++c) {
+          const Tap zero = static_cast<Tap>(weight_zero_point(c));
+          for (int64_t t = 0; t < taps; ++t) *tap++ = static_cast<Tap>(*code++ - zero);
+        }
+      });
+      centred_weights_ = std::move(centred);
+    };
+    if (small) {
+      centre(std::vector<int16_t>{});
+    } else {
+      centre(std::vector<int32_t>{});
+    }
+  });
+  return centred_weights_;
 }
 
 template <bool CountEvents>
@@ -106,7 +114,7 @@ void Conv2dNorm::row(const Conv2dShape& s, const Tensor& input, int64_t n, int64
           }
         });
       },
-      centred_weights_);
+      centred_weights());
 }
 
 template void Conv2dNorm::row<false>(const Conv2dShape&, const Tensor&, int64_t, int64_t,
@@ -132,7 +140,7 @@ int64_t Conv2dNorm::at(const Conv2dShape& s, const Tensor& input, int64_t flat_i
                                 tap_layout(params_, oc))
                   .value;
       },
-      centred_weights_);
+      centred_weights());
   return acc;
 }
 

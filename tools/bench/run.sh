@@ -22,7 +22,7 @@ if [ -z "$build" ]; then
     -DFACSIM_BENCH_PEERS=ON -DFACSIM_BUILD_TESTS=OFF -DFACSIM_BUILD_EXAMPLES=OFF > "$build.log" 2>&1 ||
     { cat "$build.log" >&2; exit 1; }
   grep -F 'facsim: ' "$build.log" >&2 || true
-  cmake --build "$build" --target facsim bench_qat >&2
+  cmake --build "$build" --target facsim >&2
 fi
 facsim=$build/bin/facsim
 
@@ -42,4 +42,9 @@ for threads in 1 2; do
 done
 section 'Layers at batch 8, 1 thread' "$facsim" bench layers ${peers:+--peers "$peers"} -j 1 --batch 8 --rounds $((rounds / 5 + 1))
 section 'Requantization alone' "$facsim" bench requantize --rounds $rounds
-[ -z "$training" ] || section 'Training steps' tools/bench/qat.sh --build "$build"
+section 'Cost of more work, 1 thread' "$facsim" bench scaling -j 1 --rounds $rounds
+if [ -n "$training" ]; then
+  torch=torch
+  "$facsim" bench qat --only none --peers torch > /dev/null || torch=  # says what is missing
+  section 'Training steps' "$facsim" bench qat ${torch:+--peers torch} --threads 1,2 --rounds $((rounds / 2 + 1))
+fi

@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times one training step of a float network in PyTorch: float, and eager-mode QAT of the fused modules.
+"""Training steps of a float network in PyTorch on request: float, and eager-mode QAT of the fused modules.
 
-Prints one line per variant: name threads batch median_ms min_ms, as bench_qat does.
-usage: torch_step.py [--network FILE] [--batch N] [--rounds N] [--threads N] [--clock wall|cpu]
-    [--only VARIANT]
+What `facsim bench qat --peers torch` starts. Writes "ready VERSION VARIANT..." (or "missing REASON" where PyTorch cannot
+be imported), then makes one step for each line "VARIANT" that it reads and answers "done".
+usage: torch_step.py --network FILE [--batch N] [--threads N]
 """
 import argparse
 import json
 import pathlib
 import re
-import time
+import signal
+import sys
 
-import torch
-from torch import nn
-from torch.ao import quantization
+try:
+    import torch
+    from torch import nn
+    from torch.ao import quantization
+except Exception as error:  # pylint: disable=broad-except
+    print("missing", str(error).replace("\n", " "), flush=True)
+    sys.exit(0)
 
-DEFAULT = pathlib.Path(__file__).parents[2] / "configs/networks/fashion_cnn.json"
 FIELDS = ("op", "name", "inputs")  # of a node; the others are the module's arguments
 
 
@@ -56,9 +60,10 @@ class Network(nn.Module):
         """[convolution, batch norm, ReLU if one follows], by name."""
         groups = []
         for i, node in enumerate(self.nodes):
-            if node["op"] != "Conv2d" or self.nodes[i + 1]["op"] != "BatchNorm2d":
+            ops = [n["op"] for n in self.nodes[i:i + 3]]
+            if ops[:2] != ["Conv2d", "BatchNorm2d"]:
                 continue
-            length = 3 if self.nodes[i + 2]["op"] == "ReLU" else 2
+            length = 3 if ops[2:] == ["ReLU"] else 2
             groups.append([n["name"] for n in self.nodes[i:i + length]])
         return groups
 
@@ -66,14 +71,18 @@ class Network(nn.Module):
 def fused_qat(network):
     model = Network(network).train()
     model.qconfig = quantization.get_default_qat_qconfig("fbgemm")
-    quantization.fuse_modules_qat(model, model.fusible(), inplace=True)
+    if model.fusible():
+        quantization.fuse_modules_qat(model, model.fusible(), inplace=True)
     quantization.prepare_qat(model, inplace=True)
     return model
 
 
-def make_step(model, images, labels):
+def make_step(model, images):
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
     loss_of = nn.CrossEntropyLoss()
+    with torch.no_grad():
+        classes = min(10, model(images[:2]).shape[-1])
+    labels = torch.arange(images.shape[0]) % classes
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -84,38 +93,26 @@ def make_step(model, images, labels):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--network", default=DEFAULT)
+    parser.add_argument("--network", required=True)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--only", help="a variant's name; without it all take turns")
     args = parser.parse_args()
-    clock = time.process_time if args.clock == "cpu" else time.perf_counter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks also ends: at the end of the input
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     network = read_network(args.network)
     images = torch.randn(args.batch, *network["input"]["shape"])
-    labels = torch.arange(args.batch) % 10
     last = {"memory_format": torch.channels_last}
-    makers = {
-        "torch-float": lambda: make_step(Network(network), images, labels),
+    steps = {
+        "torch-float": make_step(Network(network), images),
         # Whichever layout is faster on this machine is the one to beat.
-        "torch-float-channels-last":
-            lambda: make_step(Network(network).to(**last), images.to(**last), labels),
-        "torch-qat": lambda: make_step(fused_qat(network), images, labels),
+        "torch-float-channels-last": make_step(Network(network).to(**last), images.to(**last)),
+        "torch-qat": make_step(fused_qat(network), images),
     }
-    steps = {name: make() for name, make in makers.items() if args.only in (None, name)}
-    times = {name: [] for name in steps}
-    for round_number in range(-2, args.rounds):
-        for name, step in steps.items():
-            start = clock()
-            step()
-            if round_number >= 0:
-                times[name].append(1e3 * (clock() - start))
-    for name, values in times.items():
-        values.sort()
-        print(f"{name} {args.threads} {args.batch} {values[len(values) // 2]:.3f} {values[0]:.3f}")
+    print("ready", torch.__version__, *steps, flush=True)
+    for line in sys.stdin:
+        steps[line.strip()]()
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

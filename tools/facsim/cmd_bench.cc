@@ -18,10 +18,14 @@ class BenchCommand final : public Command {
         "Examples:\n"
         "  facsim bench layers --peers onednn,xnnpack\n"
         "  facsim bench nets --batch 1,8 --format json\n"
-        "  facsim bench requantize");
+        "  facsim bench requantize\n"
+        "  facsim bench scaling --html scaling.html\n"
+        "  facsim bench qat --peers torch --threads 1,2");
     add(app, "layers", "convolution and linear layers, beside peers", make_layers_bench());
     add(app, "nets", "whole networks with random weights", make_nets_bench());
     add(app, "requantize", "requantization alone, by program", make_requantize_bench());
+    add(app, "scaling", "how a layer's time grows with batch and channels", make_scaling_bench());
+    add(app, "qat", "training steps, in float and through the simulator", make_qat_bench());
   }
 
   ExitCode run(const Globals& globals) override {

@@ -53,6 +53,33 @@ TEST_CASE("executor: reports the planned bytes for one image, and counts events 
   CHECK(result.tensors.empty());
 }
 
+TEST_CASE("executor: says which buffers a run of a batch needs") {
+  const Graph graph = residual_graph();
+  size_t output_bytes = 0;
+  for (const int t : graph.outputs) {
+    const Graph::TensorInfo& info = graph.tensors[static_cast<size_t>(t)];
+    output_bytes += static_cast<size_t>(info.shape.numel()) * size_of(info.dtype);
+  }
+  ExecutorOptions options;
+  options.threads = 2;
+  options.images_per_chunk = 3;
+  const RunMemory memory = Executor(graph, options).memory(7);
+  const MemoryPlan plan = plan_memory(graph, 3);
+  CHECK(memory.images == 3);
+  CHECK(memory.arenas == 2);  // of three chunks
+  CHECK(memory.arena_bytes == plan.arena_bytes);
+  CHECK(memory.largest_live_set == plan.largest_live_set);
+  CHECK(memory.two_largest_live == plan.two_largest_live);
+  CHECK(memory.output_bytes == 7 * output_bytes);
+  CHECK(memory.bytes() == 2 * plan.arena_bytes + 7 * output_bytes);
+  CHECK(Executor(graph, options).memory(2).arenas == 1);
+
+  options.trace = true;
+  const RunMemory traced = Executor(graph, options).memory(7);
+  CHECK(traced.arena_bytes == 0);
+  CHECK(traced.output_bytes > memory.output_bytes);
+}
+
 TEST_CASE("executor: one executor runs from several threads at once") {
   ExecutorOptions options;
   options.threads = 2;

@@ -55,6 +55,7 @@ TEST_CASE("memory_plan: a chain needs its two largest neighbours") {
   const MemoryPlan plan = plan_memory(b.graph, 1);
   CHECK(plan.arena_bytes == 2 * rounded(16 * 16 * 8));
   CHECK(plan.largest_live_set == plan.arena_bytes);
+  CHECK(plan.two_largest_live == plan.arena_bytes);
   check_nothing_is_overwritten(b.graph, plan);
 }
 
@@ -65,6 +66,7 @@ TEST_CASE("memory_plan: a residual graph reaches its largest live set") {
     // Within a block the shortcut lives beside two tensors of the branch.
     CHECK(plan.largest_live_set == 3 * rounded(static_cast<size_t>(8 * 8 * 4 * images)));
     CHECK(plan.arena_bytes == plan.largest_live_set);
+    CHECK(plan.two_largest_live == 2 * rounded(static_cast<size_t>(8 * 8 * 4 * images)));
     check_nothing_is_overwritten(graph, plan);
   }
 }

@@ -23,6 +23,8 @@ class Bench {
 std::unique_ptr<Bench> make_layers_bench();
 std::unique_ptr<Bench> make_nets_bench();
 std::unique_ptr<Bench> make_requantize_bench();
+std::unique_ptr<Bench> make_qat_bench();
+std::unique_ptr<Bench> make_scaling_bench();
 
 /// Options of all of them.
 struct BenchOptions {

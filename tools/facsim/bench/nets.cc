@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/facsim/bench/bench.h"
 
+#include <algorithm>
+#include <cstring>
+#include <random>
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -20,6 +24,66 @@ sim::ExecutorOptions executor_options(sim::Isa isa, int threads) {
   return options;
 }
 
+/// Distinct images of a batch, which takes them in turn: each costs a run of the norm.
+constexpr int64_t kDistinctImages = 4;
+
+/// A network under one profile, and what the norm makes of its images.
+struct PreparedNet {
+  std::string profile;
+  int64_t macs = 0;  ///< for one image
+  int64_t weight_bytes = 0;
+  std::unique_ptr<sim::Executor> executor;
+  Tensor images, expected;  ///< of the largest batch; of the distinct images
+};
+
+Tensor distinct_images(const bench::NetGeometry& geometry, int64_t count) {
+  std::mt19937_64 random(1);
+  Tensor images = Tensor::uninitialized(DType::int8, {count, geometry.extent, geometry.extent, 3});
+  for (int8_t& code : images.values<int8_t>()) code = static_cast<int8_t>(random() >> 56);
+  return images;
+}
+
+/// images[i modulo the number of images], i < count.
+Tensor in_turn(const Tensor& images, int64_t count) {
+  std::vector<int64_t> extents = images.shape().extents();
+  const int64_t distinct = extents.front();
+  extents.front() = count;
+  Tensor all = Tensor::uninitialized(images.dtype(), Shape(extents));
+  const size_t bytes = images.bytes() / static_cast<size_t>(distinct);
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(all.slice(i, 1).raw(), images.slice(i % distinct, 1).raw(), bytes);
+  }
+  return all;
+}
+
+PreparedNet prepare(const bench::NetGeometry& geometry, const std::string& profile_name,
+                    int64_t largest_batch, const Globals& globals) {
+  const backends::Profile profile = backends::load_profile(profile_name, globals.search());
+  const backends::IntGraph network = bench::make_net(geometry, profile, sim::kInt8, 1);
+  PreparedNet net;
+  net.profile = profile_name;
+  for (const backends::IntTensor& tensor : network.tensors) {
+    if (tensor.data) net.weight_bytes += static_cast<int64_t>(tensor.data->bytes());
+  }
+  const sim::Graph graph = backends::lower(network, profile);
+  for (const sim::Graph::Node& node : graph.nodes) {
+    std::vector<Shape> shapes;
+    for (const int t : node.inputs) shapes.push_back(graph.tensors[static_cast<size_t>(t)].shape);
+    net.macs += node.op->macs(shapes);
+  }
+  net.executor =
+      std::make_unique<sim::Executor>(graph, executor_options(globals.isa, globals.threads));
+  const Tensor images = distinct_images(geometry, std::min(largest_batch, kDistinctImages));
+  const sim::Executor norm(graph, executor_options(sim::Isa::scalar, globals.threads));
+  net.expected = norm.run({images}).outputs[0];
+  net.images = in_turn(images, largest_batch);
+  return net;
+}
+
+std::string megabytes(int64_t bytes) {
+  return fmt::format("{:.2f}", 1e-6 * static_cast<double>(bytes));
+}
+
 class NetsBench final : public Bench {
  public:
   void set_up(CLI::App& app) override {
@@ -30,7 +94,17 @@ class NetsBench final : public Bench {
         ->capture_default_str();
     app.footer(
         "Times whole networks with random int8 weights under onnxruntime-cpu (float32 scale)\n"
-        "and tflite-micro (fixed-point double rounding).\n\n"
+        "and tflite-micro (fixed-point double rounding). Every image's output is compared with\n"
+        "the norm's; a batch has up to 4 distinct images.\n"
+        "\n"
+        "Megabytes: weights as the network's file holds them (a run also holds them as its "
+        "kernels\n"
+        "read them); buffers of a run, which are the intermediates of the images that threads "
+        "work\n"
+        "on at the same time and the outputs; bound, the same if each image needed its two "
+        "largest\n"
+        "live activations and no more (a shortcut beside a branch is a third). Input not counted.\n"
+        "\n"
         "Examples:\n"
         "  facsim bench nets -j 1\n"
         "  facsim bench nets --only mobilenet --batch 1,8 -j 2 --format json");
@@ -45,12 +119,21 @@ class NetsBench final : public Bench {
                      {"per image, median", Align::right},
                      {"minimum", Align::right},
                      {"GMAC/s", Align::right},
+                     {"weights MB", Align::right},
+                     {"buffers", Align::right},
+                     {"bound", Align::right},
+                     {"images compared", Align::right},
                      {"mismatches", Align::right}});
-    bool exact = true;
     for (const bench::NetGeometry& geometry : bench::bench_nets()) {
       if (!options_.wanted(geometry.name)) continue;
-      for (const int64_t batch : batches_) run_net(geometry, batch, globals, table, list);
+      const int64_t largest = *std::max_element(batches_.begin(), batches_.end());
+      std::vector<PreparedNet> nets;
+      for (const char* profile : {"onnxruntime-cpu", "tflite-micro"}) {
+        nets.push_back(prepare(geometry, profile, largest, globals));
+      }
+      for (const int64_t batch : batches_) time_nets(geometry, nets, batch, table, list);
     }
+    bool exact = true;
     for (const nlohmann::ordered_json& one : list) exact = exact && one["mismatches"] == 0;
     if (globals.format == OutputFormat::json) {
       print_json({{"threads", globals.threads}, {"nets", list}});
@@ -61,53 +144,47 @@ class NetsBench final : public Bench {
   }
 
  private:
-  void run_net(const bench::NetGeometry& geometry, int64_t batch, const Globals& globals,
-               TextTable& table, nlohmann::ordered_json& list) const {
-    std::vector<std::unique_ptr<sim::Executor>> executors;
-    std::vector<Tensor> images;
+  void time_nets(const bench::NetGeometry& geometry, const std::vector<PreparedNet>& nets,
+                 int64_t batch, TextTable& table, nlohmann::ordered_json& list) const {
+    std::vector<Tensor> outputs(nets.size());
     std::vector<bench::Contender> contenders;
-    std::vector<int64_t> mismatches;
-    int64_t macs = 0;
-    for (const char* name : {"onnxruntime-cpu", "tflite-micro"}) {
-      const sim::IntType type = sim::kInt8;
-      const backends::Profile profile = backends::load_profile(name, globals.search());
-      const sim::Graph graph =
-          backends::lower(bench::make_net(geometry, profile, type, 1), profile);
-      Tensor input =
-          Tensor::uninitialized(type.storage(), {batch, geometry.extent, geometry.extent, 3});
-      auto* bytes = static_cast<uint8_t*>(input.raw());
-      for (int64_t i = 0; i < input.numel(); ++i)
-        bytes[i] = static_cast<uint8_t>(i * 2654435761u >> 13);
-      macs = 0;
-      for (const sim::Graph::Node& node : graph.nodes) {
-        std::vector<Shape> shapes;
-        for (const int t : node.inputs)
-          shapes.push_back(graph.tensors[static_cast<size_t>(t)].shape);
-        macs += node.op->macs(shapes);
-      }
-      executors.push_back(
-          std::make_unique<sim::Executor>(graph, executor_options(globals.isa, globals.threads)));
-      const sim::Executor norm(graph, executor_options(sim::Isa::scalar, globals.threads));
-      const Tensor one = input.slice(0, 1);
-      mismatches.push_back(
-          count_mismatches(executors.back()->run({one}).outputs[0], norm.run({one}).outputs[0]));
-      images.push_back(input);
-      contenders.push_back(
-          {name, [executor = executors.back().get(), input] { executor->run({input}); }});
+    for (size_t i = 0; i < nets.size(); ++i) {
+      contenders.push_back({nets[i].profile, [&net = nets[i], &output = outputs[i], batch] {
+                              output = net.executor->run({net.images.slice(0, batch)}).outputs[0];
+                            }});
     }
     const std::vector<bench::Times> times = bench::contest(contenders, options_.contest);
-    for (size_t i = 0; i < contenders.size(); ++i) {
+    for (size_t i = 0; i < nets.size(); ++i) {
+      // Of the last timed run.
+      const int64_t mismatches = count_mismatches(outputs[i], in_turn(nets[i].expected, batch));
+      const sim::RunMemory memory = nets[i].executor->memory(batch);
+      const auto buffers = static_cast<int64_t>(memory.bytes());
+      const auto bound = static_cast<int64_t>(
+          static_cast<size_t>(memory.arenas) * memory.two_largest_live + memory.output_bytes);
       const double per_image = 1.0 / static_cast<double>(batch);
-      table.add_row(
-          {geometry.name, fmt::format("{}", batch), contenders[i].name,
-           time_text(times[i].median() * per_image), time_text(times[i].minimum() * per_image),
-           fmt::format("{:.1f}", static_cast<double>(macs) / (times[i].minimum() * per_image)),
-           fmt::format("{}", mismatches[i])});
+      const double median = times[i].median() * per_image;
+      const double minimum = times[i].minimum() * per_image;
+      table.add_row({geometry.name, fmt::format("{}", batch), nets[i].profile, time_text(median),
+                     time_text(minimum),
+                     fmt::format("{:.1f}", static_cast<double>(nets[i].macs) / minimum),
+                     megabytes(nets[i].weight_bytes), megabytes(buffers), megabytes(bound),
+                     fmt::format("{}", batch), fmt::format("{}", mismatches)});
       nlohmann::ordered_json one = {{"network", geometry.name},
                                     {"batch", batch},
-                                    {"profile", contenders[i].name},
-                                    {"macs_per_image", macs},
-                                    {"mismatches", mismatches[i]}};
+                                    {"profile", nets[i].profile},
+                                    {"macs_per_image", nets[i].macs},
+                                    {"images_compared", batch},
+                                    {"mismatches", mismatches},
+                                    {"memory",
+                                     {{"weights_bytes", nets[i].weight_bytes},
+                                      {"buffers_bytes", buffers},
+                                      {"bound_bytes", bound},
+                                      {"arenas", memory.arenas},
+                                      {"images_per_arena", memory.images},
+                                      {"arena_bytes", memory.arena_bytes},
+                                      {"largest_live_set_bytes", memory.largest_live_set},
+                                      {"two_largest_live_bytes", memory.two_largest_live},
+                                      {"output_bytes", memory.output_bytes}}}};
       one.update(times_json(times[i]));
       list.push_back(std::move(one));
     }

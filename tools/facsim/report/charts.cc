@@ -47,13 +47,15 @@ struct Range {
 
 Range range_of(const LineChart& chart) {
   Range range{HUGE_VAL, -HUGE_VAL};
+  const auto include = [&](double y) {
+    if (!std::isfinite(y)) return;
+    range.low = std::min(range.low, y * chart.y_scale);
+    range.high = std::max(range.high, y * chart.y_scale);
+  };
   for (const LineSeries& series : chart.series) {
-    for (const double y : series.y) {
-      if (!std::isfinite(y)) continue;
-      range.low = std::min(range.low, y * chart.y_scale);
-      range.high = std::max(range.high, y * chart.y_scale);
-    }
+    for (const double y : series.y) include(y);
   }
+  if (chart.bar) include(*chart.bar);
   if (range.low > range.high) return {};
   const double margin = std::max((range.high - range.low) * 0.06, range.high * 1e-3 + 1e-9);
   return {std::max(0.0, range.low - margin), range.high + margin};
@@ -73,6 +75,10 @@ struct Plot {
   }
 };
 
+std::string x_tick(const LineChart& chart, size_t x) {
+  return x <= chart.x_ticks.size() ? chart.x_ticks[x - 1] : std::to_string(x);
+}
+
 std::string draw_series(const LineSeries& series, size_t index, const Plot& plot,
                         const LineChart& chart) {
   std::string path, points;
@@ -87,8 +93,8 @@ std::string draw_series(const LineSeries& series, size_t index, const Plot& plot
     points += fmt::format(
         "<circle class=\"series-{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}, {} {}: "
         "{:.4g}{}</title></circle>\n",
-        index, x, plot.py(value), escape_html(series.name), escape_html(chart.x_label), i + 1,
-        value, escape_html(chart.y_unit));
+        index, x, plot.py(value), escape_html(series.name), escape_html(chart.x_label),
+        escape_html(x_tick(chart, i + 1)), value, escape_html(chart.y_unit));
     gap = false;
   }
   return fmt::format("<path class=\"line series-{}\" d=\"{}\"/>\n{}", index, path, points);
@@ -126,7 +132,12 @@ std::string line_chart(const LineChart& chart) {
   const size_t x_step = std::max<size_t>(1, (count + 9) / 10);
   for (size_t x = 1; x <= count; x += x_step) {
     svg += text_at(plot.px(static_cast<double>(x)), kChartHeight - kBottom + 16, "middle",
-                   std::to_string(x));
+                   x_tick(chart, x));
+  }
+  if (chart.bar) {
+    const double y = plot.py(*chart.bar * chart.y_scale);
+    svg += line("divider", kLeft, y, kChartWidth - kRight, y);
+    svg += text_at(kChartWidth - kRight, y - 4, "end", fmt::format("{:.4g}", *chart.bar));
   }
   svg += text_at((kLeft + kChartWidth - kRight) / 2, kChartHeight - 6, "middle", chart.x_label);
   if (chart.divider > 0 && chart.divider < count) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct LineChart {
   std::string y_unit;
   size_t divider = 0;  ///< a vertical line after this x; 0: none
   std::string before_divider, after_divider;
+  std::vector<std::string> x_ticks{};  ///< texts at x = 1, 2, …; empty: the numbers
+  std::optional<double> bar{};         ///< a horizontal line at y = bar
 };
 std::string line_chart(const LineChart& chart);
 

@@ -8,6 +8,7 @@
 
 #include "tools/facsim/output.h"
 #include "tools/facsim/report/charts.h"
+#include "tools/facsim/report/page.h"
 
 namespace facsim::cli {
 
@@ -16,42 +17,7 @@ namespace {
 using fused::train::EpochRecord;
 using fused::train::Stage;
 
-constexpr std::string_view kStyle = R"css(
-:root { color-scheme: light dark; --ink: #1c2330; --dim: #5a6474; --page: #f6f7f9; --card: #ffffff;
-  --edge: #dfe3e9; --c0: #2563eb; --c1: #d9730d; --good: #12805c; --bad: #c22b2b; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --dim: #9aa4b5; --page: #12151b;
-  --card: #1b2029; --edge: #303846; --c0: #6ea0ff; --c1: #f0a35c; --good: #4fc59a; --bad: #ff7b72; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 62rem; background: var(--page);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
-p { margin: .3rem 0 .6rem; } .dim { color: var(--dim); font-size: .92rem; }
-section { background: var(--card); border: 1px solid var(--edge); border-radius: 10px;
-  padding: 1rem; margin-top: 1rem; }
-.verdict { font-size: 1.25rem; font-weight: 650; }
-.good { color: var(--good); } .bad { color: var(--bad); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; }
-.tile { border: 1px solid var(--edge); border-radius: 8px; padding: .6rem .8rem; }
-.tile b { display: block; font-size: 1.45rem; font-weight: 650; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .55rem; border-bottom: 1px solid var(--edge);
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-svg { width: 100%; max-width: 34rem; height: auto; display: block; }
-svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
-.grid { stroke: var(--edge); } .divider { stroke: var(--dim); stroke-dasharray: 4 4; }
-.track { fill: var(--edge); } .mark { stroke: var(--c1); stroke-width: 2.5; }
-.line { fill: none !important; stroke-width: 2; }
-.series-0 { fill: var(--c0); stroke: var(--c0); background: var(--c0); }
-.series-1 { fill: var(--c1); stroke: var(--c1); background: var(--c1); }
-.legend { font-size: .88rem; } .legend span { margin-right: 1rem; }
-.legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px;
-  margin-right: .35rem; vertical-align: -1px; }
-)css";
-
-std::string percent(double part) { return fmt::format("{:.2f} %", 100 * part); }
+std::string percent_of(double part) { return fmt::format("{:.2f} %", 100 * part); }
 
 std::string share(int64_t part, int64_t whole) {
   if (part == 0 || whole == 0) return "0 %";
@@ -87,9 +53,9 @@ std::string control(const ReportData& data) {
 std::string overview(const ReportData& data) {
   const Contrast& contrast = data.history.contrast;
   return "<section>\n" + verdict(data) + control(data) + "<div class=\"tiles\">\n" +
-         tile(percent(data.history.float_accuracy), "float accuracy") +
-         tile(percent(data.history.qat_accuracy), "QAT accuracy, eval forward") +
-         tile(percent(data.deployed_accuracy), "deployed accuracy") +
+         tile(percent_of(data.history.float_accuracy), "float accuracy") +
+         tile(percent_of(data.history.qat_accuracy), "QAT accuracy, eval forward") +
+         tile(percent_of(data.deployed_accuracy), "deployed accuracy") +
          tile(share(contrast.mismatches(), contrast.compared()),
               "of the codes differ under fake quantization") +
          tile(fmt::format("{} of {}", with_commas(contrast.flips), with_commas(contrast.images)),
@@ -203,17 +169,13 @@ std::string occupancy(const ReportData& data) {
 
 std::string report_html(const ReportData& data) {
   const History& h = data.history;
-  return fmt::format(
-             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-             "<title>facsim: {0} on {1}</title>\n<style>{2}</style>\n</head>\n<body>\n"
-             "<h1>{0} on {1}</h1>\n<p class=\"dim\">{3}{4} test images, profile fingerprint {5}, "
-             "{6:.0f} s</p>\n",
-             escape_html(h.network), escape_html(h.profile), kStyle,
-             data.profile_title.empty() ? "" : escape_html(data.profile_title) + " · ",
-             with_commas(h.test_images), escape_html(h.profile_fingerprint), data.seconds) +
-         overview(data) + curves(data) + parity(data) + histogram(data) + occupancy(data) +
-         "</body>\n</html>\n";
+  const std::string details =
+      fmt::format("{}{} test images, profile fingerprint {}, {:.0f} s",
+                  data.profile_title.empty() ? "" : data.profile_title + " · ",
+                  with_commas(h.test_images), h.profile_fingerprint, data.seconds);
+  return html_page(
+      h.network + " on " + h.profile, details,
+      overview(data) + curves(data) + parity(data) + histogram(data) + occupancy(data));
 }
 
 }  // namespace facsim::cli

@@ -5,8 +5,7 @@
 
 namespace facsim::cli {
 
-/// One page that needs nothing besides itself: opens from a disk without network, light and dark,
-/// down to a phone's width.
+/// The page about a training run and its deployment (html_page).
 std::string report_html(const ReportData& data);
 
 }  // namespace facsim::cli
