@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "backends/onnx/quantized_network.h"
+
+namespace facsim::backends::detail {
+
+// What the name of an ONNX value stands for while a network is read.
+
+/// Integer codes in tensor number `tensor` of the IntGraph.
+struct Codes {
+  int tensor = -1;
+};
+/// A constant of the file, or folded from constants.
+struct Constant {
+  const OnnxTensor* tensor = nullptr;
+};
+/// Reals that DequantizeLinear makes of codes or of a constant.
+struct Dequantized {
+  std::variant<Codes, Constant> codes;
+  quant::QParams qparams;  ///< channel_axis in ONNX's layout
+  std::string behind;  ///< an op between it and the reader over which ONNX Runtime does not move it
+};
+/// A float input of the network.
+struct FloatInput {
+  int tensor = -1;
+};
+/// A float result that is computed on codes if QuantizeLinear reads it.
+struct Pending {
+  const OnnxNode* node = nullptr;
+};
+/// The result of a node that was refused.
+struct Refused {};
+
+using OnnxValue = std::variant<Refused, Codes, Constant, Dequantized, FloatInput, Pending>;
+
+/// An operand of a quantized op: codes and how to read them.
+struct QuantizedOperand {
+  std::variant<Codes, Constant> codes;
+  quant::QParams qparams;  ///< channel_axis in ONNX's layout
+};
+
+/// Where a quantized op's result goes.
+struct QuantizedResult {
+  std::string name;
+  quant::QParams qparams;
+  Activation activation = Activation::none;
+};
+
+/// Builds the IntGraph. The handlers of single ops are free functions over it
+/// (quantized_layers.cc, quantized_elementwise.cc, quantized_moves.cc).
+class QuantizedBuilder {
+ public:
+  QuantizedBuilder(const OnnxModel& model, const QuantizedNetworkOptions& options)
+      : model_(model), options_(options) {}
+
+  const OnnxModel& model() const { return model_; }
+  const QuantizedNetworkOptions& options() const { return options_; }
+  /// Of ONNX's own domain.
+  int64_t opset() const { return opset_version(model_, ""); }
+  /// Batch that the file fixes for its inputs; 0 if none.
+  int64_t file_batch() const { return file_batch_; }
+
+  [[noreturn]] static void fail(const OnnxNode& node, std::string found, std::string expected = "",
+                                ErrorCode code = ErrorCode::bad_value);
+  [[noreturn]] static void refuse(const OnnxNode& node, std::string found,
+                                  std::string expected = "") {
+    fail(node, std::move(found), std::move(expected), ErrorCode::unsupported);
+  }
+
+  // Values.
+  void set(const std::string& name, OnnxValue value);
+  const OnnxValue& value(const OnnxNode& node, size_t input) const;
+  static bool has_input(const OnnxNode& node, size_t input) {
+    return input < node.inputs.size() && !node.inputs[input].empty();
+  }
+  /// How many nodes and graph outputs read a value.
+  int readers(const std::string& name) const;
+  /// Constant of an input, of a type facsim holds. Error unsupported if it is computed.
+  const OnnxTensor& constant(const OnnxNode& node, size_t input) const;
+  /// Integers of a constant input; nothing if the node leaves it out.
+  std::optional<std::vector<int64_t>> integers(const OnnxNode& node, size_t input) const;
+  /// A constant made here.
+  const OnnxTensor& keep(OnnxTensor tensor);
+
+  /// Scale and zero point of inputs `scale` and `scale + 1` of a node for codes of `type` whose
+  /// axis `axis` has `extent` entries (axis < 0: one scale only).
+  quant::QParams qparams(const OnnxNode& node, size_t scale, size_t zero_point, sim::IntType type,
+                         int axis, int64_t extent) const;
+  /// The element type of codes. Error unsupported for other types.
+  sim::IntType codes_type(const OnnxNode& node, const std::variant<Codes, Constant>& codes) const;
+  /// Shape in ONNX's layout, batch 1.
+  Shape shape_of(const std::variant<Codes, Constant>& codes) const;
+  Shape onnx_shape(int tensor) const;
+  /// An input that holds codes: a tensor or a constant.
+  std::variant<Codes, Constant> codes(const OnnxNode& node, size_t input) const;
+  /// Operand from the inputs `x`, `x + 1` (scale), `x + 2` (zero point) of a QLinear node.
+  QuantizedOperand operand(const OnnxNode& node, size_t x, int axis = -1) const;
+
+  // The graph.
+  /// The operand as a tensor of the graph that has its quantization parameters.
+  int tensor_of(const OnnxNode& node, const QuantizedOperand& operand);
+  /// An activation's tensor with these parameters, which it gets if it has none yet.
+  int bound(const OnnxNode& node, int tensor, const quant::QParams& qparams);
+  /// A constant with internal layout: `data` NHWC or OHWI already.
+  int add_constant(const std::string& name, Tensor data, std::optional<quant::QParams> qparams);
+  /// A node and its output of `qparams` (none: those of its input); gives the output's number.
+  int add(const OnnxNode& source, std::string op, std::vector<int> inputs,
+          NodeAttributes attributes, const std::string& output,
+          const std::optional<quant::QParams>& qparams);
+  /// A node that only moves codes; both tensors have the same parameters, now or later.
+  int add_move(const OnnxNode& source, std::string op, int input, NodeAttributes attributes,
+               const std::string& output);
+  IntGraph& graph() { return graph_; }
+  const IntTensor& tensor(int number) const { return graph_.tensors[static_cast<size_t>(number)]; }
+
+  /// ONNX axis -> axis inside.
+  static int inner_axis(int onnx_axis, int rank);
+  static Shape inner_shape(const Shape& onnx);
+  static Tensor inner_data(const Tensor& onnx);
+
+  IntGraph build();
+
+ private:
+  void read_inputs();
+  void read_input(const OnnxValueInfo& info);
+  void read_node(const OnnxNode& node);
+  void dispatch(const OnnxNode& node);
+  void read_outputs();
+  void read_output(const std::string& name);
+  void name_output(int tensor, const std::string& name);
+
+  void dequantize(const OnnxNode& node);
+  void quantize(const OnnxNode& node);
+  /// Codes of the float value `name` under `result`, as QuantizeLinear gives them.
+  OnnxValue quantized(const OnnxNode& reader, const std::string& name,
+                      const QuantizedResult& result);
+  OnnxValue quantized_node(const OnnxNode& node, QuantizedResult result);
+  OnnxValue quantized_group(const OnnxNode& node, const QuantizedResult& result);
+  OnnxValue quantized_activation(const OnnxNode& node, QuantizedResult result);
+  /// Values of a constant or of codes that QuantizeLinear makes of DequantizeLinear's reals.
+  OnnxValue requantized(const OnnxNode& reader, const Dequantized& reals,
+                        const QuantizedResult& result);
+  /// Adds a finding for a node that stays in float, and for those before it that do.
+  void refuse_float(const std::string& name, const std::string& reason);
+  void add_findings(const Error& error);
+
+  std::string unique_tensor_name(const std::string& wanted);
+  std::string unique_node_name(const std::string& wanted);
+  int add_tensor(IntTensor tensor);
+  void set_qparams(int tensor, const quant::QParams& qparams);
+
+  const OnnxModel& model_;
+  const QuantizedNetworkOptions& options_;
+  IntGraph graph_;
+  int64_t file_batch_ = 0;
+  std::unordered_map<std::string, OnnxValue> values_;
+  std::unordered_map<std::string, int> readers_;
+  std::deque<OnnxTensor> kept_;
+  std::set<std::string> tensor_names_, node_names_, file_names_;
+  std::map<const OnnxTensor*, std::vector<std::pair<quant::QParams, int>>> constants_;
+  std::vector<std::vector<int>> moved_;  ///< per tensor: those with the same codes, moved
+  std::set<int> provisional_;            ///< tensors with the name of a float value
+  std::set<std::string> refused_;
+  std::vector<ErrorInfo> findings_;
+};
+
+// Layers. `result` names the output and its parameters.
+int emit_conv(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
+              const QuantizedOperand& w, const OnnxTensor* bias, const QuantizedResult& result);
+int emit_gemm(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& a,
+              const QuantizedOperand& b, const OnnxTensor* bias, const QuantizedResult& result);
+int emit_matmul(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& a,
+                const QuantizedOperand& b, const QuantizedResult& result);
+/// Axis of the output channels of Gemm's second operand.
+int gemm_channel_axis(const OnnxNode& node);
+
+// Elementwise ops and pools.
+int emit_binary(QuantizedBuilder& builder, const OnnxNode& node, const char* op,
+                const QuantizedOperand& a, const QuantizedOperand& b,
+                const QuantizedResult& result);
+int emit_unary(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
+               const QuantizedResult& result);
+int emit_concat(QuantizedBuilder& builder, const OnnxNode& node,
+                const std::vector<QuantizedOperand>& inputs, const QuantizedResult& result);
+/// Bounds of Relu and Clip.
+struct ClipBounds {
+  float min, max;
+};
+ClipBounds clip_bounds(const QuantizedBuilder& builder, const OnnxNode& node);
+/// Codes of Relu or Clip of dequantized codes, by a table computed in float32.
+int emit_clip_table(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
+                    const QuantizedResult& result);
+/// Relu or Clip of codes themselves.
+int emit_code_clip(QuantizedBuilder& builder, const OnnxNode& node, int x,
+                   const std::string& output);
+
+// Moves: the same codes in another order or shape.
+bool is_move(const OnnxNode& node);
+/// Whether ONNX Runtime moves QuantizeLinear and DequantizeLinear over the op.
+bool is_transparent(const OnnxNode& node);
+int emit_move(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::string& output);
+/// The same of a constant; nothing for ops that are not folded here.
+std::optional<OnnxTensor> moved_constant(const QuantizedBuilder& builder, const OnnxNode& node,
+                                         const OnnxTensor& tensor);
+int emit_reshape(QuantizedBuilder& builder, const OnnxNode& node, int x, const Shape& shape,
+                 const std::string& output);
+/// Window of Conv and of pools over an input of shape (1, C, H, W).
+sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel);
+std::array<int64_t, 2> kernel_of(const OnnxNode& node);
+
+}  // namespace facsim::backends::detail

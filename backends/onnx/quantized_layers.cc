@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conv, Gemm and MatMul on codes.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/graph/permute.h"
+#include "backends/onnx/quantized-internal.h"
+
+namespace facsim::backends::detail {
+
+namespace {
+
+const OnnxTensor& constant_codes(const OnnxNode& node, const QuantizedOperand& operand,
+                                 const char* what) {
+  if (const auto* own = std::get_if<Constant>(&operand.codes)) return *own->tensor;
+  QuantizedBuilder::refuse(node, std::string(what) + " that are computed", "constants");
+}
+
+quant::QParams on_axis(quant::QParams qparams, int axis) {
+  if (qparams.per_channel()) qparams.channel_axis = axis;
+  return qparams;
+}
+
+/// The bias in steps of input scale times weight scale: int32 codes as they are (ONNX Runtime does
+/// not read the scale of their DequantizeLinear), reals b as half_even(b / float32(s_x * s_w)) in
+/// float32 (ONNX Runtime weight_bias_quantization.cc; saturated where its cast is undefined).
+int add_bias(QuantizedBuilder& builder, const OnnxNode& node, const OnnxTensor& bias,
+             const quant::QParams& x, const quant::QParams& w, int64_t channels) {
+  if (bias.values.numel() != channels) {
+    QuantizedBuilder::fail(node, std::to_string(bias.values.numel()) + " biases",
+                           std::to_string(channels), ErrorCode::shape_mismatch);
+  }
+  quant::QParams qparams;
+  qparams.type = sim::kInt32;
+  qparams.quant_min = sim::kInt32.min();
+  qparams.quant_max = sim::kInt32.max();
+  qparams.scale.clear();
+  for (const float scale : w.scale) qparams.scale.push_back(x.scale.front() * scale);
+  qparams.zero_point.assign(w.scale.size(), 0);
+  if (qparams.scale.size() > 1) qparams.channel_axis = 0;
+  quant::check(qparams, place_of(node) + " bias");
+  if (bias.type == OnnxType::int32) {
+    return builder.add_constant(bias.name, bias.values.reshaped({channels}), qparams);
+  }
+  if (bias.type != OnnxType::float32) {
+    QuantizedBuilder::refuse(node, "a bias of " + to_string(bias.type), "int32 or float32");
+  }
+  Tensor codes(DType::int32, {channels});
+  for (int64_t c = 0; c < channels; ++c) {
+    const float real = bias.values.data<float>()[c];
+    if (!std::isfinite(real)) {
+      QuantizedBuilder::fail(node,
+                             "bias " + std::to_string(real) + " of channel " + std::to_string(c),
+                             "a finite number");
+    }
+    const float unit = qparams.scale[qparams.scale.size() == 1 ? 0 : static_cast<size_t>(c)];
+    const double code = sim::round_real(sim::Rounding::half_even, real / unit);
+    codes.set_int(c, static_cast<int64_t>(std::clamp(code, -0x1p31, 0x1p31 - 1)));
+  }
+  return builder.add_constant(bias.name, codes, qparams);
+}
+
+/// `linear` with weights [O, I], or over the last axis of an input of another rank than 2 a 1x1
+/// convolution, which is the same arithmetic.
+int emit_linear(QuantizedBuilder& builder, const OnnxNode& node, int x, const OnnxTensor& weights,
+                Tensor matrix, const quant::QParams& w, const OnnxTensor* bias,
+                const QuantizedResult& result) {
+  const Shape shape = builder.onnx_shape(x);
+  const int64_t outputs = matrix.shape()[0], inputs = matrix.shape()[1];
+  if (shape.rank() < 2 || shape[shape.rank() - 1] != inputs) {
+    QuantizedBuilder::fail(node, "input " + to_string(shape),
+                           std::to_string(inputs) + " on the last axis", ErrorCode::shape_mismatch);
+  }
+  const quant::QParams x_qparams = *builder.tensor(x).qparams;
+  NodeAttributes attributes;
+  attributes.activation = result.activation;
+  std::vector<int> operands{x};
+  const bool is_linear = shape.rank() == 2;
+  if (!is_linear) {
+    matrix = matrix.reshaped({outputs, 1, 1, inputs});
+    // (1, ..., inputs) as an image of one column, channels last.
+    NodeAttributes view;
+    view.extents = {shape.numel() / inputs, 1, inputs};
+    if (shape.rank() == 4) {
+      NodeAttributes order;
+      order.permutation.assign(kNhwcToNchw.begin(), kNhwcToNchw.end());
+      operands[0] = builder.add_move(node, "transpose", x, order, result.name + "/rows");
+    }
+    operands[0] = builder.add_move(node, "reshape", operands[0], view, result.name + "/image");
+  }
+  operands.push_back(builder.add_constant(weights.name, std::move(matrix), on_axis(w, 0)));
+  if (bias != nullptr) {
+    operands.push_back(add_bias(builder, node, *bias, x_qparams, w, outputs));
+  }
+  if (is_linear) {
+    return builder.add(node, "linear", operands, attributes, result.name, result.qparams);
+  }
+  const int y =
+      builder.add(node, "conv2d", operands, attributes, result.name + "/rows_out", result.qparams);
+  NodeAttributes back;
+  back.extents.assign(shape.begin() + 1, shape.end());
+  back.extents.back() = outputs;
+  if (shape.rank() != 4) return builder.add_move(node, "reshape", y, back, result.name);
+  const int nchw = builder.add_move(node, "reshape", y, back, result.name + "/nchw");
+  NodeAttributes order;
+  order.permutation.assign(kNchwToNhwc.begin(), kNchwToNhwc.end());
+  return builder.add_move(node, "transpose", nchw, order, result.name);
+}
+
+}  // namespace
+
+int emit_conv(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
+              const QuantizedOperand& w, const OnnxTensor* bias, const QuantizedResult& result) {
+  const OnnxTensor& weights = constant_codes(node, w, "weights");
+  const Shape& shape = weights.values.shape();
+  const Shape input = builder.shape_of(x.codes);
+  if (shape.rank() != 4 || input.rank() != 4) {
+    QuantizedBuilder::fail(node, "weights " + to_string(shape) + " and input " + to_string(input),
+                           "(M, C / group, KH, KW) and (N, C, H, W)", ErrorCode::unsupported);
+  }
+  if (weights.values.empty())
+    QuantizedBuilder::fail(node, "weights " + to_string(shape), "no empty axis");
+  const std::vector<int64_t> kernel =
+      integers_attribute(node, "kernel_shape", {shape[2], shape[3]});
+  if (kernel != std::vector<int64_t>{shape[2], shape[3]}) {
+    QuantizedBuilder::fail(node, "kernel_shape other than the weights' " + to_string(shape), "",
+                           ErrorCode::shape_mismatch);
+  }
+  NodeAttributes attributes;
+  attributes.window = window_of(node, input, {shape[2], shape[3]});
+  attributes.groups = integer_attribute(node, "group", 1);
+  if (attributes.groups < 1 || input[1] % attributes.groups != 0 ||
+      shape[0] % attributes.groups != 0 || shape[1] != input[1] / attributes.groups) {
+    QuantizedBuilder::fail(node,
+                           "group " + std::to_string(attributes.groups) + ", weights " +
+                               to_string(shape) + " on " + std::to_string(input[1]) + " channels",
+                           "a group that divides both, weights (M, C / group, KH, KW)",
+                           ErrorCode::shape_mismatch);
+  }
+  if (w.qparams.per_channel() && w.qparams.channel_axis != 0) {
+    QuantizedBuilder::refuse(node,
+                             "weight scales on axis " + std::to_string(w.qparams.channel_axis),
+                             "axis 0, the output channels");
+  }
+  attributes.activation = result.activation;
+  std::vector<int> operands{builder.tensor_of(node, x)};
+  operands.push_back(
+      builder.add_constant(weights.name, permuted(weights.values, kOihwToOhwi), w.qparams));
+  if (bias != nullptr) {
+    operands.push_back(add_bias(builder, node, *bias, x.qparams, w.qparams, shape[0]));
+  }
+  return builder.add(node, "conv2d", operands, attributes, result.name, result.qparams);
+}
+
+int gemm_channel_axis(const OnnxNode& node) {
+  return integer_attribute(node, "transB", 0) != 0 ? 0 : 1;
+}
+
+int emit_gemm(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& a,
+              const QuantizedOperand& b, const OnnxTensor* bias, const QuantizedResult& result) {
+  const OnnxTensor& weights = constant_codes(node, b, "weights (B)");
+  if (integer_attribute(node, "transA", 0) != 0 || real_attribute(node, "alpha", 1) != 1) {
+    QuantizedBuilder::refuse(node, "transA or alpha", "transA 0 and alpha 1");
+  }
+  if (bias != nullptr && real_attribute(node, "beta", 1) != 1) {
+    QuantizedBuilder::refuse(node, "beta", "1");
+  }
+  if (weights.values.shape().rank() != 2 || weights.values.empty()) {
+    QuantizedBuilder::fail(node, "B of shape " + to_string(weights.values.shape()), "rank 2",
+                           ErrorCode::shape_mismatch);
+  }
+  const int axis = gemm_channel_axis(node);
+  if (b.qparams.per_channel() && b.qparams.channel_axis != axis) {
+    QuantizedBuilder::refuse(node, "scales of B on axis " + std::to_string(b.qparams.channel_axis),
+                             "axis " + std::to_string(axis) + ", the output channels");
+  }
+  const Tensor matrix = axis == 0 ? weights.values.clone() : permuted(weights.values, kSwapped);
+  return emit_linear(builder, node, builder.tensor_of(node, a), weights, matrix, b.qparams, bias,
+                     result);
+}
+
+int emit_matmul(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& a,
+                const QuantizedOperand& b, const QuantizedResult& result) {
+  const auto* constant = std::get_if<Constant>(&b.codes);
+  if (constant != nullptr && constant->tensor->values.shape().rank() == 2) {
+    const OnnxTensor& weights = *constant->tensor;
+    if (weights.values.empty()) QuantizedBuilder::fail(node, "an empty B", "weights (K, N)");
+    if (b.qparams.per_channel() && b.qparams.channel_axis != 1) {
+      QuantizedBuilder::refuse(node, "scales along K", "one, or one for each column of B");
+    }
+    return emit_linear(builder, node, builder.tensor_of(node, a), weights,
+                       permuted(weights.values, kSwapped), b.qparams, nullptr, result);
+  }
+  if (b.qparams.per_channel()) {
+    QuantizedBuilder::refuse(node, "B with a scale per channel", "one scale");
+  }
+  // Matrices on the last two axes in the file's order.
+  const auto matrices = [&](const QuantizedOperand& operand, const char* suffix) {
+    const int x = builder.tensor_of(node, operand);
+    if (builder.tensor(x).shape.rank() != 4) return x;
+    NodeAttributes order;
+    order.permutation.assign(kNhwcToNchw.begin(), kNhwcToNchw.end());
+    return builder.add_move(node, "transpose", x, order, result.name + suffix);
+  };
+  NodeAttributes attributes;
+  attributes.activation = result.activation;
+  const int lhs = matrices(a, "/lhs");
+  const int rhs = matrices(b, "/rhs");
+  const bool is_image =
+      std::max(builder.tensor(lhs).shape.rank(), builder.tensor(rhs).shape.rank()) == 4;
+  const int y = builder.add(node, "batch_matmul", {lhs, rhs}, attributes,
+                            is_image ? result.name + "/nchw" : result.name, result.qparams);
+  if (!is_image) return y;
+  NodeAttributes order;
+  order.permutation.assign(kNchwToNhwc.begin(), kNchwToNhwc.end());
+  return builder.add_move(node, "transpose", y, order, result.name);
+}
+
+}  // namespace facsim::backends::detail
