@@ -531,7 +531,7 @@ OnnxValue QuantizedBuilder::quantized_group(const OnnxNode& node, const Quantize
     }
   }
   const OnnxTensor* bias = float_bias;
-  if (operands.size() == 3) {
+  if (layer && operands.size() == 3) {
     const auto* own = std::get_if<Constant>(&operands[2].codes);
     if (own == nullptr || own->tensor->type != OnnxType::int32) {
       return stays_float("a bias that is no int32 constant");
