@@ -9,6 +9,7 @@
 #include "sim/core/parallel.h"
 #include "sim/kernels/conv2d_weights-internal.h"
 #include "sim/kernels/isa.h"
+#include "sim/kernels/requantize.h"
 #include "sim/ops/conv2d_shape.h"
 
 namespace facsim::sim {
@@ -36,19 +37,46 @@ struct AccumulatorBlock {
 /// Called from several threads, for each pixel and channel once, inside a FloatMode.
 using AccumulatorSink = std::function<Events(const AccumulatorBlock&)>;
 
+/// The codes [N * OH * OW, OC] of a layer's accumulators. Nothing lies between a tile and its
+/// requantization, where an AccumulatorSink costs more than some tiles do.
+struct CodeOutput {
+  PreparedRequantize requantize;
+  std::byte* codes;
+  int64_t oc;
+  int64_t code_bytes;
+
+  Events take(const AccumulatorBlock& block) const {
+    std::byte* out = codes + (block.first_pixel * oc + block.first_channel) * code_bytes;
+    return requantize.run(
+        {block.acc, block.stride, block.pixels, block.first_channel, block.channels, out, oc});
+  }
+};
+
+/// Where accumulators go: to `codes` if there are any, otherwise to the sink.
+struct Conv2dOutput {
+  AccumulatorSink sink;
+  /// May be null. The int32 tensor [N, OH, OW, OC] that full blocks are written to directly; the
+  /// sink then sees them there.
+  int32_t* in_place = nullptr;
+  std::optional<CodeOutput> codes = std::nullopt;
+
+  Events take(const AccumulatorBlock& block) const {
+    return codes ? codes->take(block) : sink(block);
+  }
+};
+
 struct Conv2dKernelRun {
   Events events;
   int64_t target = 0;  ///< the Highway target the kernel was compiled for (0: nothing to do)
 };
 
-/// Convolves with a packed layer. `in_place` (may be null) is the int32 tensor [N, OH, OW, OC] that
-/// full blocks are written to directly; the sink then sees them there.
+/// Convolves with a packed layer.
 /// nullopt: the padded input of one strip would need an unreasonable amount of memory (windows of
 /// millions of pixels); the norm has to do it.
 std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
                                                  const Conv2dWeights& weights,
                                                  const Conv2dShape& shape, const Tensor& input,
                                                  Isa isa, EventCounting counting, ThreadPool* pool,
-                                                 int32_t* in_place, const AccumulatorSink& sink);
+                                                 const Conv2dOutput& output);
 
 }  // namespace facsim::sim

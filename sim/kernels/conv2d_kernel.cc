@@ -125,9 +125,9 @@ struct StripMemory {
   std::vector<int32_t> init;
 };
 
-/// Gives the accumulators of a batch of tiles to the sink.
+/// Gives the accumulators of a batch of tiles to the output.
 struct TileSink {
-  const AccumulatorSink& sink;
+  const Conv2dOutput& output;
   const ChannelBlock& channels;
   int64_t first_pixel;  ///< of the strip
   int64_t stride;
@@ -140,8 +140,8 @@ struct TileSink {
       wrap_block(const_cast<int32_t*>(acc), to->stride, pixels, to->channels.channels,
                  to->unused_bits);
     }
-    to->events += to->sink({acc, to->stride, to->first_pixel + first_pixel, pixels,
-                            to->channels.first, to->channels.channels});
+    to->events += to->output.take({acc, to->stride, to->first_pixel + first_pixel, pixels,
+                                   to->channels.first, to->channels.channels});
   }
 };
 
@@ -247,6 +247,15 @@ const int32_t* segment_init(const Conv2dWeights& weights, size_t block, const Ro
   return memory.data();
 }
 
+/// The program by which the kernel itself makes codes, if it does.
+const FusedProgram* tile_program(const Conv2dWeights& weights, const Conv2dOutput& output) {
+  if (weights.kind != Conv2dKernelKind::quads || weights.unused_bits > 0 || !output.codes) {
+    return nullptr;
+  }
+  const FusedProgram* program = output.codes->requantize.fused_program();
+  return program != nullptr && conv2d_quads_requantizes(*program) ? program : nullptr;
+}
+
 /// Parts of the channel blocks that are worked on apart, beside the strips: where the weights are
 /// what fills the caches, each thread should read its own.
 int64_t channel_parts(const Conv2dWeights& weights, const StripPlan& plan, int64_t threads) {
@@ -290,7 +299,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
                                                  const Conv2dShape& original_shape,
                                                  const Tensor& input, Isa isa,
                                                  EventCounting counting, ThreadPool* pool,
-                                                 int32_t* in_place, const AccumulatorSink& sink) {
+                                                 const Conv2dOutput& output) {
   Conv2dKernelRun total;
   if (original_shape.output().numel() == 0) return total;
   const Conv2dShape shape = flattened(original_shape);
@@ -305,8 +314,10 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   const std::vector<int64_t> window_runs = padded.run_offsets(weights);
   const TileKernel kernel = tile_kernel(weights.kind, isa);
   const int32_t padding = padded.padding_element();
+  int32_t* const in_place = output.in_place;
   const bool by_tile = reads_bytes(weights.kind) && in_place == nullptr;
   const int64_t lanes = block_channels(weights.kind);
+  const FusedProgram* const program = tile_program(weights, output);
   std::mutex mutex;
   parallel_for(pool, plan.count() * parts, [&](int64_t index) {
     static thread_local StripMemory memory;
@@ -320,21 +331,31 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
         memory.accumulators.reserve<int32_t>((by_tile ? kBatchPixels : pixels) * lanes);
     memory.run_offsets.resize(window_runs.size());
     plan_segments(shape, weights, strip, memory);
+    if (by_tile) place_accumulators(memory, scratch, lanes, true);
     Events events;
     TileJob job = strip_job(params, padded, weights, shape);
     job.overflow_count = counting == EventCounting::on ? &events.accumulator_overflow : nullptr;
     int64_t target = 0;
+    TileRequantize requantize;
+    if (program != nullptr) {
+      requantize.program = program;
+      requantize.codes = reinterpret_cast<uint8_t*>(output.codes->codes);
+      requantize.code_stride = shape.oc;
+      requantize.first_pixel = first_pixel;
+      job.requantize = &requantize;
+    }
     for (int64_t b = blocks * part / parts; b < blocks * (part + 1) / parts; ++b) {
       const ChannelBlock& channels = weights.blocks[static_cast<size_t>(b)];
       const bool direct = in_place != nullptr && channels.channels == lanes;
       const int64_t stride = direct ? shape.oc : lanes;
       int32_t* acc = direct ? in_place + first_pixel * shape.oc + channels.first : scratch;
-      place_accumulators(memory, acc, stride, by_tile);
+      if (!by_tile) place_accumulators(memory, acc, stride, false);
       for (size_t r = 0; r < window_runs.size(); ++r) {
         memory.run_offsets[r] = window_runs[r] + channels.input_channel * padded.element_bytes();
       }
-      TileSink tile_sink{sink, channels, first_pixel, lanes, weights.unused_bits, {}};
+      TileSink tile_sink{output, channels, first_pixel, lanes, weights.unused_bits, {}};
       if (by_tile) job.finish = {TileSink::take, &tile_sink};
+      requantize.first_channel = channels.first;
       job.acc_stride = stride;
       job.channels = channels.channels;
       job.bias_last = weights.bias_last.data() + b * lanes;
@@ -354,8 +375,9 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       if (weights.unused_bits > 0) {
         wrap_block(acc, stride, pixels, channels.channels, weights.unused_bits);
       }
-      events += sink({acc, stride, first_pixel, pixels, channels.first, channels.channels});
+      events += output.take({acc, stride, first_pixel, pixels, channels.first, channels.channels});
     }
+    if (program != nullptr) finish_quads_tiles(requantize);
     const std::lock_guard lock(mutex);
     total.events += events;
     if (target != 0) total.target = target;

@@ -10,8 +10,8 @@
 namespace facsim::sim {
 namespace {
 
-constexpr int64_t kStripPixels = 256;      // times 32 accumulators of 4 bytes: 32 KiB
-constexpr int64_t kStripBytes = 28 << 10;  // of a strip's codes, beside a channel block's weights
+constexpr int64_t kStripPixels = 256;  // times 32 accumulators of 4 bytes: 32 KiB
+constexpr int64_t kStripBytes = 48 << 10;
 constexpr int64_t kDepthwiseBytes = 96 << 10;  // many rows, of which few are copied twice
 constexpr int64_t kCachedWeights = 256 << 10;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -33,6 +34,9 @@ struct PixelGroup {
 /// AVX-512's 32 registers are accumulators. Multiples of 7 are the widths of most networks.
 inline constexpr int64_t kQuadsPixels = 14;
 
+/// Tiles of fewer pixels are requantized after they are computed.
+inline constexpr int64_t kLeastFusedPixels = 12;
+
 /// Groups that conv2d_quads_tile computes at once.
 struct PixelTile {
   int32_t form;         ///< a number of quads_tile_forms
@@ -57,6 +61,33 @@ struct TileFinish {
   void* context = nullptr;
 };
 
+struct FusedProgram;
+
+/// For conv2d_quads_tile to requantize itself: the codes of a tile are made between the steps of
+/// the tile computed after it, whatever its block, and those of the last by finish_quads_tiles.
+struct TileRequantize {
+  static constexpr int64_t kOperandBytes = 1280;
+
+  const FusedProgram* program = nullptr;  ///< one that conv2d_quads_requantizes
+  uint8_t* codes = nullptr;               ///< [pixels][code_stride]
+  int64_t code_stride = 0;
+  int64_t first_pixel = 0;    ///< of the job
+  int64_t first_channel = 0;  ///< of the job
+
+  // The kernel's own.
+  int64_t computed = 0;
+  int64_t pending_pixels = 0;
+  const int32_t* pending_acc = nullptr;
+  uint8_t* pending_codes = nullptr;
+  const std::byte* pending_operands = nullptr;
+  alignas(64) std::byte operands[2][kOperandBytes];
+  alignas(64) int32_t acc[2][kQuadsPixels * kTileChannels];
+};
+
+/// True if conv2d_quads_tile can requantize by the program.
+bool conv2d_quads_requantizes(const FusedProgram& program);
+void finish_quads_tiles(TileRequantize& tiles);
+
 /// One block of up to 32 output channels over the pixels of a strip:
 ///   acc[pixel][channel] = init[channel] + sum over runs r and steps s of
 ///       dot(x[pixel + run_offset[r] + s], weights[r][s][channel])
@@ -79,6 +110,8 @@ struct TileJob {
   const PixelTile* tiles = nullptr;
   int64_t tile_count = 0;
   TileFinish finish;
+  /// Only conv2d_quads_tile, for blocks of 32 channels: null or used instead of `finish`.
+  TileRequantize* requantize = nullptr;
 
   // Only conv2d_depthwise_quads_tile: bytes between neighbouring taps of a row, and how many a row
   // has.

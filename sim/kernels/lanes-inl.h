@@ -25,6 +25,8 @@ using VecI32 = hn::Vec<TagI32>;
 // One lane: the plain integer itself.
 using LanesI32 = int32_t;
 using LanesI64 = int64_t;
+using LanesFactor = int64_t;
+HWY_INLINE LanesFactor factor(LanesI32 x) { return x; }
 HWY_INLINE LanesI32 to_lanes(VecI32 v) { return hn::GetLane(v); }
 HWY_INLINE VecI32 to_vector(LanesI32 x) { return hn::Set(TagI32(), x); }
 HWY_INLINE int64_t join_halves(LanesI32 high, LanesI32 low) {
@@ -84,6 +86,14 @@ HWY_INLINE VecI32 odd_lanes(VecI32 v) {
 }
 HWY_INLINE LanesI64 operator*(LanesWidened a, LanesWidened b) {
   return {hn::MulEven(a.v, b.v), hn::MulEven(odd_lanes(a.v), odd_lanes(b.v))};
+}
+/// As LanesWidened, for factors of many products.
+struct LanesFactor {
+  VecI32 even, odd;
+};
+HWY_INLINE LanesFactor factor(LanesI32 a) { return {a.v, odd_lanes(a.v)}; }
+HWY_INLINE LanesI64 operator*(LanesWidened a, LanesFactor b) {
+  return {hn::MulEven(a.v, b.even), hn::MulEven(odd_lanes(a.v), b.odd)};
 }
 /// high * 2^32 + low, low as an unsigned number.
 HWY_INLINE LanesI64 join_halves(LanesI32 high, LanesI32 low) {

@@ -86,6 +86,9 @@ class PreparedRequantize {
     return {};
   }
 
+  /// The program, where run does nothing but compute a fused form of it.
+  const FusedProgram* fused_program() const { return fused_ == nullptr ? nullptr : program_; }
+
  private:
   friend class RequantizeKernel;
   Events run_unfused(const RequantizeJob<int32_t>& job) const;

@@ -172,15 +172,12 @@ struct UniformEnd {
 
   HWY_INLINE Operands load(int64_t /*i*/) const { return {}; }
   static HWY_INLINE VecI32 apply(VecI32 y, const Operands& /*o*/) { return y; }
+  HWY_INLINE VecI16 join(VecI32 y0, VecI32 y1) const {
+    const VecI16 joined = hn::ReorderDemote2To(TagI16(), y0, y1);
+    return kShift ? hn::SaturatedAdd(joined, shift) : joined;
+  }
   template <int kVectors>
-  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3,
-                        uint8_t* const (&out)[4]) const {
-    const TagI16 d;
-    VecI16 a = hn::ReorderDemote2To(d, y0, y1), b = hn::ReorderDemote2To(d, y2, y3);
-    if constexpr (kShift) {
-      a = hn::SaturatedAdd(a, shift);
-      b = hn::SaturatedAdd(b, shift);
-    }
+  HWY_INLINE void store(VecI16 a, VecI16 b, uint8_t* const (&out)[4]) const {
     const NarrowVec<uint8_t> u = hn::Min(reorder(narrow_blocks<uint8_t>(a, b), order), span);
     store_rows<kVectors, uint8_t>(hn::Add(u, low), out);
   }
@@ -196,10 +193,11 @@ struct NarrowEnd : GeneralEnd {
   using Element = T;
   explicit NarrowEnd(const FusedProgram& program) : GeneralEnd(program), order(block_order<4>()) {}
 
+  static HWY_INLINE VecI16 join(VecI32 y0, VecI32 y1) {
+    return hn::ReorderDemote2To(TagI16(), y0, y1);
+  }
   template <int kVectors>
-  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3, T* const (&out)[4]) const {
-    const TagI16 d;
-    const VecI16 a = hn::ReorderDemote2To(d, y0, y1), b = hn::ReorderDemote2To(d, y2, y3);
+  HWY_INLINE void store(VecI16 a, VecI16 b, T* const (&out)[4]) const {
     store_rows<kVectors, T>(reorder(narrow_blocks<T>(a, b), order), out);
   }
 
@@ -211,12 +209,12 @@ struct WideEnd : GeneralEnd {
   using Element = int16_t;
   explicit WideEnd(const FusedProgram& program) : GeneralEnd(program), order(block_order<2>()) {}
 
+  HWY_INLINE VecI16 join(VecI32 y0, VecI32 y1) const {
+    return reorder(hn::ReorderDemote2To(TagI16(), y0, y1), order);
+  }
   template <int kVectors>
-  HWY_INLINE void store(VecI32 y0, VecI32 y1, VecI32 y2, VecI32 y3,
-                        int16_t* const (&out)[4]) const {
+  HWY_INLINE void store(VecI16 a, VecI16 b, int16_t* const (&out)[4]) const {
     const TagI16 d;
-    const VecI16 a = reorder(hn::ReorderDemote2To(d, y0, y1), order);
-    const VecI16 b = reorder(hn::ReorderDemote2To(d, y2, y3), order);
     if constexpr (kVectors == 4) {
       hn::StoreU(a, d, out[0]);
       hn::StoreU(b, d, out[0] + 2 * kLanes);
@@ -245,13 +243,39 @@ struct Columns {
   int64_t rows;
 };
 
+/// 4 / kVectors rows of kVectors vectors, with the operands of each of the four vectors.
+template <int kVectors, class Stage, class End, class S, class E>
+HWY_INLINE void requantize_rows(const int32_t* acc, int64_t acc_stride, typename End::Element* out,
+                                int64_t out_stride, const End& end, const S& s0, const S& s1,
+                                const S& s2, const S& s3, const E& e0, const E& e1, const E& e2,
+                                const E& e3) {
+  const TagI32 d;
+  const int32_t* const row1 = kVectors == 4 ? acc : acc + acc_stride;
+  const int32_t* const a1 = kVectors == 1 ? row1 : acc + kLanes;
+  const int32_t* const a2 = kVectors == 1   ? acc + 2 * acc_stride
+                            : kVectors == 2 ? row1
+                                            : acc + 2 * kLanes;
+  const int32_t* const a3 = kVectors == 1   ? a2 + acc_stride
+                            : kVectors == 2 ? row1 + kLanes
+                                            : acc + 3 * kLanes;
+  // Two vectors are joined before the next two are begun: few registers are needed.
+  const VecI32 y0 = End::apply(Stage::apply(hn::LoadU(d, acc), s0), e0);
+  const VecI32 y1 = End::apply(Stage::apply(hn::LoadU(d, a1), s1), e1);
+  const VecI16 a = end.join(y0, y1);
+  const VecI32 y2 = End::apply(Stage::apply(hn::LoadU(d, a2), s2), e2);
+  const VecI32 y3 = End::apply(Stage::apply(hn::LoadU(d, a3), s3), e3);
+  const VecI16 b = end.join(y2, y3);
+  typename End::Element* const rows[4] = {out, out + out_stride, out + 2 * out_stride,
+                                          out + 3 * out_stride};
+  end.template store<kVectors>(a, b, rows);
+}
+
 /// kVectors vectors of each row. `operand(v)` is the element of the expanded operands for vector v.
 /// Operands stay in registers from row to row.
 template <int kVectors, class Stage, class End, class Operand>
 HWY_INLINE void requantize_columns(const Columns<typename End::Element> part, const Stage& stage,
                                    const End& end, Operand&& operand) {
   constexpr int64_t kRows = 4 / kVectors;
-  const TagI32 d;
   const auto s0 = stage.load(operand(0));
   const auto s1 = kVectors == 1 ? s0 : stage.load(operand(1));
   const auto s2 = kVectors < 4 ? s0 : stage.load(operand(2));
@@ -263,21 +287,8 @@ HWY_INLINE void requantize_columns(const Columns<typename End::Element> part, co
   // Strides of 0 make the rows past the last repeat it.
   const auto requantize = [&](const int32_t* acc, int64_t acc_stride, typename End::Element* out,
                               int64_t out_stride) HWY_ATTR {
-    const int32_t* const row1 = kRows == 1 ? acc : acc + acc_stride;
-    const int32_t* const a1 = kVectors == 1 ? row1 : acc + kLanes;
-    const int32_t* const a2 = kVectors == 1   ? acc + 2 * acc_stride
-                              : kVectors == 2 ? row1
-                                              : acc + 2 * kLanes;
-    const int32_t* const a3 = kVectors == 1   ? a2 + acc_stride
-                              : kVectors == 2 ? row1 + kLanes
-                                              : acc + 3 * kLanes;
-    const VecI32 y0 = End::apply(stage.apply(hn::LoadU(d, acc), s0), e0);
-    const VecI32 y1 = End::apply(stage.apply(hn::LoadU(d, a1), s1), e1);
-    const VecI32 y2 = End::apply(stage.apply(hn::LoadU(d, a2), s2), e2);
-    const VecI32 y3 = End::apply(stage.apply(hn::LoadU(d, a3), s3), e3);
-    typename End::Element* const rows[4] = {out, out + out_stride, out + 2 * out_stride,
-                                            out + 3 * out_stride};
-    end.template store<kVectors>(y0, y1, y2, y3, rows);
+    requantize_rows<kVectors, Stage>(acc, acc_stride, out, out_stride, end, s0, s1, s2, s3, e0, e1,
+                                     e2, e3);
   };
   const int32_t* acc = part.acc;
   typename End::Element* out = part.out;
@@ -315,11 +326,27 @@ HWY_NOINLINE void requantize_short_rows(const RequantizeJob<int32_t>& job, int64
   }
 }
 
+/// Rows of kVectors vectors, as tile kernels make them: nothing is cut, so that a call for a tile
+/// costs little beside its work. Returns the Highway target.
+template <int kVectors, class End, class Stage>
+HWY_NOINLINE int64_t requantize_whole_rows(const FusedProgram& program,
+                                           const RequantizeJob<int32_t>& job) {
+  using Element = typename End::Element;
+  const int64_t first = job.first_channel, mask = program.operand_mask;
+  requantize_columns<kVectors>(
+      Columns<Element>{job.acc, job.acc_stride, static_cast<Element*>(job.out), job.out_stride,
+                       job.rows},
+      Stage(program), End(program),
+      [=](int64_t v) HWY_ATTR { return (first + v * kLanes) & mask; });
+  return HWY_TARGET;
+}
+
 /// Cuts the rows into columns of four, two or one vectors; the last ends where the row does, so it
 /// may repeat channels of the one before. Some rows at a time, so that wide rows are not walked
 /// from end to end once per column. Returns the Highway target.
 template <class End, class Stage>
 int64_t requantize_job(const FusedProgram& program, const RequantizeJob<int32_t>& job) {
+  if (job.channels == 2 * kLanes) return requantize_whole_rows<2, End, Stage>(program, job);
   using Element = typename End::Element;
   const Stage stage(program);
   const End end(program);

@@ -80,18 +80,13 @@ Events Conv2d::run(std::span<const Tensor* const> inputs, Tensor& output,
                                      isa, context.count_events);
   };
   const EventCounting counting = context.count_events ? EventCounting::on : EventCounting::off;
-  const PreparedRequantize prepared = prepared_->requantize.prepared(isa, context.count_events);
-  const auto out_size = static_cast<int64_t>(size_of(output.dtype()));
-  const auto requantize_tile = [&](const AccumulatorBlock& block) {
-    std::byte* out = static_cast<std::byte*>(output.raw()) +
-                     (block.first_pixel * shape.oc + block.first_channel) * out_size;
-    return prepared.run({block.acc, block.stride, block.pixels, block.first_channel, block.channels,
-                         out, shape.oc});
-  };
   if (const auto kind = choose_conv2d_kernel(params_, prepared_->range, isa, counting)) {
     const Conv2dWeights& weights = prepared_->packed.get(params_, prepared_->range, *kind);
+    const CodeOutput codes{prepared_->requantize.prepared(isa, context.count_events),
+                           static_cast<std::byte*>(output.raw()), shape.oc,
+                           static_cast<int64_t>(size_of(output.dtype()))};
     const auto run = run_conv2d_kernel(params_, weights, shape, input, isa, counting, context.pool,
-                                       nullptr, requantize_tile);
+                                       {{}, nullptr, codes});
     if (run) return run->events;
   } else if (isa != Isa::scalar && prepared_->segments(params_) != nullptr) {
     const std::optional<Events> events = prepared_->segments(params_)->run(

@@ -51,21 +51,22 @@ Events accumulate_all(const Conv2dParams& params, const Tensor& input, Tensor& a
       int32_t* in_place = nullptr;
       if constexpr (sizeof(Out) == 4) in_place = reinterpret_cast<int32_t*>(destination);
       const auto run = run_conv2d_kernel(
-          params, *packed, shape, input, isa, counting, context.pool, in_place,
-          [&](const AccumulatorBlock& block) {
-            if (statistics.wanted()) {
-              statistics.add(block_statistics(block.acc, block.stride, block.pixels, block.channels,
-                                              magnitude, isa),
-                             block.first_channel);
-            }
-            Out* out = destination + block.first_pixel * shape.oc + block.first_channel;
-            if (static_cast<const void*>(out) != block.acc) {
-              for (int64_t p = 0; p < block.pixels; ++p) {
-                std::copy_n(block.acc + p * block.stride, block.channels, out + p * shape.oc);
-              }
-            }
-            return Events{};
-          });
+          params, *packed, shape, input, isa, counting, context.pool,
+          {[&](const AccumulatorBlock& block) {
+             if (statistics.wanted()) {
+               statistics.add(block_statistics(block.acc, block.stride, block.pixels,
+                                               block.channels, magnitude, isa),
+                              block.first_channel);
+             }
+             Out* out = destination + block.first_pixel * shape.oc + block.first_channel;
+             if (static_cast<const void*>(out) != block.acc) {
+               for (int64_t p = 0; p < block.pixels; ++p) {
+                 std::copy_n(block.acc + p * block.stride, block.channels, out + p * shape.oc);
+               }
+             }
+             return Events{};
+           },
+           in_place});
       if (run) return run->events;
     }
     const Conv2dNorm norm(params);

@@ -87,7 +87,7 @@ bool Conv2dSegments::add_segment(const Segment& segment, const Tensor& images, I
   const Conv2dShape shape = Conv2dShape::of(segment.params, part.shape());
   const auto run = run_conv2d_kernel(
       segment.params, segment.packed.get(segment.params, segment.range, *kind), shape, part, isa,
-      EventCounting::off, pool, nullptr, [&](const AccumulatorBlock& block) {
+      EventCounting::off, pool, {[&](const AccumulatorBlock& block) {
         for (int64_t p = 0; p < block.pixels; ++p) {
           int64_t* __restrict to =
               totals + (block.first_pixel + p) * shape.oc + block.first_channel;
@@ -95,7 +95,7 @@ bool Conv2dSegments::add_segment(const Segment& segment, const Tensor& images, I
           for (int64_t c = 0; c < block.channels; ++c) to[c] += acc[c];
         }
         return Events{};
-      });
+      }});
   return run.has_value();
 }
 

@@ -223,7 +223,7 @@ TEST_CASE("conv2d kernels: the target that was asked for is the one that ran") {
         pack_conv2d_weights(made.params, range, *kind, packed);
         const auto run =
             run_conv2d_kernel(made.params, packed, shape, made.input, isa, EventCounting::off,
-                              nullptr, nullptr, [](const AccumulatorBlock&) { return Events{}; });
+                              nullptr, {[](const AccumulatorBlock&) { return Events{}; }});
         REQUIRE(run.has_value());
         CAPTURE(to_string(isa));
         CAPTURE(to_string(*kind));
