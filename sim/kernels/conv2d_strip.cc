@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kStripPixels = 256;  // times 32 accumulators of 4 bytes: 32 KiB
 constexpr int64_t kStripBytes = 48 << 10;
 constexpr int64_t kDepthwiseBytes = 96 << 10;  // many rows, of which few are copied twice
-constexpr int64_t kCachedWeights = 256 << 10;
+constexpr int64_t kCachedWeights = 192 << 10;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
