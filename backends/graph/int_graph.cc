@@ -164,6 +164,10 @@ class Checker {
     }
     check_types(node);
     check_window(node, *op);
+    if (op->has(Attribute::state)) {
+      if (!node.attributes.state) fail(place(node), "a state without scale", "its quantization");
+      quant::check(*node.attributes.state, place(node) + " state");
+    }
     const Shape expected = int_output_shape(graph_, node);
     if (expected != tensor(node.output).shape) {
       fail(place(node),
@@ -190,7 +194,8 @@ class Checker {
     check_side(tensor(node.inputs[0]), real_input);
     check_side(tensor(node.output), real_output);
     // Every further operand holds codes; a bias (input 2 of a layer) may be real.
-    const size_t bias = node.op == "concat" ? node.inputs.size() : 2;
+    const bool has_more = node.op == "concat" || node.op == "svdf" || node.op == "lstm";
+    const size_t bias = has_more ? node.inputs.size() : 2;
     for (size_t i = 1; i < node.inputs.size() && i < bias; ++i) {
       check_side(tensor(node.inputs[i]), false);
     }

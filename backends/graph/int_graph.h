@@ -59,10 +59,18 @@ struct NodeAttributes {
   float beta = 1.0f;                           ///< softmax over the last axis: exp(beta * x)
   bool transpose_lhs = false, transpose_rhs = false;  ///< batch_matmul: last two axes swapped
   ResizeAttributes resize;
+  int64_t rank = 1;                     ///< svdf: filters of a unit
+  std::optional<quant::QParams> state;  ///< svdf: of its states; lstm: of its cells
+  float cell_clip = 0.0f;               ///< lstm: real bound of a cell's magnitude
 };
 
-/// Ops and their inputs: conv2d, transpose_conv2d, linear [x, w, bias?]; batch_matmul, add, sub,
-/// mul, minimum, maximum [a, b]; prelu [x, alpha]; concat [x, ...]; all others of int_ops.cc [x].
+/// Ops and their inputs: conv2d, depthwise_conv2d (one filter or more per channel, groups =
+/// channels), transpose_conv2d, linear [x, w, bias?]; batch_matmul, add, sub, mul, minimum, maximum
+/// [a, b]; prelu [x, alpha]; concat [x, ...]; svdf [x, feature weights, time weights, bias?]; lstm
+/// [x, 4 weights of x, 4 weights of y, 4 biases], gates in the order input, forget, cell, output;
+/// all others of int_ops.cc [x]. linear takes (1, …) of as many elements as its weights' rows, or
+/// rows of that many on the last axis; svdf and lstm take (1, T, I), T steps of one run, whose
+/// states are real 0 before the first.
 struct IntNode {
   std::string name;
   std::string op;

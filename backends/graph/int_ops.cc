@@ -10,6 +10,7 @@ std::span<const IntOp> int_ops() {
   // name, inputs from..to, first constant input, attributes
   static const std::vector<IntOp> ops = {
       {"conv2d", 2, 3, 1, {window, groups, activation}},
+      {"depthwise_conv2d", 2, 3, 1, {window, groups, activation}},
       {"transpose_conv2d", 2, 3, 1, {window, groups, output_padding, activation}},
       {"linear", 2, 3, 1, {activation}},
       {"batch_matmul", 2, 2, 2, {transposed_operands, activation}},
@@ -40,6 +41,8 @@ std::span<const IntOp> int_ops() {
       {"sigmoid", 1, 1, 1, {}},
       {"tanh", 1, 1, 1, {}},
       {"softmax", 1, 1, 1, {beta}},
+      {"svdf", 3, 4, 1, {rank, state}},
+      {"lstm", 13, 13, 1, {state, cell_clip}},
       {"reshape", 1, 1, 1, {extents, order}},
       {"flatten", 1, 1, 1, {order}},
   };

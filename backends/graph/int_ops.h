@@ -27,6 +27,9 @@ enum class Attribute {
   beta,
   transposed_operands,
   resize,
+  rank,
+  state,
+  cell_clip,
 };
 
 /// What an op of an IntGraph takes: the one table that the check, the file format and their

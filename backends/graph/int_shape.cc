@@ -24,6 +24,7 @@ class ShapeRules {
     const std::string& op = node_.op;
     const Shape& x = input(0);
     if (op == "conv2d") return conv2d(x);
+    if (op == "depthwise_conv2d") return depthwise_conv2d(x);
     if (op == "transpose_conv2d") return transpose_conv2d(x);
     if (op == "linear") return linear(x);
     if (op == "batch_matmul") return batch_matmul(x, input(1));
@@ -45,6 +46,8 @@ class ShapeRules {
       need_rank(x, 4);
       return {1, attributes_.resize.size[0], attributes_.resize.size[1], x[3]};
     }
+    if (op == "svdf") return svdf(x);
+    if (op == "lstm") return lstm(x);
     if (op == "flatten") return {1, x.numel()};
     if (op == "reshape") return reshaped(x);
     return x;
@@ -117,6 +120,15 @@ class ShapeRules {
     return {1, oh, ow, w[0]};
   }
 
+  Shape depthwise_conv2d(const Shape& x) const {
+    need_rank(x, 4);
+    if (attributes_.groups != x[3]) {
+      fail(fmt::format("{} groups on {} channels", attributes_.groups, x[3]),
+           "a group per channel");
+    }
+    return conv2d(x);
+  }
+
   /// (in - 1) * stride + (kernel - 1) * dilation + 1 + output_padding - padding on both sides.
   Shape transpose_conv2d(const Shape& x) const {
     const Shape& w = input(1);
@@ -139,12 +151,48 @@ class ShapeRules {
   Shape linear(const Shape& x) const {
     const Shape& w = input(1);
     need_rank(w, 2);
-    if (x.rank() < 2 || x.numel() != w[1]) {
-      fail(fmt::format("input {} for weights {}", to_string(x), to_string(w)),
-           "trailing extents that multiply to the weights' second");
-    }
     check_bias(w[0]);
-    return {1, w[0]};
+    if (x.rank() >= 2 && x.numel() == w[1]) return {1, w[0]};
+    if (x.rank() < 3 || x[x.rank() - 1] != w[1]) {
+      fail(fmt::format("input {} for weights {}", to_string(x), to_string(w)),
+           "trailing extents that multiply to the weights' second, or rows of that many");
+    }
+    std::vector<int64_t> extents = x.extents();
+    extents.back() = w[0];
+    return Shape(std::move(extents));
+  }
+
+  void need_shape(size_t i, std::string_view what, const Shape& expected) const {
+    if (input(i) != expected) {
+      fail(fmt::format("{} of shape {}", what, to_string(input(i))), to_string(expected));
+    }
+  }
+
+  Shape svdf(const Shape& x) const {
+    const Shape& features = input(1);
+    need_rank(x, 3);
+    need_rank(features, 2);
+    need_rank(input(2), 2);
+    const int64_t filters = features[0], rank = attributes_.rank;
+    if (features[1] != x[2] || input(2)[0] != filters || rank < 1 || filters % rank != 0) {
+      fail(fmt::format("weights {} and {}, rank {} on input {}", to_string(features),
+                       to_string(input(2)), rank, to_string(x)),
+           "(F, I) and (F, M), F a multiple of the rank");
+    }
+    if (node_.inputs.size() > 3) need_shape(3, "bias", Shape{filters / rank});
+    return {1, x[1], filters / rank};
+  }
+
+  Shape lstm(const Shape& x) const {
+    need_rank(x, 3);
+    need_rank(input(1), 2);
+    const int64_t hidden = input(1)[0];
+    for (size_t gate = 0; gate < 4; ++gate) {
+      need_shape(1 + gate, "weights", Shape{hidden, x[2]});
+      need_shape(5 + gate, "weights of the output", Shape{hidden, hidden});
+      need_shape(9 + gate, "bias", Shape{hidden});
+    }
+    return {1, x[1], hidden};
   }
 
   /// numpy's rule: trailing axes align, an extent of 1 stretches.

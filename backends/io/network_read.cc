@@ -227,6 +227,13 @@ class NetworkReader {
     read_axis_attributes(reader, op, out);
     if (op.has(Attribute::alpha)) out.alpha = reader.number("alpha");
     if (op.has(Attribute::beta)) out.beta = reader.number("beta");
+    if (op.has(Attribute::rank)) out.rank = reader.integer("rank", {1, kMaxTensorExtent});
+    if (op.has(Attribute::state)) {
+      if (const json::Json* state = reader.member("state", Presence::required)) {
+        out.state = read_quantization(*state, reader.pointer("state"));
+      }
+    }
+    if (op.has(Attribute::cell_clip)) out.cell_clip = reader.number("cell_clip");
     if (op.has(Attribute::transposed_operands)) {
       out.transpose_lhs = reader.boolean("transpose_lhs");
       out.transpose_rhs = reader.boolean("transpose_rhs");

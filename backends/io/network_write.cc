@@ -85,6 +85,9 @@ Ordered attributes_to_json(const NodeAttributes& attributes, const IntOp& op) {
     out["align_corners"] = resize.align_corners;
     out["half_pixel_centers"] = resize.half_pixel_centers;
   }
+  if (op.has(Attribute::rank)) out["rank"] = attributes.rank;
+  if (op.has(Attribute::state)) out["state"] = quantization_to_json(*attributes.state);
+  if (op.has(Attribute::cell_clip)) out["cell_clip"] = attributes.cell_clip;
   return out;
 }
 

@@ -19,17 +19,18 @@ struct Common {
   sim::Requantizer requantize;
 };
 
-/// The rules of a layer: of the variant that its types choose, or of the variant `per_tensor` where
-/// the platform has one and the weights have one scale.
+/// The rules of a layer: of the variant that its types choose; else, where the weights have one
+/// scale and the platform has a variant `per_tensor`, of that.
 const OpRules& layer_rules(const Profile& profile, const char* op, const quant::QParams& input,
                            const quant::QParams& weights, const LayerBias& bias) {
-  if (weights.scale.size() == 1) {
+  std::optional<DType> bias_dtype;
+  if (!bias.codes.empty()) bias_dtype = bias.codes.dtype();
+  const OpRules& rules = profile.rules_for(op, input.type, bias_dtype, weights.type);
+  if (weights.scale.size() == 1 && &rules == &profile.rules(op)) {
     const auto per_tensor = profile.ops.find(std::string(op) + " per_tensor");
     if (per_tensor != profile.ops.end()) return per_tensor->second;
   }
-  std::optional<DType> bias_dtype;
-  if (!bias.codes.empty()) bias_dtype = bias.codes.dtype();
-  return profile.rules_for(op, input.type, bias_dtype, weights.type);
+  return rules;
 }
 
 void require_weights(const OpRules& rules, const Tensor& weights, const quant::QParams& qparams) {
@@ -151,6 +152,16 @@ sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& wind
                      weights, weight_qparams, bias, output, activation);
 }
 
+sim::Conv2dParams lower_depthwise_conv2d(const Profile& profile, const sim::Window2d& window,
+                                         int64_t groups, const quant::QParams& input,
+                                         const Tensor& weights,
+                                         const quant::QParams& weight_qparams,
+                                         const LayerBias& bias, const quant::QParams& output,
+                                         Activation activation) {
+  return lower_layer(profile, "depthwise_conv2d", window, groups, input, weights, weight_qparams,
+                     bias, output, activation);
+}
+
 sim::TransposeConv2dParams lower_transpose_conv2d(
     const Profile& profile, const sim::Window2d& window,
     const std::array<int64_t, 2>& output_padding, int64_t groups, const quant::QParams& input,
@@ -192,6 +203,13 @@ std::shared_ptr<const sim::Op> lower_node_conv2d(const NodeView& node) {
                                                     node.attributes().groups, node.qparams(0),
                                                     node.constant(1), node.qparams(1), node.bias(2),
                                                     node.output(), node.attributes().activation));
+}
+
+std::shared_ptr<const sim::Op> lower_node_depthwise_conv2d(const NodeView& node) {
+  return std::make_shared<sim::Conv2d>(
+      lower_depthwise_conv2d(node.profile(), node.attributes().window, node.attributes().groups,
+                             node.qparams(0), node.constant(1), node.qparams(1), node.bias(2),
+                             node.output(), node.attributes().activation));
 }
 
 std::shared_ptr<const sim::Op> lower_node_transpose_conv2d(const NodeView& node) {

@@ -81,6 +81,13 @@ sim::Conv2dParams lower_conv2d(const Profile& profile, const sim::Window2d& wind
                                const quant::QParams& input, const Tensor& weights,
                                const quant::QParams& weight_qparams, const LayerBias& bias,
                                const quant::QParams& output, Activation activation);
+/// By the rules of depthwise_conv2d, also for a single channel (where lower_conv2d takes conv2d's).
+sim::Conv2dParams lower_depthwise_conv2d(const Profile& profile, const sim::Window2d& window,
+                                         int64_t groups, const quant::QParams& input,
+                                         const Tensor& weights,
+                                         const quant::QParams& weight_qparams,
+                                         const LayerBias& bias, const quant::QParams& output,
+                                         Activation activation);
 sim::LinearParams lower_linear(const Profile& profile, const quant::QParams& input,
                                const Tensor& weights, const quant::QParams& weight_qparams,
                                const LayerBias& bias, const quant::QParams& output,

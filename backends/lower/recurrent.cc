@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/lower/recurrent.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
 #include "backends/lower/activations.h"
+#include "backends/lower/node-internal.h"
 #include "backends/lower/requantize-internal.h"
 #include "sim/core/error.h"
 #include "sim/requantize/programs.h"
@@ -95,3 +101,117 @@ std::shared_ptr<const sim::Op> make_lstm(const Profile& profile, GivenLstm given
 }
 
 }  // namespace facsim::backends
+
+namespace facsim::backends::detail {
+
+namespace {
+
+/// The multiplier of s_a * s_b / s_out by the op's derivation.
+GivenMultiplier derived_multiplier(const OpRules& rules, float a, float b, float out) {
+  const quant::Multiplier derived = quant::derive_multiplier(
+      quant::real_multiplier(a, b, out, rules.multiplier), rules.multiplier);
+  GivenMultiplier given;
+  given.multiplier = {derived.multiplier};
+  given.shift = {derived.shift};
+  return given;
+}
+
+/// The same, to codes of `out`, over the whole range of its type.
+GivenMultiplier multiplier_to(const OpRules& rules, float a, float b, const quant::QParams& out) {
+  GivenMultiplier given = derived_multiplier(rules, a, b, out.scale.front());
+  given.zero_point = out.zero_point.front();
+  given.output = out.type;
+  given.clamp = whole_range(out.type);
+  return given;
+}
+
+float scale_of_weights(const NodeView& node, size_t input) {
+  const quant::QParams& weights = node.qparams(input);
+  if (weights.per_channel() || weights.zero_point.front() != 0) {
+    throw Error({ErrorCode::unsupported, "weights", "a scale per channel or a zero point",
+                 "one scale, zero point 0", ""});
+  }
+  return weights.scale.front();
+}
+
+const quant::QParams& state_of(const NodeView& node) {
+  if (!node.attributes().state || node.attributes().state->per_channel()) {
+    throw Error({ErrorCode::missing_key, "state", "no single scale", "its quantization", ""});
+  }
+  return *node.attributes().state;
+}
+
+}  // namespace
+
+/// TFLite Micro svdf_common.cc: state = x * features, y = state * time + bias. A fused ReLU is in
+/// the output's zero point there; nothing else cuts.
+std::shared_ptr<const sim::Op> lower_node_svdf(const NodeView& node) {
+  const quant::QParams& input = node.qparams(0);
+  const quant::QParams& state = state_of(node);
+  const OpRules& rules = node.profile().rules_for("svdf", input.type);
+  GivenSvdf given;
+  given.input_type = input.type;
+  given.input_zero_point = input.zero_point.front();
+  given.rank = node.attributes().rank;
+  given.feature_weights = node.constant(1);
+  given.time_weights = node.constant(2);
+  if (node.input_count() > 3) given.bias = node.constant(3);
+  given.state = multiplier_to(rules, input.scale.front(), scale_of_weights(node, 1), state);
+  given.output =
+      multiplier_to(rules, state.scale.front(), scale_of_weights(node, 2), node.output());
+  return make_svdf(node.profile(), std::move(given));
+}
+
+/// TFLite Micro lstm_eval_common.cc: gates in Q3.12, their activations in Q0.15.
+std::shared_ptr<const sim::Op> lower_node_lstm(const NodeView& node) {
+  constexpr float kGate = 0x1p-12f, kActivated = 0x1p-15f;
+  const quant::QParams& input = node.qparams(0);
+  const quant::QParams& output = node.output();
+  const quant::QParams& cell = state_of(node);
+  const OpRules& rules = node.profile().rules_for("lstm", input.type);
+  const float cell_scale = cell.scale.front();
+  int exponent = 0;
+  if (std::frexp(cell_scale, &exponent) != 0.5f || cell.zero_point.front() != 0 ||
+      cell.type != sim::kInt16) {
+    throw Error({ErrorCode::unsupported, "lstm cell",
+                 fmt::format("{}, scale {}, zero point {}", sim::to_string(cell.type), cell_scale,
+                             cell.zero_point.front()),
+                 "int16, a power of two, 0", ""});
+  }
+  const float clip = node.attributes().cell_clip;
+  if (!(clip > 0) || output.type != input.type) {
+    throw Error({ErrorCode::unsupported, "lstm",
+                 fmt::format("cell_clip {}, input {}, output {}", clip, sim::to_string(input.type),
+                             sim::to_string(output.type)),
+                 "a clip above 0 and equal types",
+                 "kernels disagree about what a clip of 0 means"});
+  }
+  const auto gate = [&](size_t which) {
+    GivenLstmGate own;
+    own.input_weights = node.constant(1 + which);
+    own.hidden_weights = node.constant(5 + which);
+    own.bias = node.constant(9 + which);
+    own.input =
+        derived_multiplier(rules, input.scale.front(), scale_of_weights(node, 1 + which), kGate);
+    own.hidden =
+        derived_multiplier(rules, output.scale.front(), scale_of_weights(node, 5 + which), kGate);
+    return own;
+  };
+  GivenLstm given;
+  given.type = input.type;
+  given.input_zero_point = input.zero_point.front();
+  given.input_gate = gate(0);
+  given.forget_gate = gate(1);
+  given.cell_gate = gate(2);
+  given.output_gate = gate(3);
+  given.cell_scale_power = exponent - 1;
+  given.cell_clip = static_cast<int64_t>(
+      std::min(static_cast<double>(clip) / static_cast<double>(cell_scale), 32767.0));
+  given.forget_to_cell = derived_multiplier(rules, kActivated, cell_scale, cell_scale);
+  given.input_to_cell = derived_multiplier(rules, kActivated, kActivated, cell_scale);
+  given.output = derived_multiplier(rules, kActivated, kActivated, output.scale.front());
+  given.output.zero_point = output.zero_point.front();
+  return make_lstm(node.profile(), std::move(given));
+}
+
+}  // namespace facsim::backends::detail

@@ -33,8 +33,8 @@ nlohmann::ordered_json node_attributes(const IntGraph& network) {
     attrs["output_zero_point"] = output.qparams->zero_point.front();
   }
   attrs["activation"] = to_string(node.attributes.activation);
-  constexpr std::array<std::string_view, 4> kWindowed{"conv2d", "transpose_conv2d", "avg_pool2d",
-                                                      "max_pool2d"};
+  constexpr std::array<std::string_view, 5> kWindowed{
+      "conv2d", "depthwise_conv2d", "transpose_conv2d", "avg_pool2d", "max_pool2d"};
   if (std::find(kWindowed.begin(), kWindowed.end(), node.op) != kWindowed.end()) {
     const sim::Window2d& w = node.attributes.window;
     attrs["kernel"] = w.kernel;

@@ -34,16 +34,24 @@ Shape Linear::input_as_conv2d(std::span<const Shape> inputs) const {
   detail::check_input_count("linear", inputs.size(), 1);
   const int64_t in = conv_.params().weights.shape()[3];
   const Shape& shape = inputs[0];
-  const bool fits = shape.rank() >= 2 && (shape[0] == 0 || shape.numel() == shape[0] * in);
-  if (!fits) {
+  const bool is_flat = shape.rank() >= 2 && (shape[0] == 0 || shape.numel() == shape[0] * in);
+  if (is_flat) return {shape[0], 1, 1, in};
+  if (shape.rank() < 3 || shape[shape.rank() - 1] != in) {
     throw Error({ErrorCode::shape_mismatch, "linear input", "shape " + to_string(shape),
-                 "(N, …) with " + std::to_string(in) + " elements for each N", ""});
+                 "(N, …) with " + std::to_string(in) +
+                     " elements for each N, or rows of that many on the last axis",
+                 ""});
   }
-  return {shape[0], 1, 1, in};
+  return {shape[0], 1, shape.numel() / (shape[0] * in), in};
 }
 
 Shape Linear::output_shape(std::span<const Shape> inputs) const {
-  return {input_as_conv2d(inputs)[0], conv_.params().weights.shape()[0]};
+  const Shape conv = input_as_conv2d(inputs);
+  const int64_t out = conv_.params().weights.shape()[0];
+  if (conv[2] == 1) return {conv[0], out};
+  std::vector<int64_t> extents = inputs[0].extents();
+  extents.back() = out;
+  return Shape(std::move(extents));
 }
 
 DType Linear::output_dtype() const { return conv_.output_dtype(); }
@@ -51,8 +59,9 @@ DType Linear::output_dtype() const { return conv_.output_dtype(); }
 Events Linear::run(std::span<const Tensor* const> inputs, Tensor& output,
                    const RunContext& context) const {
   detail::check_output(*this, inputs, output);
-  const Tensor input = inputs[0]->reshaped(input_as_conv2d(detail::shapes_of(inputs)));
-  Tensor pixels = output.reshaped({output.shape()[0], 1, 1, output.shape()[1]});
+  const Shape shape = input_as_conv2d(detail::shapes_of(inputs));
+  const Tensor input = inputs[0]->reshaped(shape);
+  Tensor pixels = output.reshaped({shape[0], 1, shape[2], conv_.params().weights.shape()[0]});
   const Tensor* const conv_inputs[] = {&input};
   return conv_.run(conv_inputs, pixels, context);
 }

@@ -16,7 +16,8 @@ struct LinearParams {
 };
 
 /// acc[n, o] = sum_i (x[n, i] - zx) * (w[o, i] - zw[o]) + bias[o], taps in the order of i; then
-/// requantize. Input [N, I] (any rank >= 2 whose trailing extents multiply to I), output [N, O].
+/// requantize. Input [N, I] (any rank >= 2 whose trailing extents multiply to I), output [N, O]; or
+/// rows [N, …, I] of rank 3 and more, output [N, …, O].
 class Linear final : public Op {
  public:
   explicit Linear(LinearParams params);
@@ -31,7 +32,7 @@ class Linear final : public Op {
   const Conv2d& conv() const { return conv_; }  ///< the same layer as a 1x1 convolution
 
  private:
-  /// [N, 1, 1, I]. Error shape_mismatch.
+  /// [N, 1, rows, I]. Error shape_mismatch.
   Shape input_as_conv2d(std::span<const Shape> inputs) const;
 
   Conv2d conv_;

@@ -39,6 +39,17 @@ TEST_CASE("linear: trailing axes are one axis of features") {
   CHECK(ints(run_everywhere(linear, {&input})) == std::vector<int64_t>{114, 202});
 }
 
+TEST_CASE("linear: rows of the weights' length stay rows") {
+  const Linear linear(small_params());
+  const Tensor input = tensor<int8_t>({2, 1, 2, 3}, {2, 3, 4, 1, 1, 11, 1, 1, 11, 2, 3, 4});
+  CHECK(linear.output_shape(std::vector<Shape>{input.shape()}) == Shape{2, 1, 2, 2});
+  CHECK(linear.macs(std::vector<Shape>{Shape{1, 1, 2, 3}}) == 12);
+  CHECK(ints(run_everywhere(linear, {&input})) ==
+        std::vector<int64_t>{114, 202, 130, 210, 130, 210, 114, 202});
+  const Tensor* const inputs[] = {&input};
+  CHECK(linear.explain(inputs, 3).accumulator == 210);
+}
+
 TEST_CASE("linear: taps are summed in the order of the features") {
   LinearParams p;
   p.weights = tensor<int8_t>({1, 3}, {1, 1, 1});
