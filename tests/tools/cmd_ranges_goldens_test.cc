@@ -4,12 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
-#include "backends/io/network_file.h"
-#include "tests/formats/recorded_network.h"
 #include "tests/tools/command_runner.h"
 
 namespace facsim::test {
@@ -34,10 +33,8 @@ TEST_CASE("facsim ranges: recorded networks fit 32 bits, and how many channels f
                                   {"person_detect", 2738, 2737, 1022, 0}};
   for (const RecordedRanges& expected : cases) {
     CAPTURE(std::string(expected.network));
-    const TempFolder temporary;
-    const std::string file = (temporary / "net.json").string();
-    backends::write_int_graph(
-        file, import_recorded_network(std::filesystem::path(folder) / expected.network));
+    const std::string file =
+        (std::filesystem::path(folder) / expected.network / "model.tflite").string();
     const CommandResult result = run_command(
         {"ranges", "--profile", "tflite-micro", "--format", "json", "--channels", "--model", file});
     CAPTURE(result.err);

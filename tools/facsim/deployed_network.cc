@@ -12,6 +12,7 @@
 #include "backends/io/network_file.h"
 #include "backends/lower/lower.h"
 #include "backends/text/did_you_mean.h"
+#include "backends/tflite/read_tflite.h"
 #include "fused/value.h"
 #include "sim/core/error.h"
 #include "tools/facsim/output.h"
@@ -22,9 +23,10 @@ namespace {
 
 backends::IntGraph read_network(const std::filesystem::path& model) {
   const std::string extension = model.extension().string();
-  if (extension == ".onnx" || extension == ".tflite") {
+  if (extension == ".tflite") return backends::read_tflite(model);
+  if (extension == ".onnx") {
     throw Error({ErrorCode::unsupported, model.string(), "a " + extension + " network",
-                 "a facsim network (.json)", "this build does not read " + extension + " files"});
+                 "a facsim network (.json) or .tflite", "this build does not read " + extension + " files"});
   }
   return backends::read_int_graph(model);
 }
