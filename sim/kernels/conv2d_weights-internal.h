@@ -87,6 +87,11 @@ struct Conv2dWeights {
 void pack_conv2d_weights(const Conv2dParams& params, const Conv2dRange& range,
                          Conv2dKernelKind kind, Conv2dWeights& packed);
 
+/// Where the kernel's sum of an output channel starts: the bias, and what the zero points make of
+/// it, modulo 2^32.
+int32_t conv2d_sum_start(const Conv2dParams& params, const Conv2dRange& range,
+                         Conv2dKernelKind kind, int64_t oc);
+
 /// What must be added to a code of this type to make it the u8 that the quads kernel reads.
 constexpr int64_t unsigned_offset(IntType type) { return type.is_signed ? 128 : 0; }
 

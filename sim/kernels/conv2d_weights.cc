@@ -184,6 +184,13 @@ std::string_view to_string(Conv2dKernelKind kind) {
   return "";
 }
 
+int32_t conv2d_sum_start(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernelKind kind,
+                         int64_t oc) {
+  const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
+  return static_cast<int32_t>(static_cast<uint32_t>(bias) +
+                              static_cast<uint32_t>(correction(p, range, kind, oc)));
+}
+
 void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2dKernelKind kind,
                          Conv2dWeights& packed) {
   const Shape& shape = p.weights.shape();  // OC, KH, KW, IC / groups
@@ -215,11 +222,9 @@ void pack_conv2d_weights(const Conv2dParams& p, const Conv2dRange& range, Conv2d
     const ChannelBlock& block = packed.blocks[static_cast<size_t>(b)];
     for (int64_t lane = 0; lane < block.channels; ++lane) {
       const int64_t oc = block.first + lane;
-      const int32_t bias = p.bias.empty() ? 0 : static_cast<int32_t>(p.bias.int_at(oc));
       std::vector<int32_t>& start = bias_last ? packed.bias_last : packed.init;
       for (const int64_t place : places_of(kind, block, lane)) {
-        start[static_cast<size_t>(b * lanes + place)] = static_cast<int32_t>(
-            static_cast<uint32_t>(bias) + static_cast<uint32_t>(correction(p, range, kind, oc)));
+        start[static_cast<size_t>(b * lanes + place)] = conv2d_sum_start(p, range, kind, oc);
       }
     }
   }

@@ -110,13 +110,37 @@ struct BiasScaleStage {
   const float* scale;
 };
 
-/// (acc + bias_before) * scale + bias_after + bias_end
+/// (acc + bias_before) * scale + bias_after
 template <class Mode>
 struct BiasScaleBiasStage {
   struct Operands {
-    VecF32 bias_before, scale, bias_after, bias_end;
+    VecF32 bias_before, scale, bias_after;
   };
   explicit BiasScaleBiasStage(const FusedProgram& program)
+      : bias_before(program.bias_before.data()),
+        scale(program.scale.data()),
+        bias_after(program.bias_after.data()) {}
+
+  HWY_INLINE Operands load(int64_t i) const {
+    return {load_reals(bias_before + i), load_reals(scale + i), load_reals(bias_after + i)};
+  }
+  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
+    const VecF32 x = hn::Add(hn::ConvertTo(TagF32(), acc), o.bias_before);
+    return Mode::round(hn::Add(hn::Mul(x, o.scale), o.bias_after));
+  }
+
+  const float* bias_before;
+  const float* scale;
+  const float* bias_after;
+};
+
+/// (acc + bias_before) * scale + bias_after + bias_end
+template <class Mode>
+struct BiasScaleBiasesStage {
+  struct Operands {
+    VecF32 bias_before, scale, bias_after, bias_end;
+  };
+  explicit BiasScaleBiasesStage(const FusedProgram& program)
       : bias_before(program.bias_before.data()),
         scale(program.scale.data()),
         bias_after(program.bias_after.data()),

@@ -23,6 +23,8 @@ FusedKernel float_kernel(const FusedProgram& program) {
       return kernel_of<BiasScaleStage<Mode>>(program);
     case FusedProgram::FloatShape::bias_scale_bias:
       return kernel_of<BiasScaleBiasStage<Mode>>(program);
+    case FusedProgram::FloatShape::bias_scale_biases:
+      return kernel_of<BiasScaleBiasesStage<Mode>>(program);
     case FusedProgram::FloatShape::scale_clamp_scale:
       return kernel_of<TwoScalesStage<Mode, false>>(program);
     case FusedProgram::FloatShape::scale_clamp_divide:

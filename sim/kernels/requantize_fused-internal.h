@@ -23,13 +23,14 @@ struct FusedProgram {
     float_half_even,  ///< to_f32, steps of a FloatShape, fclamp, round half_even
     float_half_away,  ///< the same, round half_away_from_zero
   };
-  /// The steps between to_f32 and the last fclamp, which the first four leave to the end, in
+  /// The steps between to_f32 and the last fclamp, which the first five leave to the end, in
   /// integers.
   enum class FloatShape {
     scale,               ///< fmul
     scale_bias,          ///< fmul, fadd
     bias_scale,          ///< fadd, fmul
-    bias_scale_bias,     ///< [fadd] fmul [fadd] [fadd]
+    bias_scale_bias,     ///< fadd, fmul, fadd
+    bias_scale_biases,   ///< [fadd] fmul [fadd] fadd
     scale_clamp_scale,   ///< [fadd] fmul [fadd] [fclamp] [fmul] [fadd] [fadd]
     scale_clamp_divide,  ///< [fadd] [fmul] [fadd] [fclamp] fdiv [fadd] [fadd]
   };

@@ -308,10 +308,11 @@ class Matcher {
     }
     program_.zero_point = int32s(zero_point);
     if (!second && clamp_of_codes(*clamp, zero_point, scaled)) {
-      program_.shape = (before && after) || end ? FloatShape::bias_scale_bias
-                       : before                 ? FloatShape::bias_scale
-                       : after                  ? FloatShape::scale_bias
-                                                : FloatShape::scale;
+      program_.shape = end               ? FloatShape::bias_scale_biases
+                       : before && after ? FloatShape::bias_scale_bias
+                       : before          ? FloatShape::bias_scale
+                       : after           ? FloatShape::scale_bias
+                                         : FloatShape::scale;
     } else {
       program_.shape =
           divide != nullptr ? FloatShape::scale_clamp_divide : FloatShape::scale_clamp_scale;

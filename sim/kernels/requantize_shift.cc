@@ -8,41 +8,12 @@
 
 #include "sim/core/numeric.h"
 #include "sim/kernels/requantize_fused-internal.h"
-#include "sim/kernels/requantize_tile-inl.h"
+#include "sim/kernels/requantize_shift-inl.h"
 #include "sim/rounding/all.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace facsim::sim {
 namespace HWY_NAMESPACE {
-
-/// half_up, floor and half_even (kEven) where FusedProgram::nudged holds.
-template <bool kEven, bool kShiftLeft>
-struct NudgedStage {
-  struct Operands {
-    LanesI32 left_shift, shift, nudge, odd_mask;
-  };
-  explicit NudgedStage(const FusedProgram& program)
-      : left_shift(program.left_shift.data()),
-        shift(program.shift.data()),
-        nudge(program.nudge_low.data()),
-        odd_mask(program.odd_mask.data()) {}
-
-  HWY_INLINE Operands load(int64_t i) const {
-    return {load_lanes(left_shift + i), load_lanes(shift + i), load_lanes(nudge + i),
-            load_lanes(odd_mask + i)};
-  }
-  static HWY_INLINE VecI32 apply(VecI32 acc, const Operands& o) {
-    LanesI32 x = to_lanes(acc);
-    if constexpr (kShiftLeft) x = shift_left(x, o.left_shift);
-    return to_vector(kEven ? fixed_point::shift_half_even(x, o.shift, o.nudge, o.odd_mask)
-                           : fixed_point::shift_nudged(x, o.shift, o.nudge));
-  }
-
-  const int32_t* left_shift;
-  const int32_t* shift;
-  const int32_t* nudge;
-  const int32_t* odd_mask;
-};
 
 /// Values that only want the end.
 struct ShiftedStage {

@@ -176,10 +176,13 @@ struct UniformEnd {
     const VecI16 joined = hn::ReorderDemote2To(TagI16(), y0, y1);
     return kShift ? hn::SaturatedAdd(joined, shift) : joined;
   }
+  /// Each 128-bit block of the codes comes from that block of the four vectors.
+  HWY_INLINE NarrowVec<uint8_t> codes(VecI16 a, VecI16 b) const {
+    return hn::Add(hn::Min(narrow_blocks<uint8_t>(a, b), span), low);
+  }
   template <int kVectors>
   HWY_INLINE void store(VecI16 a, VecI16 b, uint8_t* const (&out)[4]) const {
-    const NarrowVec<uint8_t> u = hn::Min(reorder(narrow_blocks<uint8_t>(a, b), order), span);
-    store_rows<kVectors, uint8_t>(hn::Add(u, low), out);
+    store_rows<kVectors, uint8_t>(reorder(codes(a, b), order), out);
   }
 
   VecI16 shift;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "sim/kernels/conv2d_kernel-internal.h"
+#include "sim/kernels/depthwise_rows-internal.h"
 #include "sim/kernels/requantize.h"
 #include "sim/ops/conv2d_check-internal.h"
 #include "sim/ops/conv2d_norm-internal.h"
@@ -39,6 +40,11 @@ struct Conv2d::Prepared {
   Conv2dNorm norm;
   RequantizeKernel requantize;
   PackedOnDemand packed;
+  /// Made when a run first asks. `fused` is of this requantization.
+  const DepthwiseRows* depthwise_rows(const Conv2dParams& params, const FusedProgram& fused) const {
+    std::call_once(rows_once, [&] { rows_made = DepthwiseRows::make(params, range, fused); });
+    return rows_made.get();
+  }
   /// Made when a run first finds no kernel for the whole.
   const Conv2dSegments* segments(const Conv2dParams& params) const {
     std::call_once(segments_once, [&] { segments_made = Conv2dSegments::make(params, range); });
@@ -46,6 +52,8 @@ struct Conv2d::Prepared {
   }
 
  private:
+  mutable std::once_flag rows_once;
+  mutable std::unique_ptr<const DepthwiseRows> rows_made;
   mutable std::once_flag segments_once;
   mutable std::unique_ptr<const Conv2dSegments> segments_made;
 };
@@ -80,10 +88,17 @@ Events Conv2d::run(std::span<const Tensor* const> inputs, Tensor& output,
                                      isa, context.count_events);
   };
   const EventCounting counting = context.count_events ? EventCounting::on : EventCounting::off;
-  if (const auto kind = choose_conv2d_kernel(params_, prepared_->range, isa, counting)) {
+  const PreparedRequantize prepared = prepared_->requantize.prepared(isa, context.count_events);
+  const auto kind = choose_conv2d_kernel(params_, prepared_->range, isa, counting);
+  if (kind == Conv2dKernelKind::depthwise_quads && prepared.fused_program() != nullptr) {
+    if (const auto* rows = prepared_->depthwise_rows(params_, *prepared.fused_program())) {
+      rows->run(shape, input, output.raw(), context.pool);
+      return {};
+    }
+  }
+  if (kind) {
     const Conv2dWeights& weights = prepared_->packed.get(params_, prepared_->range, *kind);
-    const CodeOutput codes{prepared_->requantize.prepared(isa, context.count_events),
-                           static_cast<std::byte*>(output.raw()), shape.oc,
+    const CodeOutput codes{prepared, static_cast<std::byte*>(output.raw()), shape.oc,
                            static_cast<int64_t>(size_of(output.dtype()))};
     const auto run = run_conv2d_kernel(params_, weights, shape, input, isa, counting, context.pool,
                                        {{}, nullptr, codes});
