@@ -32,7 +32,7 @@ for source in "${sources[@]}"; do
   object=${source#"$root"/}
   objects+=("${object//\//__}.o")
 done
-g++ --coverage -o numeric_tests "${objects[@]}" -lfmt -ltbb -lpthread
+g++ --coverage -o numeric_tests "${objects[@]}" -lfmt -lpthread
 ./numeric_tests --minimal
 gcov --all-blocks --branch-probabilities --branch-counts --stdout ./*.gcda 2> /dev/null |
   python3 "$root/tools/branch_coverage.py" "$root" sim/rounding sim/overflow sim/requantize

@@ -140,7 +140,7 @@ class Builder:
         """`changed` objects come first: of a template in several objects the linker takes the first."""
         program = os.path.join(self.build, tag + ".exe")
         objects = list(changed.values()) + [o for n, o in self.objects.items() if n not in changed]
-        if subprocess.run(["g++", "-o", program] + objects + ["-lfmt", "-ltbb", "-lpthread"],
+        if subprocess.run(["g++", "-o", program] + objects + ["-lfmt", "-lpthread"],
                           stderr=subprocess.DEVNULL).returncode != 0:
             return None
         arguments = [program, "--abort-after=1", "--minimal"]

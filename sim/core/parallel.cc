@@ -1,33 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/core/parallel.h"
 
-#include <oneapi/tbb/blocked_range.h>
-#include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/task_arena.h>
-
+#include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "sim/core/error.h"
+#include "sim/core/float_mode.h"
+#include "sim/core/worker_team-internal.h"
 
 namespace facsim::sim {
 
 namespace {
+
 constexpr int kMaxThreads = 256;
 thread_local bool inside_pool = false;
+
+void run_serially(int64_t count, const std::function<void(int64_t)>& body) {
+  const FloatMode mode;
+  for (int64_t i = 0; i < count; ++i) body(i);
+}
+
 }  // namespace
 
 struct ThreadPool::Impl {
-  explicit Impl(int n) : threads(n), arena(n) { allow_more_threads_than_cores(); }
-
-  /// TBB's limit is one per process, the least of all that are set; arenas are what limits a pool.
-  static void allow_more_threads_than_cores() {
-    static const oneapi::tbb::global_control control(
-        oneapi::tbb::global_control::max_allowed_parallelism, kMaxThreads);
+  explicit Impl(int n) : threads(n) {
+    if (n > 1) team = WorkerTeam::current();
+  }
+  ~Impl() {
+    // What fork() left of the parent's team has locks that nobody will give back.
+    if (team != nullptr && team->left_by_fork()) new std::shared_ptr<WorkerTeam>(std::move(team));
   }
 
   int threads;
-  oneapi::tbb::task_arena arena;
+  std::shared_ptr<WorkerTeam> team;  ///< null for one thread
 };
 
 ThreadPool::ThreadPool(int threads) {
@@ -35,8 +41,8 @@ ThreadPool::ThreadPool(int threads) {
     throw Error(
         {ErrorCode::bad_value, "threads", std::to_string(threads), "0..256 (0: one per core)", ""});
   }
-  if (threads == 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  impl_ = std::make_unique<Impl>(threads);
+  if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+  impl_ = std::make_unique<Impl>(std::clamp(threads, 1, kMaxThreads));
 }
 
 ThreadPool::~ThreadPool() = default;
@@ -44,29 +50,25 @@ ThreadPool::~ThreadPool() = default;
 int ThreadPool::threads() const { return impl_->threads; }
 
 void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t)>& body) {
-  if (inside_pool || impl_->threads == 1 || count <= 1) {
-    for (int64_t i = 0; i < count; ++i) body(i);
+  if (count <= 1 || inside_pool || impl_->team == nullptr || impl_->team->left_by_fork()) {
+    run_serially(count, body);
     return;
   }
-  impl_->arena.execute([&] {
-    oneapi::tbb::parallel_for(
-        oneapi::tbb::blocked_range<int64_t>(0, count, 1),
-        [&](const oneapi::tbb::blocked_range<int64_t>& range) {
-          const bool was_inside = inside_pool;
-          inside_pool = true;
-          for (int64_t i = range.begin(); i != range.end(); ++i) body(i);
-          inside_pool = was_inside;
-        },
-        oneapi::tbb::simple_partitioner());
+  impl_->team->run(count, impl_->threads - 1, [&](int64_t i) {
+    inside_pool = true;
+    struct Leave {
+      ~Leave() { inside_pool = false; }
+    } leave;
+    body(i);
   });
 }
 
 void parallel_for(ThreadPool* pool, int64_t count, const std::function<void(int64_t)>& body) {
   if (pool != nullptr) {
     pool->parallel_for(count, body);
-    return;
+  } else {
+    run_serially(count, body);
   }
-  for (int64_t i = 0; i < count; ++i) body(i);
 }
 
 }  // namespace facsim::sim

@@ -307,7 +307,7 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   const auto blocks = static_cast<int64_t>(weights.blocks.size());
   // Strips that share weights which do not stay in the cache are fewer; channels make up for them.
   const bool few_strips = shape.oc * shape.taps() > shape.n * shape.ih * shape.iw * shape.ic;
-  const StripPlan plan(shape, weights.kind, few_strips || threads == 1 ? 1 : 2 * threads);
+  const StripPlan plan(shape, weights.kind, few_strips || threads == 1 ? 1 : 2 * threads, threads);
   const int64_t parts = channel_parts(weights, plan, threads);
   const PaddedInput padded(shape, params, weights.kind, plan, highway_dispatch_index(isa));
   if (padded.memory_bytes() > kMaxStripBytes) return std::nullopt;
@@ -319,11 +319,12 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
   const int64_t lanes = block_channels(weights.kind);
   const FusedProgram* const program = tile_program(weights, output);
   std::mutex mutex;
+  std::atomic<int64_t> ran{0};
   parallel_for(pool, plan.count() * parts, [&](int64_t index) {
     static thread_local StripMemory memory;
     const FloatMode mode;  // for sinks that requantize
-    const Strip strip = plan.strip(index / parts);
-    const int64_t part = index % parts;
+    const Strip strip = plan.strip(index % plan.count());
+    const int64_t part = index / plan.count();  // neighbouring indices share weights
     const int64_t pixels = strip.pixels();
     const int64_t first_pixel = (strip.n * shape.oh + strip.oh_begin) * shape.ow + strip.ow_begin;
     padded.load(input, strip, memory.input, memory.groups);
@@ -378,10 +379,12 @@ std::optional<Conv2dKernelRun> run_conv2d_kernel(const Conv2dParams& params,
       events += output.take({acc, stride, first_pixel, pixels, channels.first, channels.channels});
     }
     if (program != nullptr) finish_quads_tiles(requantize);
+    if (target != 0 && ran.load(std::memory_order_relaxed) != target) ran = target;
+    if (events == Events{}) return;
     const std::lock_guard lock(mutex);
     total.events += events;
-    if (target != 0) total.target = target;
   });
+  total.target = ran;
   return total;
 }
 

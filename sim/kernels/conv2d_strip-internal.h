@@ -28,19 +28,23 @@ constexpr int64_t preferred_pixels(Conv2dKernelKind kind) {
 }
 
 /// How the output of every image is cut into strips whose input, or whose accumulators where a
-/// kernel leaves those of a whole strip, fits the first cache level.
+/// kernel leaves those of a whole strip, fits the first cache level. Strips of an image differ by
+/// at most one row, or by one group of columns that the kernel likes.
 class StripPlan {
  public:
-  /// At least `min_strips` over all images where there are so many rows or columns.
-  StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips);
+  /// At least `min_strips` over all images where there are so many rows or columns, and about a
+  /// multiple of `threads` where that makes equal shares.
+  StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips, int64_t threads);
   int64_t count() const { return n_ * row_parts_ * column_parts_; }
   Strip strip(int64_t index) const;
-  int64_t max_rows() const { return rows_; }
-  int64_t max_columns() const { return columns_; }
+  int64_t max_rows() const;
+  int64_t max_columns() const;
 
  private:
+  int64_t first_column(int64_t part) const;
+
   int64_t n_, oh_, ow_;
-  int64_t rows_, columns_;
+  int64_t column_unit_, column_units_;  ///< columns are cut between units of so many
   int64_t row_parts_, column_parts_;
 };
 

@@ -23,14 +23,17 @@ int64_t pixel_elements(Conv2dKernelKind kind, int64_t channels) {
   return kind == Conv2dKernelKind::depthwise_quads ? divide_up(channels, 64) * 64 : channels;
 }
 
-/// Parts of at most `limit`, as equal as possible: the size of one.
-int64_t equal_parts(int64_t extent, int64_t limit) {
-  return divide_up(extent, divide_up(extent, std::max<int64_t>(1, limit)));
+/// `parts`, or more of them up to twice as many, so that `threads` get about the same number of
+/// strips if each part holds `strips`.
+int64_t even_parts(int64_t parts, int64_t most, int64_t strips, int64_t threads) {
+  const auto largest_share = [&](int64_t p) { return divide_up(p * strips, threads); };
+  int64_t best = parts;
+  if (16 * largest_share(parts) * threads <= 17 * parts * strips) return best;
+  for (int64_t p = parts + 1; p <= std::min(most, 2 * parts); ++p) {
+    if (largest_share(p) * best < largest_share(best) * p) best = p;
+  }
+  return best;
 }
-
-}  // namespace
-
-namespace {
 
 /// Weights that do not stay in the second cache level are worth many pixels; a strip of wide pixels
 /// is worth its place in the first.
@@ -47,29 +50,40 @@ int64_t most_pixels(const Conv2dShape& shape, Conv2dKernelKind kind) {
 
 }  // namespace
 
-StripPlan::StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips)
+StripPlan::StripPlan(const Conv2dShape& shape, Conv2dKernelKind kind, int64_t min_strips,
+                     int64_t threads)
     : n_(shape.n), oh_(shape.oh), ow_(shape.ow) {
   const int64_t unit = preferred_pixels(kind);
-  const int64_t pixels = oh_ * ow_;
   const int64_t wanted = n_ == 0 ? 1 : divide_up(min_strips, n_);
-  const int64_t limit = std::min(most_pixels(shape, kind), divide_up(pixels, wanted));
-  if (limit >= ow_) {
-    columns_ = ow_;
-    rows_ = equal_parts(oh_, limit / ow_);
+  const int64_t limit = std::min(most_pixels(shape, kind), divide_up(oh_ * ow_, wanted));
+  const bool whole_rows = limit >= ow_;
+  column_unit_ = whole_rows ? ow_ : unit;
+  column_units_ = divide_up(ow_, column_unit_);
+  if (whole_rows) {
+    row_parts_ = even_parts(divide_up(oh_, limit / ow_), oh_, n_, threads);
+    column_parts_ = 1;
   } else {
-    columns_ = equal_parts(ow_, divide_up(limit, unit) * unit);
-    columns_ = std::min(ow_, divide_up(columns_, unit) * unit);
-    rows_ = 1;
+    row_parts_ = oh_;
+    column_parts_ = even_parts(divide_up(column_units_, divide_up(limit, unit)), column_units_,
+                               n_ * oh_, threads);
   }
-  row_parts_ = divide_up(oh_, rows_);
-  column_parts_ = divide_up(ow_, columns_);
+}
+
+int64_t StripPlan::first_column(int64_t part) const {
+  return std::min(ow_, column_units_ * part / column_parts_ * column_unit_);
+}
+
+int64_t StripPlan::max_rows() const { return divide_up(oh_, row_parts_); }
+
+int64_t StripPlan::max_columns() const {
+  return std::min(ow_, divide_up(column_units_, column_parts_) * column_unit_);
 }
 
 Strip StripPlan::strip(int64_t index) const {
-  const int64_t column = index % column_parts_ * columns_;
-  const int64_t row = index / column_parts_ % row_parts_ * rows_;
-  return {index / (column_parts_ * row_parts_), row, std::min(oh_, row + rows_), column,
-          std::min(ow_, column + columns_)};
+  const int64_t column = index % column_parts_;
+  const int64_t row = index / column_parts_ % row_parts_;
+  return {index / (column_parts_ * row_parts_), oh_ * row / row_parts_,
+          oh_ * (row + 1) / row_parts_, first_column(column), first_column(column + 1)};
 }
 
 Conv2dShape flattened(const Conv2dShape& s) {
