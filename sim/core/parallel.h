@@ -7,11 +7,8 @@
 
 namespace facsim::sim {
 
-/// A bounded number of threads, shared with other pools of the process (see WorkerTeam). The caller
-/// takes part and claims chunks itself, so it never waits on a chunk that has not started. Results
-/// must not depend on who runs which chunk. May be used from several threads at once, and from
-/// threads of other libraries; threads that have had no work for 100 us sleep. In a child process
-/// that fork() made, pools of the parent run everything in the calling thread, new ones do not.
+/// A bounded number of threads, those of WorkerTeam. Callers, any number at once, claim chunks too,
+/// so none waits on a chunk that has not started. Results must not depend on who runs which chunk.
 class ThreadPool {
  public:
   /// threads 1..256; 0 means one per core. Error bad_value outside.
@@ -21,9 +18,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
-  /// Calls body(i) once for each i in [0, count), in any order and in IEEE 754's default float mode
-  /// (see FloatMode), and returns when all are done. The first exception is rethrown. Nested calls
-  /// run serially in the calling thread.
+  /// Calls body(i) once for each i in [0, count), in any order and in FloatMode's mode, and returns
+  /// when all are done. The first exception is rethrown. Nested calls run in the calling thread.
   void parallel_for(int64_t count, const std::function<void(int64_t)>& body);
 
  private:
@@ -31,7 +27,7 @@ class ThreadPool {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The same in the calling thread when `pool` is null.
+/// Runs in the calling thread when `pool` is null.
 void parallel_for(ThreadPool* pool, int64_t count, const std::function<void(int64_t)>& body);
 
 }  // namespace facsim::sim

@@ -25,6 +25,9 @@ namespace facsim::sim {
 /// calls for 100 us, giving its core away to others after the first 20, and sleeps then; so does a
 /// caller that waits. Calls from any number of threads are independent of each other; one that
 /// finds all slots taken, or no thread to be had, does its indices alone.
+///
+/// A child process that fork() made has none of the parent's threads: pools from before run all in
+/// the calling thread there, new ones have a new team. Forking inside a body is not supported.
 class WorkerTeam {
  public:
   using Body = std::function<void(int64_t)>;
