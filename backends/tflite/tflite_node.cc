@@ -353,6 +353,12 @@ int64_t TfliteNode::inner_axis(const TfliteTensor& t, int64_t axis) const {
 }
 
 IntNode TfliteNode::make_node(std::string op, std::vector<int> inputs, NodeAttributes attributes) {
+  for (const int input : inputs) {
+    const IntTensor& t = graph_.int_tensor(input);
+    if (t.dtype != DType::float32 || op == "quantize") continue;
+    unsupported("tensor \"" + t.name + "\" of real numbers", "codes",
+                "floating-point and hybrid networks are not integer networks");
+  }
   IntNode node;
   node.name = fmt::format("{}_{}", operator_name(op_), op_.number);
   if (emitted_++ > 0) node.name += fmt::format("_{}", emitted_);

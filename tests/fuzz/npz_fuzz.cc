@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <filesystem>
 #include <string_view>
 
@@ -9,9 +11,8 @@
 namespace facsim::fuzz {
 
 std::vector<std::string> seeds() {
-  const std::filesystem::path file =
-      std::filesystem::temp_directory_path() /
-      ("facsim-fuzz-seed-" + std::to_string(reinterpret_cast<uintptr_t>(&file)) + ".npz");
+  const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                     ("facsim-fuzz-seed-" + std::to_string(getpid()) + ".npz");
   std::vector<std::string> out;
   for (const bool is_empty : {false, true}) {
     backends::NamedTensors tensors;

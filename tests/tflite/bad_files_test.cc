@@ -501,6 +501,25 @@ TEST_CASE("tflite: types and fused functions that an integer network does not ha
           ErrorCode::bad_value, {"tensor 0", "a name of 1048576 bytes"});
 }
 
+TEST_CASE("tflite: floating-point and hybrid networks are said to be what they are") {
+  const auto make_real = [](ConvFile& f, int number) {
+    f.tensor(number).type = TensorType::FLOAT32;
+    f.tensor(number).quantization.reset();
+  };
+  refused(
+      [&](ConvFile& f) {
+        make_real(f, ConvFile::x);
+        make_real(f, ConvFile::y);
+      },
+      ErrorCode::unsupported, {"operator 0 (CONV_2D)", "\"x\" of real numbers", "hybrid"});
+  refused(
+      [&](ConvFile& f) {
+        for (const int number : {ConvFile::x, ConvFile::w, ConvFile::y}) make_real(f, number);
+        f.model.buffers[1]->data.resize(54 * 4);
+      },
+      ErrorCode::unsupported, {"operator 0 (CONV_2D)", "weights without scales"});
+}
+
 TEST_CASE("tflite: lists that operators share are bounded") {
   // 100 000 operators with one list of 1 024 tensors would be 400 MB of numbers.
   flatbuffers::FlatBufferBuilder b;
