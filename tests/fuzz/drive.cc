@@ -52,7 +52,7 @@ class Mutator {
   }
 
   void mutate(std::string& input) {
-    if (input.empty()) return input.assign(8, '\0');
+    if (input.empty()) input.assign(8, '\0');
     const size_t at = below(input.size());
     switch (below(9)) {
       case 0:

@@ -10,10 +10,10 @@ namespace facsim::fuzz {
 
 namespace {
 
+namespace tflite = backends::tflite;
 using test::FileBuilder;
 using tflite::BuiltinOperator;
 using tflite::TensorType;
-namespace tflite = backends::tflite;
 
 /// A convolution, a depthwise one, a pool, a fully connected layer.
 std::string layers() {
