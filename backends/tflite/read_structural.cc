@@ -24,7 +24,7 @@ Shape behind_batch(const TfliteNode& node, const TfliteTensor& t) {
 }
 
 /// The inputs one behind the other on an axis of the IntGraph.
-void emit_concat(TfliteNode& node, std::vector<int> inputs, int64_t axis) {
+void concat_on_axis(TfliteNode& node, std::vector<int> inputs, int64_t axis) {
   NodeAttributes attributes;
   attributes.axis = axis;
   node.emit("concat", std::move(inputs), std::move(attributes));
@@ -97,7 +97,7 @@ void read_tflite_concatenation(TfliteNode& node) {
                          ? node.reshaped(number, behind_batch(node, node.input(i)))
                          : number);
   }
-  emit_concat(node, std::move(inputs), axis);
+  concat_on_axis(node, std::move(inputs), axis);
 }
 
 /// Every input gets an axis of 1, on which they are concatenated.
@@ -129,7 +129,7 @@ void read_tflite_pack(TfliteNode& node) {
       attributes.extents.assign(batched.shape.begin() + 1, batched.shape.end());
       return attributes;
     }());
-  emit_concat(node, std::move(inputs), axis + batched.shift);
+  concat_on_axis(node, std::move(inputs), axis + batched.shift);
 }
 
 void read_tflite_transpose(TfliteNode& node) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kSmallestFile = 8;  // root offset and identifier
 constexpr size_t kLargestFile = size_t{1} << 30;
-constexpr uint32_t kSchemaVersion = 3;
+constexpr uint32_t kTfliteVersion = 3;
 constexpr flatbuffers::uoffset_t kDeepestNesting = 64, kMostTables = 1000000;
 constexpr size_t kLongestName = 4096;
 constexpr uint32_t kMostAxes = 8, kMostOperands = 1024;
@@ -82,9 +82,9 @@ std::string operator_name(const TfliteOperator& op) {
 TfliteFile::TfliteFile(std::string_view bytes, std::string place)
     : bytes_(bytes), place_(std::move(place)) {
   const tflite::Model& model = *verified();
-  if (model.version() != kSchemaVersion) {
+  if (model.version() != kTfliteVersion) {
     refuse_file(place_, fmt::format("schema version {}", model.version()),
-                std::to_string(kSchemaVersion), ErrorCode::unsupported);
+                std::to_string(kTfliteVersion), ErrorCode::unsupported);
   }
   if (model.operator_codes() == nullptr) refuse_file(place_, "missing operator_codes");
   if (model.buffers() == nullptr) refuse_file(place_, "missing buffers");
