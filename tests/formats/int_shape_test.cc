@@ -162,5 +162,41 @@ TEST_CASE("network file: the attributes of every op come back as written") {
   }
 }
 
+TEST_CASE("int_output_shape: depthwise convolutions, rows of a linear layer, ops with states") {
+  NodeAttributes a;
+  a.window.kernel = {3, 3};
+  a.groups = 2;
+  CHECK(shape_of("depthwise_conv2d", {{1, 5, 5, 2}, {6, 3, 3, 1}}, a) == Shape{1, 3, 3, 6});
+  a.groups = 1;
+  CHECK(contains(error_text(ErrorCode::shape_mismatch,
+                            [&] {
+                              shape_of("depthwise_conv2d", {{1, 5, 5, 2}, {6, 3, 3, 2}}, a);
+                            }),
+                 "1 groups on 2 channels"));
+  CHECK(shape_of("linear", {{1, 2, 3}, {4, 6}}, {}) == Shape{1, 4});
+  CHECK(shape_of("linear", {{1, 2, 3}, {4, 3}}, {}) == Shape{1, 2, 4});
+  error_text(ErrorCode::shape_mismatch, [] { shape_of("linear", {{1, 2, 3}, {4, 2}}, {}); });
+  a.rank = 2;
+  CHECK(shape_of("svdf", {{1, 7, 5}, {4, 5}, {4, 9}, {2}}, a) == Shape{1, 7, 2});
+  for (const std::vector<Shape>& bad :
+       std::vector<std::vector<Shape>>{{{1, 7, 5}, {4, 6}, {4, 9}},
+                                       {{1, 7, 5}, {4, 5}, {3, 9}},
+                                       {{1, 7, 5}, {3, 5}, {3, 9}},
+                                       {{1, 5}, {4, 5}, {4, 9}},
+                                       {{1, 7, 5}, {4, 5}, {4, 9}, {4}}}) {
+    error_text(ErrorCode::shape_mismatch, [&] { shape_of("svdf", bad, a); });
+  }
+  std::vector<Shape> lstm{{1, 7, 5}};
+  for (int gate = 0; gate < 4; ++gate) lstm.push_back({3, 5});
+  for (int gate = 0; gate < 4; ++gate) lstm.push_back({3, 3});
+  for (int gate = 0; gate < 4; ++gate) lstm.push_back({3});
+  CHECK(shape_of("lstm", lstm, {}) == Shape{1, 7, 3});
+  for (const size_t input : {size_t{0}, size_t{2}, size_t{8}, size_t{12}}) {
+    std::vector<Shape> bad = lstm;
+    bad[input] = Shape{1, 2, 2};
+    error_text(ErrorCode::shape_mismatch, [&] { shape_of("lstm", bad, {}); });
+  }
+}
+
 }  // namespace
 }  // namespace facsim::test

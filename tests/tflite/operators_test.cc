@@ -251,6 +251,39 @@ TEST_CASE("tflite FULLY_CONNECTED: rows, keep_num_dims, the batch of the file") 
   CHECK(run(batch) == Codes{0, 3});
 }
 
+TEST_CASE(
+    "tflite FULLY_CONNECTED: one scale is multiplied in float32, a scale per channel in float64") {
+  // The scales of pitfall 05, an accumulator (the bias) near a tie.
+  constexpr float kIn = 0.008867641910910606F, kWeight = 0.0011110034538432956F,
+                  kOut = 0.16957353055477142F;
+  const auto code = [&](BuiltinOperator op, int channels) {
+    const bool is_conv = op == BuiltinOperator::CONV_2D;
+    const std::vector<float> scales(static_cast<size_t>(channels), kWeight);
+    const std::vector<int64_t> zeros(static_cast<size_t>(channels), 0);
+    std::vector<int32_t> in{1, 1}, out{1, 2}, kernel{2, 1};
+    if (is_conv) {
+      in = {1, 1, 1, 1};
+      out = {1, 1, 1, 2};
+      kernel = {2, 1, 1, 1};
+    }
+    OneOp file(in, out, kIn, kOut);
+    const int w = file.constant<int8_t>("w", TensorType::INT8, kernel, {1, 1}, {scales, zeros});
+    const int b = file.constant<int32_t>("b", TensorType::INT32, {2}, {-1712606, -1712606},
+                                         {{kIn * kWeight}, {0}});
+    if (is_conv) {
+      tflite::Conv2DOptionsT options;
+      options.stride_w = options.stride_h = 1;
+      file.add(op, {file.x, w, b}, {file.y}, options);
+    } else {
+      file.add(op, {file.x, w, b}, {file.y}, tflite::FullyConnectedOptionsT{});
+    }
+    return run(file.read(), {0}).front();
+  };
+  CHECK(code(BuiltinOperator::FULLY_CONNECTED, 1) == -99);
+  CHECK(code(BuiltinOperator::FULLY_CONNECTED, 2) == -100);
+  CHECK(code(BuiltinOperator::CONV_2D, 1) == -100);
+}
+
 TEST_CASE("tflite BATCH_MATMUL: adjoints, and matrices without a batch axis") {
   OneOp file({1, 2, 3}, {1, 2, 2});
   const int other = file.int8("other", {1, 2, 3});
