@@ -19,7 +19,8 @@ std::string describe(std::string_view linear, bool normalises, bool adds, bool a
 
 void check_parts(const LinearParts& parts, std::string_view type_name,
                  const ExpectedParts& expected) {
-  const std::string_view linear = parts.op->rules_word() == "linear" ? "linear" : "conv2d";
+  const std::string_view word = parts.op->rules_word();
+  const std::string_view linear = word == "depthwise_conv2d" ? "conv2d" : word;
   const std::string found =
       describe(linear, parts.bn.has_value(), parts.adds, !parts.activation.op.empty());
   const std::string wanted =

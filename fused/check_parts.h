@@ -9,7 +9,7 @@ namespace facsim::fused {
 
 /// What a named fused class consists of.
 struct ExpectedParts {
-  std::string_view linear = "conv2d";  ///< conv2d (depthwise too) or linear
+  std::string_view linear = "conv2d";  ///< conv2d (depthwise too), transpose_conv2d, linear
   bool normalises = false, adds = false, activates = false;
 };
 

@@ -69,11 +69,7 @@ sim::Conv2dParams accumulator_params(const LinearOp& op, const backends::OpRules
   params.weight_zero_point = weight.qparams.zero_point;
   params.padding_value = rules.padding_value(input.zero_point.front());
   params.accumulator = rules.accumulator;
-  params.weights = weight.quantized.codes;
-  if (params.weights.shape().rank() == 2) {
-    const Shape& s = params.weights.shape();
-    params.weights = params.weights.reshaped({s[0], 1, 1, s[1]});
-  }
+  params.weights = op.accumulator_weights(weight.quantized.codes);
   params.bias = std::move(bias);
   return params;
 }
@@ -81,13 +77,9 @@ sim::Conv2dParams accumulator_params(const LinearOp& op, const backends::OpRules
 Accumulators accumulate(const LinearOp& op, const sim::Conv2dParams& params, const Tensor& codes,
                         const Context& context) {
   const Shape out = op.output_shape(codes.shape());
-  const int64_t channels = op.out_channels();
-  Tensor input = codes;
-  Shape shape = out;
-  if (op.rules_word() == "linear") {
-    input = codes.reshaped({codes.numel() / op.in_channels(), 1, 1, op.in_channels()});
-    shape = {out.numel() / channels, 1, 1, channels};
-  }
+  const Tensor input = op.accumulator_image(codes, params.input_zero_point);
+  const auto extent = params.window.output_extent(input.shape()[1], input.shape()[2]);
+  const Shape shape{input.shape()[0], extent[0], extent[1], op.out_channels()};
   Accumulators result;
   result.values = Tensor::uninitialized(sim::accumulator_dtype(params.accumulator), shape);
   sim::conv2d_accumulate(params, input, result.values, result.statistics,

@@ -3,8 +3,6 @@
 
 namespace facsim::fused {
 
-int64_t LinearOp::fan_in() const { return weight_shape().numel() / out_channels(); }
-
 kernels::BackwardPass kernel_pass(const kernels::Conv2dShape& shape, const kernels::Activations& x,
                                   const LinearBackward& pass) {
   kernels::BackwardPass out;

@@ -45,6 +45,14 @@ Tensor MatmulOp::backward(const LinearBackward& pass, sim::ThreadPool* pool) con
   return dx;
 }
 
+Tensor MatmulOp::accumulator_image(const Tensor& codes, int64_t /*zero*/) const {
+  return codes.reshaped({codes.numel() / in_, 1, 1, in_});
+}
+
+Tensor MatmulOp::accumulator_weights(const Tensor& codes) const {
+  return codes.reshaped({out_, 1, 1, in_});
+}
+
 backends::IntNode MatmulOp::integer_node() const {
   backends::IntNode node;
   node.op = "linear";

@@ -22,6 +22,8 @@ class MatmulOp final : public LinearOp {
   backends::IntNode integer_node() const override;
   sim::Window2d window() const override { return {}; }
   int64_t groups() const override { return 1; }
+  Tensor accumulator_image(const Tensor& codes, int64_t zero) const override;
+  Tensor accumulator_weights(const Tensor& codes) const override;
 
  private:
   int64_t in_, out_;

@@ -33,10 +33,40 @@ Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
+namespace {
+
+/// The values a network brings for one node. Error bad_value for a tensor that its module has not.
+void load_parameters(const backends::FloatNode& spec, const backends::FloatParameters& given,
+                     Module& module) {
+  backends::check_parameters(spec, given);
+  const auto load = [&](std::string_view name, const std::optional<Tensor>& from) {
+    if (!from) return;
+    Tensor* target = nullptr;
+    for (Parameter* p : module.parameters()) {
+      if (p->name == name) target = &p->value;
+    }
+    for (Buffer* b : module.buffers()) {
+      if (b->name == name) target = &b->value;
+    }
+    if (target == nullptr) {
+      throw Error({ErrorCode::bad_value, "node " + spec.name, "values for " + std::string(name),
+                   "none in " + module.type_name(), ""});
+    }
+    std::memcpy(target->raw(), from->raw(), target->bytes());
+  };
+  load("weight", given.weight);
+  load("bias", given.bias);
+  load("running_mean", given.running_mean);
+  load("running_var", given.running_var);
+}
+
+}  // namespace
+
 Network Network::from_graph(const backends::FloatGraph& graph, uint64_t seed) {
   auto impl = std::make_unique<Impl>();
   impl->graph = graph;
   impl->graph.nodes.clear();
+  impl->graph.parameters.clear();
   std::map<std::string, int, std::less<>> numbers{{"input", NetworkNode::kNetworkInput}};
   Random random(seed);
   for (const backends::FloatNode& spec : graph.nodes) {
@@ -52,12 +82,14 @@ Network Network::from_graph(const backends::FloatGraph& graph, uint64_t seed) {
       node.inputs.push_back(found->second);
     }
     const size_t arity = spec.op == "Add" ? 2 : 1;
-    if (node.inputs.size() != arity) {
+    if (spec.op == "Concat" ? node.inputs.empty() : node.inputs.size() != arity) {
       throw Error({ErrorCode::bad_value, "node " + spec.name,
                    std::to_string(node.inputs.size()) + " inputs", std::to_string(arity), ""});
     }
     node.module = make_module(spec);
     node.module->reset_parameters(random);
+    const auto given = graph.parameters.find(spec.name);
+    if (given != graph.parameters.end()) load_parameters(spec, given->second, *node.module);
     if (!numbers.emplace(spec.name, static_cast<int>(impl->nodes.size())).second) {
       throw Error({ErrorCode::bad_value, "node " + spec.name, "a second node of this name",
                    "one node per name", ""});

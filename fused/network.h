@@ -19,7 +19,8 @@ class PatternRegistry;
 class Network {
  public:
   /// Modules of a float network, parameters initialised as PyTorch's defaults from `seed`
-  /// (kaiming_uniform a=sqrt(5); own generator, so the same bits everywhere).
+  /// (kaiming_uniform a=sqrt(5); own generator, so the same bits everywhere), then those that the
+  /// network brings (FloatGraph::parameters). Error: their check_parameters.
   static Network from_graph(const backends::FloatGraph& graph, uint64_t seed);
 
   Network(Network&&) noexcept;

@@ -4,6 +4,10 @@
 #include "fused/int_graph_builder.h"
 #include "fused/network_impl-internal.h"
 #include "fused/nnqat/add.h"
+#include "fused/nnqat/concat.h"
+#include "fused/nnqat/hardswish.h"
+#include "fused/nnqat/leaky_relu.h"
+#include "fused/nnqat/sigmoid.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/qat_fused_linear.h"
 #include "sim/core/error.h"
@@ -15,6 +19,15 @@ namespace {
 [[noreturn]] void refuse(const NetworkNode& node, std::string found, std::string hint) {
   throw Error({ErrorCode::unsupported, "node " + node.name, std::move(found),
                "a module with an integer form", std::move(hint)});
+}
+
+/// Qat::from_float of a node whose module is a Float, quantized by the rules of `op`; else null.
+template <class Qat, class Float>
+std::unique_ptr<Module> quantized_as(const NetworkNode& node, std::string_view op,
+                                     const std::shared_ptr<const backends::Profile>& profile) {
+  const auto* module = dynamic_cast<const Float*>(node.module.get());
+  if (module == nullptr) return nullptr;
+  return Qat::from_float(*module, make_qconfig(profile, op));
 }
 
 /// The QAT module of a float one, or null where the module works on codes as it is.
@@ -29,8 +42,16 @@ std::unique_ptr<Module> quantized_module(const NetworkNode& node, const PatternR
     return std::make_unique<QatFusedLinear>("nniqat." + pattern->name, linear->parts().clone(),
                                             qconfig);
   }
-  if (const auto* add = dynamic_cast<const nn::Add*>(node.module.get())) {
-    return nnqat::Add::from_float(*add, make_qconfig(profile, "add"));
+  if (auto module = quantized_as<nnqat::Add, nn::Add>(node, "add", profile)) return module;
+  if (auto module = quantized_as<nnqat::Concat, nn::Concat>(node, "concat", profile)) return module;
+  if (auto module = quantized_as<nnqat::Hardswish, nn::Hardswish>(node, "hard_swish", profile)) {
+    return module;
+  }
+  if (auto module = quantized_as<nnqat::Sigmoid, nn::Sigmoid>(node, "sigmoid", profile)) {
+    return module;
+  }
+  if (auto module = quantized_as<nnqat::LeakyReLU, nn::LeakyReLU>(node, "leaky_relu", profile)) {
+    return module;
   }
   if (dynamic_cast<const BatchNormModule*>(node.module.get()) != nullptr) {
     refuse(node, "a batch norm that no pattern fused", "put it behind a linear op, or fuse first");

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "backends/graph/float_layers-internal.h"
 #include "backends/graph/float_shape.h"
 #include "backends/json/object_reader-internal.h"
 #include "backends/text/did_you_mean.h"
@@ -23,123 +24,6 @@ using Presence = ObjectReader::Presence;
 constexpr std::string_view kFormat = "facsim-float-network";
 constexpr int64_t kVersion = 1;
 constexpr size_t kMaxNodes = 10000;
-constexpr int64_t kMaxLayerExtent = 65536;
-
-// PyTorch's layers and the keys each has besides name, op, inputs and profile.
-using ReadFields = void (*)(ObjectReader&, FloatNode&);
-struct Layer {
-  std::string_view name;
-  size_t inputs;
-  ReadFields read;
-};
-
-/// An integer for both axes, or [height, width].
-std::array<int64_t, 2> pair(ObjectReader& reader, std::string_view key, int64_t min,
-                            std::optional<std::array<int64_t, 2>> absent) {
-  if (absent && !reader.has(key)) {
-    reader.member(key, Presence::optional);
-    return *absent;
-  }
-  const json::Json* value = reader.member(key, Presence::required);
-  if (value == nullptr) return {1, 1};
-  const auto read = [&](const json::Json& number) -> std::optional<int64_t> {
-    if (!number.is_number_integer()) return {};
-    const auto v = number.get<int64_t>();
-    return v >= min && v <= kMaxLayerExtent ? std::optional(v) : std::nullopt;
-  };
-  if (const auto both = read(*value)) return {*both, *both};
-  if (value->is_array() && value->size() == 2) {
-    const auto h = read((*value)[0]);
-    const auto w = read((*value)[1]);
-    if (h && w) return {*h, *w};
-  }
-  reader.fail(key, json::excerpt(*value),
-              fmt::format("an integer in {0}..{1}, or [height, width]", min, kMaxLayerExtent));
-  return {1, 1};
-}
-
-void no_fields(ObjectReader&, FloatNode&) {}
-
-void conv2d_fields(ObjectReader& reader, FloatNode& node) {
-  node.in_channels = reader.integer("in_channels", {1, kMaxLayerExtent});
-  node.out_channels = reader.integer("out_channels", {1, kMaxLayerExtent});
-  node.kernel_size = pair(reader, "kernel_size", 1, {});
-  node.stride = pair(reader, "stride", 1, {{1, 1}});
-  node.padding = pair(reader, "padding", 0, {{0, 0}});
-  node.dilation = pair(reader, "dilation", 1, {{1, 1}});
-  node.groups = reader.integer("groups", {1, kMaxLayerExtent}, 1);
-  node.bias = reader.boolean("bias", true);
-}
-
-void linear_fields(ObjectReader& reader, FloatNode& node) {
-  node.in_channels = reader.integer("in_features", {1, int64_t{1} << 30});
-  node.out_channels = reader.integer("out_features", {1, kMaxLayerExtent});
-  node.bias = reader.boolean("bias", true);
-}
-
-void batch_norm_fields(ObjectReader& reader, FloatNode& node) {
-  node.in_channels = reader.integer("num_features", {1, int64_t{1} << 30});
-  node.out_channels = node.in_channels;
-  node.eps = reader.number("eps", 1e-5f);
-  if (node.eps <= 0) reader.fail("eps", fmt::format("{}", node.eps), "a number > 0");
-  const json::Json* momentum = reader.member("momentum", Presence::optional);
-  if (momentum == nullptr) return;
-  if (momentum->is_null()) {
-    node.momentum.reset();
-    return;
-  }
-  const double value = momentum->is_number() ? momentum->get<double>() : -1.0;
-  if (value < 0 || value > 1) {
-    reader.fail("momentum", json::excerpt(*momentum),
-                "a number in 0..1, or null (cumulative average)");
-  } else {
-    node.momentum = static_cast<float>(value);
-  }
-}
-
-void leaky_relu_fields(ObjectReader& reader, FloatNode& node) {
-  node.negative_slope = reader.number("negative_slope", 0.01f);
-}
-
-void pool_fields(ObjectReader& reader, FloatNode& node) {
-  node.kernel_size = pair(reader, "kernel_size", 1, {});
-  node.stride = pair(reader, "stride", 1, node.kernel_size);
-}
-
-void max_pool_fields(ObjectReader& reader, FloatNode& node) {
-  pool_fields(reader, node);
-  node.padding = pair(reader, "padding", 0, {{0, 0}});
-}
-
-void adaptive_pool_fields(ObjectReader& reader, FloatNode& node) {
-  const auto size = pair(reader, "output_size", 1, {});
-  if (size != std::array<int64_t, 2>{1, 1}) {
-    reader.fail("output_size", fmt::format("{} x {}", size[0], size[1]), "1 (the whole image)", "",
-                ErrorCode::unsupported);
-  }
-  static_cast<void>(node);
-}
-
-constexpr std::array<Layer, 12> kLayers{{
-    {"Conv2d", 1, conv2d_fields},
-    {"Linear", 1, linear_fields},
-    {"BatchNorm2d", 1, batch_norm_fields},
-    {"BatchNorm1d", 1, batch_norm_fields},
-    {"ReLU", 1, no_fields},
-    {"ReLU6", 1, no_fields},
-    {"LeakyReLU", 1, leaky_relu_fields},
-    {"Add", 2, no_fields},
-    {"MaxPool2d", 1, max_pool_fields},
-    {"AvgPool2d", 1, pool_fields},
-    {"AdaptiveAvgPool2d", 1, adaptive_pool_fields},
-    {"Flatten", 1, no_fields},
-}};
-
-const Layer* find_layer(std::string_view name) {
-  const auto* found = std::find_if(kLayers.begin(), kLayers.end(),
-                                   [&](const Layer& layer) { return layer.name == name; });
-  return found == kLayers.end() ? nullptr : found;
-}
 
 /// Names become file members and parameter names "node.weight": a letter, then letters, digits and
 /// _.
@@ -184,7 +68,8 @@ class GraphReader {
     const json::Json* value = top.member("input", Presence::required);
     if (value == nullptr) return;
     ObjectReader reader(document_, *value, "/input", errors_);
-    const std::vector<int64_t> shape = reader.integers("shape", {1, kMaxLayerExtent}, {3, 3});
+    const std::vector<int64_t> shape =
+        reader.integers("shape", {1, detail::kMaxLayerExtent}, {3, 3});
     graph_.input_shape = {shape[0], shape[1], shape[2]};
     const json::CountRange channels{static_cast<size_t>(shape[0]), static_cast<size_t>(shape[0])};
     const size_t count = static_cast<size_t>(shape[0]);
@@ -211,17 +96,21 @@ class GraphReader {
     const std::string before = graph_.nodes.empty() ? "input" : graph_.nodes.back().name;
     node.inputs = reader.texts("inputs", {1, 16}, std::vector<std::string>{before});
     node.profile = reader.text("profile", "");
-    const Layer* layer = find_layer(node.op);
+    const detail::FloatLayer* layer = detail::find_float_layer(node.op);
     if (layer != nullptr) {
       layer->read(reader, node);
-      if (node.inputs.size() != layer->inputs) {
+      const size_t inputs = node.inputs.size();
+      if (inputs < layer->min_inputs || inputs > layer->max_inputs) {
+        const std::string most = std::to_string(layer->max_inputs);
         reader.fail(reader.has("inputs") ? "inputs" : "op",
-                    fmt::format("{} inputs of {}", node.inputs.size(), node.op),
-                    std::to_string(layer->inputs));
+                    fmt::format("{} inputs of {}", inputs, node.op),
+                    layer->min_inputs == layer->max_inputs
+                        ? most
+                        : fmt::format("{} to {}", layer->min_inputs, most));
       }
     } else if (reader.has("op") && node.op.find('.') == std::string::npos) {
       std::vector<std::string> words;
-      for (const Layer& known : kLayers) words.emplace_back(known.name);
+      for (const detail::FloatLayer& known : detail::float_layers()) words.emplace_back(known.name);
       reader.fail(
           "op", "\"" + node.op + "\" is not a layer",
           fmt::format("one of {}, or a word of your own with a dot in it", fmt::join(words, ", ")),

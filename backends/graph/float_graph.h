@@ -3,6 +3,7 @@
 
 #include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,10 +13,10 @@
 
 namespace facsim::backends {
 
-/// One layer of a float network. `op` is the PyTorch class name: Conv2d, Linear, BatchNorm2d,
-/// BatchNorm1d, ReLU, ReLU6, LeakyReLU, Add, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d (to 1x1),
-/// Flatten, or a user's own word with a dot in it ("acme.Swish"), taken as elementwise. Field names
-/// are PyTorch's.
+/// One layer of a float network. `op` is the PyTorch class name: Conv2d, ConvTranspose2d, Linear,
+/// BatchNorm2d, BatchNorm1d, ReLU, ReLU6, LeakyReLU, Hardswish, Sigmoid, Add, Concat (of channels),
+/// MaxPool2d, AvgPool2d, AdaptiveAvgPool2d (to 1x1), Upsample, ZeroPad2d, Flatten, or a user's own
+/// word with a dot in it ("acme.Swish"), taken as elementwise. Field names are PyTorch's.
 struct FloatNode {
   std::string name;
   std::string op;
@@ -28,8 +29,19 @@ struct FloatNode {
   float eps = 1e-5f;
   std::optional<float> momentum = 0.1f;  ///< null: cumulative average
   float negative_slope = 0.01f;
+  std::array<int64_t, 2> output_padding{0, 0};  ///< ConvTranspose2d: rows, columns at the end
+  std::array<int64_t, 4> pad{0, 0, 0, 0};       ///< ZeroPad2d: left, right, top, bottom
+  std::array<int64_t, 2> scale_factor{1, 1};    ///< Upsample
+  ResizeAttributes::Mode mode = ResizeAttributes::Mode::nearest;  ///< Upsample
+  bool align_corners = false;                                     ///< Upsample, bilinear
   std::string profile;  ///< another profile for this layer; empty: the network's
   std::string place;    ///< file:line:column of the node, for errors
+};
+
+/// The values of a node's tensors, float32, by PyTorch's names: weights output channel first (OHWI,
+/// [O, I], [C]). An absent one starts as PyTorch initialises it.
+struct FloatParameters {
+  std::optional<Tensor> weight, bias, running_mean, running_var;
 };
 
 /// A float network as a DAG, nodes in the file's order.
@@ -39,7 +51,15 @@ struct FloatGraph {
   Preprocessing preprocessing;
   std::vector<FloatNode> nodes;
   std::vector<std::string> outputs;
+  std::map<std::string, FloatParameters, std::less<>> parameters{};  ///< by node; trained networks
+
+  bool trained() const { return !parameters.empty(); }
 };
+
+/// Checks the values that a network brings for a node. Error, at the node's name: shape_mismatch
+/// for a shape other than `expected`'s, bad_value for a number that is not finite, a variance below
+/// 0, or one of 0 with eps 0. All findings at once.
+void check_parameters(const FloatNode& node, const FloatParameters& parameters);
 
 /// Reads a float network (configs/networks/*.json):
 ///

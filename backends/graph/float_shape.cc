@@ -13,6 +13,8 @@ namespace facsim::backends {
 
 namespace {
 
+constexpr int64_t kMaxExtent = int64_t{1} << 24;
+
 [[noreturn]] void fail(const FloatNode& node, std::string found, std::string expected = "",
                        std::string hint = "") {
   throw Error({ErrorCode::shape_mismatch, node.place, std::move(found), std::move(expected),
@@ -48,16 +50,72 @@ FloatShape window_shape(const FloatNode& node, const FloatShape& input, int64_t 
   }
 }
 
+void need_groups(const FloatNode& node) {
+  if (node.in_channels % node.groups == 0 && node.out_channels % node.groups == 0) return;
+  fail(node,
+       fmt::format("{} groups for {} to {} channels", node.groups, node.in_channels,
+                   node.out_channels),
+       "groups that divide both");
+}
+
 FloatShape conv2d(const FloatNode& node, const FloatShape& input) {
   need_image(node, input);
   need_channels(node, "in_channels", input);
-  if (node.in_channels % node.groups != 0 || node.out_channels % node.groups != 0) {
-    fail(node,
-         fmt::format("{} groups for {} to {} channels", node.groups, node.in_channels,
-                     node.out_channels),
-         "groups that divide both");
-  }
+  need_groups(node);
   return window_shape(node, input, node.out_channels);
+}
+
+FloatShape conv_transpose2d(const FloatNode& node, const FloatShape& input) {
+  need_image(node, input);
+  need_channels(node, "in_channels", input);
+  need_groups(node);
+  FloatShape out{node.out_channels, input.height, input.width, true};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    int64_t& extent = axis == 0 ? out.height : out.width;
+    extent = (extent - 1) * node.stride[axis] + (node.kernel_size[axis] - 1) * node.dilation[axis] +
+             1 + node.output_padding[axis] - 2 * node.padding[axis];
+    if (extent < 1 || extent > kMaxExtent) {
+      fail(node, fmt::format("{} pixels after \"{}\"", extent, node.name),
+           fmt::format("1..{}", kMaxExtent));
+    }
+    if (node.output_padding[axis] >= node.stride[axis]) {
+      fail(node, fmt::format("output_padding {} of \"{}\"", node.output_padding[axis], node.name),
+           fmt::format("less than stride {}", node.stride[axis]));
+    }
+  }
+  return out;
+}
+
+FloatShape concat(const FloatNode& node, std::span<const FloatShape> inputs) {
+  FloatShape out = inputs[0];
+  out.channels = 0;
+  for (const FloatShape& input : inputs) {
+    if (input.is_image != out.is_image || input.height != out.height || input.width != out.width) {
+      fail(node,
+           fmt::format("Concat \"{}\" of {} and {}", node.name, to_string(inputs[0]),
+                       to_string(input)),
+           "equal height and width");
+    }
+    out.channels += input.channels;
+  }
+  return out;
+}
+
+FloatShape upsample(const FloatNode& node, const FloatShape& input) {
+  need_image(node, input);
+  const FloatShape out{input.channels, input.height * node.scale_factor[0],
+                       input.width * node.scale_factor[1], true};
+  if (out.height > kMaxExtent || out.width > kMaxExtent) {
+    fail(node, fmt::format("{} after \"{}\"", to_string(out), node.name),
+         fmt::format("at most {} x {} pixels", kMaxExtent, kMaxExtent));
+  }
+  return out;
+}
+
+FloatShape zero_pad(const FloatNode& node, const FloatShape& input) {
+  need_image(node, input);
+  return {input.channels, input.height + node.pad[2] + node.pad[3],
+          input.width + node.pad[0] + node.pad[1], true};
 }
 
 FloatShape linear(const FloatNode& node, const FloatShape& input) {
@@ -136,10 +194,14 @@ std::string to_string(const FloatShape& shape) {
 FloatShape shape_after(const FloatNode& node, std::span<const FloatShape> inputs) {
   const FloatShape& input = inputs[0];
   if (node.op == "Conv2d") return conv2d(node, input);
+  if (node.op == "ConvTranspose2d") return conv_transpose2d(node, input);
   if (node.op == "Linear") return linear(node, input);
   if (node.op == "BatchNorm2d") return batch_norm2d(node, input);
   if (node.op == "BatchNorm1d") return batch_norm1d(node, input);
   if (node.op == "Add") return add(node, inputs);
+  if (node.op == "Concat") return concat(node, inputs);
+  if (node.op == "Upsample") return upsample(node, input);
+  if (node.op == "ZeroPad2d") return zero_pad(node, input);
   if (node.op == "MaxPool2d" || node.op == "AvgPool2d") return pool2d(node, input);
   if (node.op == "AdaptiveAvgPool2d") return global_pool(node, input);
   if (node.op == "Flatten") return flatten(input);

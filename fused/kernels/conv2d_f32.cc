@@ -79,6 +79,11 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, fl
   run(forward_pass(with_wide_rows(shape)), x, w, y, pool);
 }
 
+void conv2d_transposed(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
+                       sim::ThreadPool* pool) {
+  run(input_gradient_pass(with_wide_rows(shape)), dy, w, dx, pool);
+}
+
 Conv2dShape linear_shape(int64_t n, int64_t in, int64_t out) {
   Conv2dShape shape;
   shape.n = n;

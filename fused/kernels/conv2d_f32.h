@@ -22,6 +22,11 @@ struct Conv2dShape {
 void conv2d_forward(const Conv2dShape& shape, const float* x, const float* w, float* y,
                     sim::ThreadPool* pool);
 
+/// The transposed convolution, the map of the input gradient: dy [N, OH, OW, OC] to dx
+/// [N, IH, IW, IC], overwritten.
+void conv2d_transposed(const Conv2dShape& shape, const float* dy, const float* w, float* dx,
+                       sim::ThreadPool* pool);
+
 /// The product y [N, O] = x [N, I] w[O, I]^T is a 1x1 convolution of 1x1 images.
 Conv2dShape linear_shape(int64_t n, int64_t in, int64_t out);
 

@@ -8,6 +8,7 @@ LeakyReLU::LeakyReLU(float negative_slope)
           "nn.LeakyReLU",
           {"LeakyReLU",
            LutForm{[slope = double{negative_slope}](double x) { return x > 0 ? x : slope * x; },
-                   [slope = double{negative_slope}](double x) { return x > 0 ? 1 : slope; }}}) {}
+                   [slope = double{negative_slope}](double x) { return x > 0 ? 1 : slope; }}}),
+      negative_slope_(negative_slope) {}
 
 }  // namespace facsim::fused::nn

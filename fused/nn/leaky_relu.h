@@ -10,6 +10,10 @@ namespace facsim::fused::nn {
 class LeakyReLU final : public ActivationModule {
  public:
   explicit LeakyReLU(float negative_slope = 0.01f);
+  float negative_slope() const { return negative_slope_; }
+
+ private:
+  float negative_slope_;
 };
 
 }  // namespace facsim::fused::nn

@@ -199,8 +199,75 @@ TEST_CASE("Network: bad graphs and inputs are Errors") {
   lone.fuse(patterns);
   CHECK_THROWS_AS(lone.prepare_qat(test::profile("tflite-micro"), patterns), Error);
   CHECK_FALSE(lone.quantized());
-  Network leaky = Network::from_graph(
-      graph({1, 4, 4}, {conv("c", "input", 1, 2), node("LeakyReLU", "l", {"c"})}), 1);
-  leaky.fuse(patterns);
-  CHECK_THROWS_AS(leaky.prepare_qat(test::profile("tflite-micro"), patterns), Error);
+  // An op that the platform does not have.
+  Network swish = Network::from_graph(
+      graph({1, 4, 4}, {conv("c", "input", 1, 2), node("Hardswish", "h", {"c"})}), 1);
+  swish.fuse(patterns);
+  CHECK_THROWS_AS(swish.prepare_qat(test::profile("ethos-u"), patterns), Error);
+}
+
+TEST_CASE("Network: a trained network's parameters take the place of the initial ones") {
+  backends::FloatGraph g =
+      graph({1, 4, 4}, {conv("c", "input", 1, 2), batch_norm("BatchNorm2d", "b", "c", 2),
+                        node("Flatten", "f", {"b"}), linear("l", "f", 32, 3)});
+  g.parameters["c"].weight = random_tensor({2, 3, 3, 1}, 1);
+  g.parameters["b"].weight = random_tensor({2}, 2);
+  g.parameters["b"].running_var = Tensor::from<float>({2}, std::array{0.25f, 3.0f});
+  Network network = Network::from_graph(g, 1);
+  const auto state = network.state();
+  const auto named = [&](std::string_view name) -> const Tensor& {
+    return backends::member(state, name, "state");
+  };
+  CHECK(same(named("c.weight"), *g.parameters["c"].weight));
+  CHECK(same(named("b.weight"), *g.parameters["b"].weight));
+  CHECK(same(named("b.running_var"), *g.parameters["b"].running_var));
+  CHECK(named("b.running_mean").data<float>()[0] == 0);
+  // What the network does not bring starts as it does without.
+  g.parameters.clear();
+  Network fresh = Network::from_graph(g, 1);
+  for (const auto& [name, tensor] : fresh.state()) {
+    if (name == "l.weight" || name == "c.bias") CHECK(same(named(name), tensor));
+    if (name == "c.weight") CHECK_FALSE(same(named(name), tensor));
+  }
+  // The network owns its values.
+  const float before = named("c.weight").data<float>()[0];
+  g.parameters["c"].weight = random_tensor({2, 3, 3, 1}, 1);
+  Network copy = Network::from_graph(g, 1);
+  g.parameters["c"].weight->data<float>()[0] += 1;
+  CHECK(copy.parameters().front()->value.data<float>()[0] == before);
+}
+
+TEST_CASE("Network: bad parameters of a trained network are Errors that name node and channel") {
+  const backends::FloatGraph good =
+      graph({1, 4, 4}, {conv("c", "input", 1, 4), batch_norm("BatchNorm2d", "b", "c", 4)});
+  const auto values = [](std::array<float, 4> v) { return Tensor::from<float>({4}, v); };
+  const float nan = std::nanf("");
+  const auto refused = [&](const backends::FloatGraph& g, ErrorCode code, std::string_view text) {
+    try {
+      Network::from_graph(g, 1);
+      FAIL("no error");
+    } catch (const Error& e) {
+      CHECK(e.code() == code);
+      CHECK_MESSAGE(std::string(e.what()).find(text) != std::string::npos, e.what());
+    }
+  };
+  backends::FloatGraph g = good;
+  g.parameters["b"].running_var = values({1, 2, 1, -0.5f});
+  refused(g, ErrorCode::bad_value, "node b: variance -0.5 < 0 at channel 3");
+  g.parameters["b"].running_var = values({1, nan, 1, 1});
+  refused(g, ErrorCode::bad_value, "node b: running_var nan at channel 1");
+  g.parameters["b"].running_var = values({1, 1, 0, 1});
+  g.nodes[1].eps = 0;
+  refused(g, ErrorCode::bad_value, "node b: variance 0 and eps 0 at channel 2");
+  g = good;
+  g.parameters["c"].bias = values({1, 1, INFINITY, 1});
+  refused(g, ErrorCode::bad_value, "node c: bias inf at channel 2");
+  g.parameters["c"].bias = Tensor(DType::float32, {3});
+  refused(g, ErrorCode::shape_mismatch, "node c: bias float32 (3); expected float32 (4)");
+  g.parameters["c"].bias = values({1, 1, 1, 1});
+  g.nodes[0].bias = false;
+  refused(g, ErrorCode::bad_value, "node c: values for bias");
+  g.nodes[0].bias = true;
+  g.parameters["c"].bias = values({1e-40f, 1, 1, 1});  // subnormal: small, but a number
+  CHECK_NOTHROW(Network::from_graph(g, 1));
 }

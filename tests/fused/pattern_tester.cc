@@ -31,6 +31,15 @@ backends::FloatNode conv(std::string name, std::string input, int64_t in, int64_
   return n;
 }
 
+backends::FloatNode conv_transpose(std::string name, std::string input, int64_t in, int64_t out,
+                                   int64_t stride) {
+  backends::FloatNode n = conv(std::move(name), std::move(input), in, out, 3, 2);
+  n.op = "ConvTranspose2d";
+  n.stride = {stride, stride};
+  n.output_padding = {stride - 1, stride - 1};
+  return n;
+}
+
 backends::FloatNode linear(std::string name, std::string input, int64_t in, int64_t out) {
   backends::FloatNode n = node("Linear", std::move(name), {std::move(input)});
   n.in_channels = in;

@@ -14,6 +14,9 @@ namespace facsim::fused::test {
 backends::FloatNode node(std::string op, std::string name, std::vector<std::string> inputs);
 backends::FloatNode conv(std::string name, std::string input, int64_t in, int64_t out,
                          int64_t kernel = 3, int64_t groups = 1);
+/// Kernel 3, padding 1, two groups; output_padding stride - 1.
+backends::FloatNode conv_transpose(std::string name, std::string input, int64_t in, int64_t out,
+                                   int64_t stride);
 backends::FloatNode linear(std::string name, std::string input, int64_t in, int64_t out);
 backends::FloatNode batch_norm(std::string op, std::string name, std::string input,
                                int64_t features);
