@@ -35,10 +35,10 @@ Network::~Network() = default;
 
 namespace {
 
-/// The values a network brings for one node. Error bad_value for a tensor that its module has not.
+/// The values a network brings for one node, checked. Error bad_value for a tensor that its module
+/// has not.
 void load_parameters(const backends::FloatNode& spec, const backends::FloatParameters& given,
                      Module& module) {
-  backends::check_parameters(spec, given);
   const auto load = [&](std::string_view name, const std::optional<Tensor>& from) {
     if (!from) return;
     Tensor* target = nullptr;
@@ -86,9 +86,10 @@ Network Network::from_graph(const backends::FloatGraph& graph, uint64_t seed) {
       throw Error({ErrorCode::bad_value, "node " + spec.name,
                    std::to_string(node.inputs.size()) + " inputs", std::to_string(arity), ""});
     }
+    const auto given = graph.parameters.find(spec.name);
+    if (given != graph.parameters.end()) backends::check_parameters(spec, given->second);
     node.module = make_module(spec);
     node.module->reset_parameters(random);
-    const auto given = graph.parameters.find(spec.name);
     if (given != graph.parameters.end()) load_parameters(spec, given->second, *node.module);
     if (!numbers.emplace(spec.name, static_cast<int>(impl->nodes.size())).second) {
       throw Error({ErrorCode::bad_value, "node " + spec.name, "a second node of this name",

@@ -56,6 +56,10 @@ class Network {
   void load_state(
       const backends::NamedTensors& state);  ///< Error names what is missing or misshapen
 
+  /// The float network that this one was made from, with the parameters it has now (copies), also
+  /// when it is fused or quantized: training moves the same ones.
+  backends::FloatGraph float_graph() const;
+
   /// The deployed integer network. In eval, forward in `simulate` equals it bit for bit.
   ///
   /// The graph's input is the tensor "input" of codes with the input quantizer's parameters:

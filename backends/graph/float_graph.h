@@ -60,6 +60,9 @@ struct FloatGraph {
 /// for a shape other than `expected`'s, bad_value for a number that is not finite, a variance below
 /// 0, or one of 0 with eps 0. All findings at once.
 void check_parameters(const FloatNode& node, const FloatParameters& parameters);
+/// Hexadecimal digits that change with any bit of the parameters a network brings; empty for a
+/// network without any.
+std::string parameters_hash(const FloatGraph& graph);
 
 /// Reads a float network (configs/networks/*.json):
 ///

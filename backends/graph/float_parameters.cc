@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "backends/graph/float_graph.h"
+#include "backends/io/network_json-internal.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -64,6 +65,22 @@ class ParameterCheck {
 };
 
 }  // namespace
+
+std::string parameters_hash(const FloatGraph& graph) {
+  if (!graph.trained()) return {};
+  std::string text;
+  for (const auto& [name, values] : graph.parameters) {
+    text += name;
+    for (const auto* tensor :
+         {&values.weight, &values.bias, &values.running_mean, &values.running_var}) {
+      text += ' ';
+      if (!*tensor) continue;
+      const Tensor& t = **tensor;
+      text += detail::hash_hex({static_cast<const char*>(t.raw()), t.bytes()});
+    }
+  }
+  return detail::hash_hex(text);
+}
 
 void check_parameters(const FloatNode& node, const FloatParameters& parameters) {
   const bool normalises = node.op.ends_with("BatchNorm1d") || node.op.ends_with("BatchNorm2d");

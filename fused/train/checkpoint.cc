@@ -2,6 +2,7 @@
 #include "fused/train/checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -45,6 +46,14 @@ void require_same(const std::string& file, std::string found, const std::string&
   if (found.find("\ngrad=") == std::string::npos && found.find("\nmode=") != std::string::npos) {
     found.insert(found.find("\nmode=") + 1, "grad=float32\n");
   }
+  const auto line_of = [](const std::string& settings) {
+    const size_t at = settings.find("\npreprocessing=") + 1;
+    return settings.substr(at, settings.find('\n', at) + 1 - at);
+  };
+  if (found.find("\npreprocessing=") == std::string::npos &&
+      found.find("\nseed=") != std::string::npos) {
+    found.insert(found.find("\nseed=") + 1, line_of(wanted));
+  }
   std::istringstream a(found), b(wanted);
   std::string left, right;
   while (std::getline(b, right)) {
@@ -66,12 +75,16 @@ std::string settings_of(const Job& job) {
     s += fmt::format("{}={}\n", name, value);
   };
   line("network", job.graph.name);
+  if (job.graph.trained()) line("network parameters", backends::parameters_hash(job.graph));
   line("profile", job.profile.name);
   line("profile fingerprint", job.profile.fingerprint);
   for (const auto& [name, profile] : job.layer_profiles) {
     line("profile fingerprint of " + name, profile.fingerprint);
   }
   line("training images", job.train.size());
+  const backends::Preprocessing& p = job.graph.preprocessing;
+  line("preprocessing",
+       fmt::format("mean {} std {}", fmt::join(p.mean, " "), fmt::join(p.std, " ")));
   line("seed", r.seed);
   line("batch", r.batch);
   line("float_epochs", r.float_epochs);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fused/conv2d_op.h"
+#include "fused/conv_transpose2d_op.h"
 #include "fused/matmul_op.h"
 #include "fused/nn/relu.h"
 #include "fused/qat_fused_linear.h"
@@ -64,6 +65,42 @@ QConfig::Maker weight_maker(const std::string& word) {
 
 std::array<int64_t, 2> pair(const nlohmann::json& j) { return {j.at(0), j.at(1)}; }
 
+bool is_transposed(const GoldenCase& golden) {
+  return golden.op().find("ConvTranspose") != std::string::npos;
+}
+
+/// PyTorch's weights of a transposed convolution, [IC, OC / groups, KH, KW], beside ours,
+/// [OC, KH, KW, IC / groups]: copies every element one way or the other.
+enum class Direction { to_ours, to_torch };
+Tensor transposed_weights(const Tensor& from, const GoldenCase& golden, Direction direction) {
+  const auto& a = golden.attrs();
+  const int64_t groups = a.at("groups"), kh = a.at("kernel_size").at(0),
+                kw = a.at("kernel_size").at(1);
+  const int64_t in = a.at("in_channels").get<int64_t>() / groups,
+                out = a.at("out_channels").get<int64_t>() / groups;
+  const bool to_ours = direction == Direction::to_ours;
+  Tensor result(DType::float32,
+                to_ours ? Shape{groups * out, kh, kw, in} : Shape{groups * in, out, kh, kw});
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t o = 0; o < out; ++o) {
+      for (int64_t i = 0; i < in; ++i) {
+        for (int64_t t = 0; t < kh * kw; ++t) {
+          const int64_t ours = ((g * out + o) * kh * kw + t) * in + i;
+          const int64_t torch = ((g * in + i) * out + o) * kh * kw + t;
+          result.data<float>()[to_ours ? ours : torch] = from.data<float>()[to_ours ? torch : ours];
+        }
+      }
+    }
+  }
+  return result;
+}
+
+/// A weight-shaped tensor as the golden arrays have it.
+Tensor torch_weights(const Tensor& ours, const GoldenCase& golden) {
+  return is_transposed(golden) ? transposed_weights(ours, golden, Direction::to_torch)
+                               : nchw_from_nhwc(ours);
+}
+
 void load(Tensor& target, const Tensor& from) {
   const Tensor inside = nhwc_from_nchw(from);
   REQUIRE(inside.numel() == target.numel());
@@ -79,6 +116,11 @@ LinearParts parts_of(const GoldenCase& golden) {
   std::shared_ptr<const LinearOp> op;
   if (a.contains("in_features")) {
     op = std::make_shared<MatmulOp>(a.at("in_features"), a.at("out_features"));
+  } else if (is_transposed(golden)) {
+    op = std::make_shared<ConvTranspose2dOp>(ConvTranspose2dGeometry{
+        a.at("in_channels"), a.at("out_channels"), pair(a.at("kernel_size")), pair(a.at("stride")),
+        pair(a.at("padding")), pair(a.at("output_padding")), pair(a.at("dilation")),
+        a.at("groups")});
   } else {
     const bool reflect = a.value("padding_mode", "zeros") == "reflect";
     op = std::make_shared<Conv2dOp>(
@@ -88,7 +130,12 @@ LinearParts parts_of(const GoldenCase& golden) {
   }
   LinearParts parts(
       op, a.at("bias").get<bool>() ? LinearParts::Bias::present : LinearParts::Bias::absent);
-  load(parts.weight.value, golden.array("init_weight"));
+  const Tensor& weight = golden.array("init_weight");
+  if (is_transposed(golden)) {
+    parts.weight.value = transposed_weights(weight, golden, Direction::to_ours);
+  } else {
+    load(parts.weight.value, weight);
+  }
   if (parts.bias) load(parts.bias->value, golden.array("init_bias"));
   if (golden.has("init_gamma")) {
     std::optional<float> momentum;
@@ -179,9 +226,9 @@ void check_module(GoldenCase& golden) {
     const Tensor dx =
         module.backward(nhwc_from_nchw(golden.array("gy" + n)), context, true).front();
     golden.compare("gx" + n, nchw_from_nhwc(dx));
-    golden.compare("gweight" + n, nchw_from_nhwc(parts.weight.grad));
-    golden.compare("wscaled" + n, nchw_from_nhwc(module.folded_weight().scaled));
-    golden.compare("wfq" + n, nchw_from_nhwc(module.folded_weight().quantized.real));
+    golden.compare("gweight" + n, torch_weights(parts.weight.grad, golden));
+    golden.compare("wscaled" + n, torch_weights(module.folded_weight().scaled, golden));
+    golden.compare("wfq" + n, torch_weights(module.folded_weight().quantized.real, golden));
     const quant::QParams& used = module.folded_weight().qparams;
     golden.compare("wscale" + n,
                    Tensor::from<float>({static_cast<int64_t>(used.scale.size())}, used.scale));
@@ -207,7 +254,7 @@ void check_module(GoldenCase& golden) {
     }
     if (learned) golden.compare("gwscale" + n, weight.learned().front().grad);
     if (sgd) sgd->step(module.parameters());
-    golden.compare("pweight" + n, nchw_from_nhwc(parts.weight.value));
+    golden.compare("pweight" + n, torch_weights(parts.weight.value, golden));
     if (parts.bias) golden.compare("pbias" + n, parts.bias->value);
     if (parts.bn) {
       golden.compare("pgamma" + n, parts.bn->weight.value);
@@ -253,6 +300,9 @@ TEST_CASE("goldens: nniqat.ConvReLU2d and nnqat.Conv2d") {
 }
 TEST_CASE("goldens: nniqat.LinearBn1d, LinearReLU and nnqat.Linear") {
   check_all({"nniqat.LinearBn1d", "nniqat.LinearReLU", "nnqat.Linear"});
+}
+TEST_CASE("goldens: MQBench's ConvTransposeBn2d and ConvTransposeBnReLU2d") {
+  check_all({"hand_ConvTransposeBn2d", "hand_ConvTransposeBnReLU2d"});
 }
 TEST_CASE("goldens: MQBench's modules with frozen batch norm") {
   check_all({"qnniqat.ConvFreezebn2d", "qnniqat.ConvFreezebnReLU2d", "qnniqat.ConvBn2d",

@@ -188,7 +188,7 @@ TEST_CASE("ConvTranspose2d: gradients equal finite differences") {
     nn::ConvTranspose2d module(g, LinearParts::Bias::present);
     Random random(33);
     module.reset_parameters(random);
-    check_gradients(module, {random_tensor({2, 3, 2, g.in_channels}, 34, 0.5f)});
+    check_gradients(module, {random_tensor({2, 3, 4, g.in_channels}, 34, 0.5f)});
   }
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("quantized Concat, Upsample, ZeroPad2d and activations deploy to the b
   padded.pad = {0, 1, 2, 1};
   check_in_network({conv("a", "input", 3, 4), conv("b", "input", 3, 2),
                     node("Concat", "cat", {"a", "input", "b"}), conv("d", "cat", 9, 2)},
-                   "nnqat.Concat", test::profile_names());
+                   "nnqat.Concat", {"tflite-micro", "tflite-builtin", "cmsis-nn"});
   check_in_network({conv("a", "input", 3, 4), nearest, conv("d", "up", 4, 2)}, "nn.Upsample",
                    tflite);
   check_in_network({conv("a", "input", 3, 4), bilinear, conv("d", "up", 4, 2)}, "nn.Upsample",

@@ -148,6 +148,12 @@ const std::vector<std::string>& profile_names() {
   return names;
 }
 
+const std::vector<std::string>& transposing_profiles() {
+  static const std::vector<std::string> names = {"tflite-micro", "tflite-single-rounding",
+                                                 "xnnpack-x86", "cmsis-nn"};
+  return names;
+}
+
 backends::Profile profile(std::string_view name) {
   return backends::load_profile(
       name, backends::ProfileSearch{{std::string(FACSIM_SOURCE_DIR) + "/configs/profiles"}});
@@ -182,9 +188,14 @@ void check_deployed(Network& network, const backends::Profile& profile, const Te
 }
 
 void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type) {
+  check_quantized(graph, qat_type, profile_names());
+}
+
+void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type,
+                     const std::vector<std::string>& profiles) {
   const auto& chw = graph.input_shape;
   const Tensor x = random_tensor({3, chw[1], chw[2], chw[0]}, 3);
-  for (const std::string& name : profile_names()) {
+  for (const std::string& name : profiles) {
     CAPTURE(name);
     const backends::Profile rules = profile(name);
     Network network = Network::from_graph(graph, 1);
@@ -227,8 +238,13 @@ void check_quantized(const backends::FloatGraph& graph, const std::string& qat_t
 }
 
 void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type) {
+  check_pattern(graph, fused_type, profile_names());
+}
+
+void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type,
+                   const std::vector<std::string>& profiles) {
   check_float(graph, fused_type);
-  check_quantized(graph, "nniqat" + fused_type.substr(3));
+  check_quantized(graph, "nniqat" + fused_type.substr(3), profiles);
 }
 
 }  // namespace facsim::fused::test

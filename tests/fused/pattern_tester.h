@@ -35,11 +35,17 @@ void disturb(Network& network, uint64_t seed);
 /// for bit, and batch norm statistics move while training. `fused_type` is the expected type of the
 /// last fused node's module.
 void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type);
+void check_pattern(const backends::FloatGraph& graph, const std::string& fused_type,
+                   const std::vector<std::string>& profiles);
 /// The quantized half alone, for patterns of one op: nothing is fused.
 void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type);
+void check_quantized(const backends::FloatGraph& graph, const std::string& qat_type,
+                     const std::vector<std::string>& profiles);
 
-/// The shipped profiles every module is checked with.
+/// The shipped profiles every module is checked with, if no others are given.
 const std::vector<std::string>& profile_names();
+/// Those of them, and others, that have transposed convolutions.
+const std::vector<std::string>& transposing_profiles();
 backends::Profile profile(std::string_view name);
 /// Eval forward of every node equals the converted graph on the scalar norm.
 void check_deployed(Network& network, const backends::Profile& profile, const Tensor& x);

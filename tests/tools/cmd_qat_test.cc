@@ -106,4 +106,43 @@ TEST_CASE("facsim qat: what is wrong is said once, and nothing is written") {
   }
 }
 
+TEST_CASE("facsim qat: a float ONNX network with its parameters is quantized as it came") {
+  const TrainingFixture f;
+  REQUIRE(run_command(f.qat({"--epochs", "0", "--float-onnx", f.file("float.onnx")})).exit_code ==
+          0);
+  const auto expected = nlohmann::json::parse(contents(f.folder / "out/history.json"));
+  const auto qat_onnx = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {
+        "qat",    "--profile", "tflite-micro", "--network",    f.file("float.onnx"),
+        "--data", f.file(""),  "--output",     f.file("out2"), "--batch",
+        "16",     "--format",  "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words);
+  };
+  // The file's preprocessing, no float epochs, and so the same network to the bit.
+  const CommandResult result = qat_onnx({"--epochs", "0"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(json.at("float_accuracy") == expected.at("float_accuracy"));
+  CHECK(json.at("epochs").empty());
+  CHECK(contents(f.folder / "out2/model.npz") == contents(f.folder / "out/model.npz"));
+  // Trained on from there.
+  CHECK(qat_onnx({"--epochs", "1"}).exit_code == 0);
+  // Another preprocessing is another network, and a run is not resumed with it.
+  REQUIRE(qat_onnx({"--epochs", "0", "--mean", "0.9"}).exit_code == 0);
+  CHECK(contents(f.folder / "out2/model.npz") != contents(f.folder / "out/model.npz"));
+  const CommandResult other = qat_onnx({"--epochs", "0", "--mean", "0.8", "--resume"});
+  CHECK(other.exit_code == 3);
+  CHECK(contains(other.err, "preprocessing=mean 0.8 std 0.4"));
+
+  CHECK(contains(qat_onnx({"--mean", "1,2"}).err, "--mean: 2 numbers; expected 1"));
+  CHECK(qat_onnx({"--mean", "1,2"}).exit_code == 2);
+  CHECK(contains(qat_onnx({"--std", "0"}).err, "--std 0: expected numbers > 0"));
+  f.folder.write("bad.onnx", "not a model");
+  std::vector<std::string> words = f.qat({});
+  words[4] = f.file("bad.onnx");
+  CHECK(run_command(words).exit_code == 3);
+}
+
 }  // namespace facsim::test

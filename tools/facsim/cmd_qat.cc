@@ -9,6 +9,8 @@
 
 #include "backends/graph/float_graph.h"
 #include "backends/io/network_file.h"
+#include "backends/onnx/float_network.h"
+#include "backends/onnx/float_onnx.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/train/memory.h"
 #include "fused/train/trainer.h"
@@ -32,11 +34,12 @@ using Clock = std::chrono::steady_clock;
 
 /// The options as typed.
 struct Options {
-  fs::path network, data, output;
+  fs::path network, data, output, float_onnx;
   train::Recipe recipe;
   std::string schedule{train::to_string(train::Recipe{}.schedule)};
   std::string optimizer{train::to_string(train::OptimizerOptions{}.kind)};
   std::string augment = "none", mode = "simulate", grad = "float32", dump = "none";
+  std::vector<float> mean, std;
   int64_t limit = 0, test_limit = 0;
   bool resume = false;
 };
@@ -86,7 +89,9 @@ int64_t classes_of(const backends::FloatGraph& graph) {
   std::string name = graph.outputs.at(0);
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (node->name != name) continue;
-    if (node->op == "Linear" || node->op == "Conv2d") return node->out_channels;
+    if (node->op == "Linear" || node->op == "Conv2d" || node->op == "ConvTranspose2d") {
+      return node->out_channels;
+    }
     name = node->inputs.at(0);
   }
   throw Error({ErrorCode::unsupported, graph.name, "no Linear or Conv2d before its output",
@@ -111,13 +116,22 @@ class QatCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
     train::Recipe& r = o_.recipe;
-    app.add_option("--network", o_.network, "float network (configs/networks/*.json)")->required();
+    app.add_option("--network", o_.network, "float network: configs/networks/*.json, or .onnx")
+        ->required();
     app.add_option("--data", o_.data, "folder with MNIST-like IDX files, or an .npz")->required();
     app.add_option("--output", o_.output, "folder for the results")->required();
     app.add_option("--epochs", r.epochs, "QAT epochs; 0: post-training quantization")
         ->capture_default_str();
-    app.add_option("--float-epochs", r.float_epochs, "epochs in float before")
-        ->capture_default_str();
+    float_epochs_ = app.add_option("--float-epochs", r.float_epochs,
+                                   "epochs in float before; a network that comes with its "
+                                   "parameters (.onnx) gets none unless asked")
+                        ->capture_default_str();
+    app.add_option("--mean", o_.mean, "of the input per channel, instead of the network's")
+        ->delimiter(',')
+        ->expected(1, 4096);
+    app.add_option("--std", o_.std, "of the input per channel: real = (pixel / 255 - mean) / std")
+        ->delimiter(',')
+        ->expected(1, 4096);
     app.add_option("--batch", r.batch, "images a step")->capture_default_str();
     app.add_option("--lr", r.lr, "learning rate of QAT")->capture_default_str();
     app.add_option("--float-lr", r.float_lr, "learning rate in float")->capture_default_str();
@@ -154,6 +168,8 @@ class QatCommand final : public Command {
                    "evaluation.npz)")
         ->check(one_of({"none", "all"}))
         ->capture_default_str();
+    app.add_option("--float-onnx", o_.float_onnx,
+                   "also write the float network with the trained parameters as ONNX");
     app.add_flag("--resume", o_.resume, "continue from the output folder's checkpoint.npz");
     app.footer(
         "Writes to the output folder: model.json and model.npz (the deployed network), "
@@ -163,6 +179,7 @@ class QatCommand final : public Command {
         "Examples:\n"
         "  facsim qat --profile tflite-micro --network configs/networks/fashion_cnn.json \\\n"
         "    --data /usr/share/datasets/fashion-mnist --output out\n"
+        "  facsim qat --network trained.onnx --mean 0.286 --std 0.353 …\n"
         "  facsim qat … --epochs 0            post-training quantization\n"
         "  facsim qat … --resume              continue an interrupted run to the same bits");
   }
@@ -171,8 +188,8 @@ class QatCommand final : public Command {
     const Clock::time_point start = Clock::now();
     fused::train::keep_freed_memory();
     const backends::Profile profile = globals.load_profile();
-    const train::Recipe recipe = resolve_recipe(globals);
-    const backends::FloatGraph graph = backends::read_float_graph(o_.network);
+    const backends::FloatGraph graph = read_network();
+    const train::Recipe recipe = resolve_recipe(globals, graph);
     std::map<std::string, backends::Profile> layer_profiles;
     for (const backends::FloatNode& node : graph.nodes) {
       if (node.profile.empty()) continue;
@@ -206,6 +223,10 @@ class QatCommand final : public Command {
     const backends::IntGraph deployed = outcome.network.convert();
     backends::write_int_graph(o_.output / "model.json", deployed);
     backends::write_npy(o_.output / "labels.npy", labels_tensor(test));
+    if (!o_.float_onnx.empty()) {
+      backends::write_onnx_model(o_.float_onnx,
+                                 backends::float_onnx(outcome.network.float_graph()));
+    }
     History history{.profile = profile.name,
                     .profile_fingerprint = profile.fingerprint,
                     .network = graph.name,
@@ -232,8 +253,35 @@ class QatCommand final : public Command {
   }
 
  private:
-  train::Recipe resolve_recipe(const Globals& globals) const {
+  /// With the preprocessing of the options, which an ONNX file has no place for.
+  backends::FloatGraph read_network() const {
+    backends::FloatGraph graph =
+        o_.network.extension() == ".onnx"
+            ? backends::float_network(backends::read_onnx_model(o_.network))
+            : backends::read_float_graph(o_.network);
+    set_preprocessing("--mean", o_.mean, graph, graph.preprocessing.mean);
+    set_preprocessing("--std", o_.std, graph, graph.preprocessing.std);
+    for (const float std : o_.std) {
+      if (!(std > 0)) throw UsageError(fmt::format("--std {}: expected numbers > 0", std));
+    }
+    if (graph.preprocessing.mean.empty() && graph.preprocessing.std.empty()) {
+      note("the network names no preprocessing: pixel / 255 (--mean and --std change it)");
+    }
+    return graph;
+  }
+  static void set_preprocessing(const char* option, const std::vector<float>& values,
+                                const backends::FloatGraph& graph, std::vector<float>& target) {
+    if (values.empty()) return;
+    if (static_cast<int64_t>(values.size()) != graph.input_shape[0]) {
+      throw UsageError(fmt::format("{}: {} numbers; expected {}, one per input channel", option,
+                                   values.size(), graph.input_shape[0]));
+    }
+    target = values;
+  }
+
+  train::Recipe resolve_recipe(const Globals& globals, const backends::FloatGraph& graph) const {
     train::Recipe recipe = o_.recipe;
+    if (graph.trained() && float_epochs_->count() == 0) recipe.float_epochs = 0;
     recipe.seed = globals.seed;
     recipe.schedule = *train::schedule_from_string(o_.schedule);
     recipe.optimizer.kind = *train::optimizer_from_string(o_.optimizer);
@@ -289,6 +337,7 @@ class QatCommand final : public Command {
   }
 
   Options o_;
+  CLI::Option* float_epochs_ = nullptr;
 };
 
 }  // namespace

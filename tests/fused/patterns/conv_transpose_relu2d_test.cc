@@ -8,5 +8,5 @@ using namespace facsim::fused::test;
 TEST_CASE("pattern ConvTransposeReLU2d: float, quantized and deployed agree") {
   check_pattern(graph({4, 3, 5}, {conv("d", "input", 4, 4), conv_transpose("c", "d", 4, 6, 2),
                                   node("ReLU6", "r", {"c"})}),
-                "nni.ConvTransposeReLU2d");
+                "nni.ConvTransposeReLU2d", transposing_profiles());
 }

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/onnx/float_network.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "backends/onnx/float_network-internal.h"
+
+namespace facsim::backends {
+
+FloatGraph float_network(const OnnxModel& model) {
+  return onnx::FloatNetworkBuilder(model).build();
+}
+
+}  // namespace facsim::backends
+
+namespace facsim::backends::onnx {
+
+namespace {
+
+/// A letter or _, then letters, digits and _.
+std::string identifier(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool digit = c >= '0' && c <= '9';
+    if (!letter && !digit && (out.empty() || out.back() == '_')) continue;
+    if (digit && out.empty()) out = "n";
+    out += letter || digit ? c : '_';
+    if (out.size() == 180) break;
+  }
+  while (!out.empty() && out.back() == '_') out.pop_back();
+  return out.empty() || out == "input" ? out + "node" : out;
+}
+
+/// Numbers with commas between them, `count` of them.
+std::vector<float> number_list(const std::string& text, size_t count, const char* key) {
+  std::vector<float> out;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    while (at < end && (*at == ' ' || *at == ',')) ++at;
+    float value = 0;
+    const auto read = std::from_chars(at, end, value);
+    if (read.ec != std::errc()) break;
+    out.push_back(value);
+    at = read.ptr;
+  }
+  if (at != end || out.size() != count) {
+    throw Error({ErrorCode::bad_value, fmt::format("metadata {}", key), "\"" + text + "\"",
+                 fmt::format("{} numbers with commas between them", count), ""});
+  }
+  return out;
+}
+
+}  // namespace
+
+FloatNetworkBuilder::FloatNetworkBuilder(const OnnxModel& model)
+    : model_(model), constants_(model.graph), opset_(opset_version(model, "")) {
+  for (const OnnxNode& node : model.graph.nodes) {
+    for (const std::string& input : node.inputs) ++uses_[input];
+  }
+  for (const OnnxValueInfo& output : model.graph.outputs) ++uses_[output.name];
+}
+
+void FloatNetworkBuilder::unsupported(const OnnxNode& node, std::string found, std::string expected,
+                                      std::string hint) {
+  throw Error({ErrorCode::unsupported, place_of(node), std::move(found), std::move(expected),
+               std::move(hint)});
+}
+
+void FloatNetworkBuilder::bad(const OnnxNode& node, std::string found, std::string expected) {
+  throw Error({ErrorCode::bad_value, place_of(node), std::move(found), std::move(expected), ""});
+}
+
+const FloatValue& FloatNetworkBuilder::activation(const OnnxNode& node, size_t i) const {
+  if (i >= node.inputs.size() || node.inputs[i].empty()) {
+    bad(node, fmt::format("no input {}", i), "an activation");
+  }
+  const auto found = values_.find(node.inputs[i]);
+  if (found != values_.end()) return found->second;
+  if (constants_.known(node.inputs[i])) {
+    unsupported(node, fmt::format("constant input \"{}\"", node.inputs[i]), "an activation");
+  }
+  if (hard_sigmoids.contains(node.inputs[i])) {
+    unsupported(node, fmt::format("HardSigmoid \"{}\" as an input", node.inputs[i]),
+                "its product with its own input (hard swish)");
+  }
+  bad(node, fmt::format("input \"{}\" that nothing makes", node.inputs[i]), "a value of the graph");
+}
+
+const FloatValue& FloatNetworkBuilder::image(const OnnxNode& node, size_t i) const {
+  const FloatValue& value = activation(node, i);
+  if (!value.shape.is_image) {
+    unsupported(node, "an input of " + to_string(value.shape), "images [batch, C, H, W]");
+  }
+  return value;
+}
+
+const Tensor* FloatNetworkBuilder::constant(const OnnxNode& node, size_t i) const {
+  if (i >= node.inputs.size() || node.inputs[i].empty()) return nullptr;
+  const Tensor* value = constants_.find(node.inputs[i]);
+  if (value == nullptr) {
+    unsupported(node, fmt::format("input \"{}\" computed at run time", node.inputs[i]),
+                "a constant");
+  }
+  return value;
+}
+
+const Tensor& FloatNetworkBuilder::weights(const OnnxNode& node, size_t i) const {
+  const Tensor* value = constant(node, i);
+  if (value == nullptr) bad(node, fmt::format("no input {}", i), "its parameters");
+  if (value->dtype() != DType::float32) {
+    unsupported(node,
+                fmt::format("{} values \"{}\"", facsim::to_string(value->dtype()), node.inputs[i]),
+                "float values");
+  }
+  return *value;
+}
+
+std::optional<std::vector<int64_t>> FloatNetworkBuilder::integers(const OnnxNode& node, size_t i,
+                                                                  std::string_view name) const {
+  if (find_attribute(node, name) != nullptr) return integers_attribute(node, name, {});
+  const Tensor* value = constant(node, i);
+  if (value == nullptr) return {};
+  if (value->dtype() == DType::float32 || value->shape().rank() > 1) {
+    bad(node, fmt::format("{} \"{}\"", name, node.inputs[i]), "a list of integers");
+  }
+  std::vector<int64_t> out;
+  for (int64_t k = 0; k < value->numel(); ++k) out.push_back(value->int_at(k));
+  return out;
+}
+
+int FloatNetworkBuilder::uses(const std::string& value) const {
+  const auto found = uses_.find(value);
+  return found == uses_.end() ? 0 : found->second;
+}
+
+std::string FloatNetworkBuilder::fresh_name(const OnnxNode& node) const {
+  std::string name = identifier(node.name);
+  if (node.name.empty()) {
+    const std::string output = node.outputs.empty() ? "" : "_" + node.outputs[0];
+    name = identifier(node.op_type + output);
+  }
+  std::string unique = name;
+  for (int i = 1; shapes_.contains(unique); ++i) unique = fmt::format("{}_{}", name, i);
+  return unique;
+}
+
+FloatNode FloatNetworkBuilder::layer(const OnnxNode& node, std::string op,
+                                     std::vector<std::string> inputs) const {
+  FloatNode layer;
+  layer.name = fresh_name(node);
+  layer.op = std::move(op);
+  layer.inputs = std::move(inputs);
+  layer.place = place_of(node);
+  return layer;
+}
+
+FloatValue FloatNetworkBuilder::add(const OnnxNode& node, FloatNode layer,
+                                    FloatParameters parameters) {
+  std::vector<FloatShape> inputs;
+  for (const std::string& input : layer.inputs) inputs.push_back(shapes_.find(input)->second);
+  const FloatShape shape = shape_after(layer, inputs);
+  const bool has_values = parameters.weight || parameters.bias || parameters.running_mean;
+  if (has_values) {
+    try {
+      check_parameters(layer, parameters);
+    } catch (const Error& error) {  // at the file's name
+      std::vector<ErrorInfo> infos = error.infos();
+      for (ErrorInfo& info : infos) info.place = place_of(node);
+      throw Error(std::move(infos));
+    }
+  }
+  const std::string name = layer.name;
+  if (has_values) graph_.parameters.emplace(name, std::move(parameters));
+  shapes_.emplace(name, shape);
+  graph_.nodes.push_back(std::move(layer));
+  return {name, shape};
+}
+
+FloatValue FloatNetworkBuilder::add_before(const OnnxNode& node, FloatNode layer,
+                                           std::string_view suffix) {
+  const std::string name = fmt::format("{}_{}", layer.name, suffix);
+  layer.name = name;
+  for (int i = 1; shapes_.contains(layer.name); ++i) layer.name = fmt::format("{}_{}", name, i);
+  return add(node, std::move(layer));
+}
+
+void FloatNetworkBuilder::define(const OnnxNode& node, const FloatValue& value) {
+  const std::string& name = node.outputs.at(0);
+  const FloatShape& s = value.shape;
+  values_.insert_or_assign(name, value);
+  constants_.set_shape(
+      name, s.is_image ? Shape{batch_, s.channels, s.height, s.width} : Shape{batch_, s.channels});
+}
+
+bool FloatNetworkBuilder::give_bias(const std::string& onnx_value, const FloatValue& value,
+                                    const Tensor& bias) {
+  if (uses(onnx_value) != 1) return false;
+  const auto layer = std::find_if(graph_.nodes.begin(), graph_.nodes.end(),
+                                  [&](const FloatNode& n) { return n.name == value.node; });
+  if (layer == graph_.nodes.end() || layer->bias || layer->out_channels != bias.numel() ||
+      (layer->op != "Linear" && layer->op != "Conv2d" && layer->op != "ConvTranspose2d")) {
+    return false;
+  }
+  FloatParameters& parameters = graph_.parameters[layer->name];
+  FloatParameters with_bias = parameters;
+  with_bias.bias = bias.reshaped({bias.numel()});
+  check_parameters(*layer, with_bias);
+  layer->bias = true;
+  parameters = std::move(with_bias);
+  return true;
+}
+
+void FloatNetworkBuilder::read_input() {
+  const OnnxGraph& graph = model_.graph;
+  std::vector<const OnnxValueInfo*> inputs;
+  for (const OnnxValueInfo& input : graph.inputs) {
+    if (!constants_.known(input.name)) inputs.push_back(&input);
+  }
+  const std::string place = "graph " + graph.name;
+  if (inputs.size() != 1) {
+    throw Error({ErrorCode::unsupported, place, fmt::format("{} inputs", inputs.size()),
+                 "one input of images", ""});
+  }
+  const OnnxValueInfo& input = *inputs[0];
+  const std::string name = fmt::format("input \"{}\"", input.name);
+  if (input.type != OnnxType::float32) {
+    throw Error({ErrorCode::unsupported, name, to_string(input.type), "float32", ""});
+  }
+  if (!input.dims || input.dims->size() != 4) {
+    throw Error({ErrorCode::unsupported, name,
+                 input.dims ? fmt::format("{} dimensions", input.dims->size()) : "no shape",
+                 "images [batch, C, H, W]", ""});
+  }
+  if (const auto* batch = std::get_if<int64_t>(input.dims->data())) batch_ = *batch;
+  if (batch_ < 1) {
+    throw Error({ErrorCode::bad_value, name, fmt::format("batch {}", batch_), ">= 1", ""});
+  }
+  for (size_t axis = 0; axis < 3; ++axis) {
+    const OnnxDim& dim = (*input.dims)[axis + 1];
+    const auto* extent = std::get_if<int64_t>(&dim);
+    if (extent == nullptr) {
+      throw Error({ErrorCode::unsupported, name,
+                   fmt::format("symbolic dimension \"{}\"", std::get<std::string>(dim)),
+                   "known channels, height and width", "export it with a fixed image size"});
+    }
+    if (*extent < 1 || *extent > 65536) {
+      throw Error(
+          {ErrorCode::bad_value, name, fmt::format("dimension {}", *extent), "1..65536", ""});
+    }
+    graph_.input_shape[axis] = *extent;
+  }
+  const auto& [c, h, w] = graph_.input_shape;
+  const FloatShape shape{c, h, w, true};
+  values_.emplace(input.name, FloatValue{"input", shape});
+  shapes_.emplace("input", shape);
+  constants_.set_shape(input.name, {batch_, c, h, w});
+}
+
+FloatReader FloatNetworkBuilder::reader_of(const OnnxNode& node) {
+  if (!node.domain.empty() && node.domain != "ai.onnx") {
+    unsupported(node, fmt::format("op {}.{}", node.domain, node.op_type), "an op of ONNX's own");
+  }
+  for (const auto find :
+       {find_weighted_reader, find_window_reader, find_reshaping_reader, find_elementwise_reader}) {
+    if (const FloatReader reader = find(node.op_type)) return reader;
+  }
+  unsupported(node, "op " + node.op_type, "a layer of a float network",
+              node.op_type.find("Linear") != std::string::npos
+                  ? "a quantized network runs as it is (facsim run)"
+                  : "");
+}
+
+void FloatNetworkBuilder::read_node(const OnnxNode& node) {
+  const FloatReader reader = reader_of(node);
+  if (node.outputs.empty()) bad(node, "no output", "one");
+  for (size_t i = 1; i < node.outputs.size(); ++i) {
+    if (uses(node.outputs[i]) > 0) {
+      unsupported(node, fmt::format("output {} \"{}\" in use", i, node.outputs[i]),
+                  "only the first");
+    }
+  }
+  reader(*this, node);
+}
+
+void FloatNetworkBuilder::read_preprocessing() {
+  const auto channels = static_cast<size_t>(graph_.input_shape[0]);
+  for (const auto& [key, text] : model_.metadata) {
+    if (key == "facsim.mean")
+      graph_.preprocessing.mean = number_list(text, channels, "facsim.mean");
+    if (key == "facsim.std") graph_.preprocessing.std = number_list(text, channels, "facsim.std");
+  }
+  for (const float std : graph_.preprocessing.std) {
+    if (std > 0) continue;
+    throw Error(
+        {ErrorCode::bad_value, "metadata facsim.std", fmt::format("{}", std), "numbers > 0", ""});
+  }
+}
+
+void FloatNetworkBuilder::remove_unused(const std::string& output) {
+  std::set<std::string, std::less<>> used{output};
+  std::vector<FloatNode> kept;
+  for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) {
+    if (!used.contains(node->name)) {
+      graph_.parameters.erase(node->name);
+      continue;
+    }
+    used.insert(node->inputs.begin(), node->inputs.end());
+    kept.push_back(std::move(*node));
+  }
+  std::reverse(kept.begin(), kept.end());
+  graph_.nodes = std::move(kept);
+}
+
+FloatGraph FloatNetworkBuilder::build() {
+  graph_.name = identifier(model_.graph.name);
+  read_input();
+  read_preprocessing();
+  if (model_.graph.nodes.empty()) {
+    throw Error(
+        {ErrorCode::bad_value, "graph " + model_.graph.name, "no nodes", "at least one", ""});
+  }
+  for (const OnnxNode& node : model_.graph.nodes) {
+    const bool follows = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                     [&](const auto& name) { return refused_.contains(name); });
+    try {
+      if (follows) {
+        (void)reader_of(node);  // what is wrong with its inputs is said already
+        refused_.insert(node.outputs.begin(), node.outputs.end());
+      } else if (!constants_.fold(node)) {
+        read_node(node);
+      }
+    } catch (const Error& error) {
+      findings_.insert(findings_.end(), error.infos().begin(), error.infos().end());
+      refused_.insert(node.outputs.begin(), node.outputs.end());
+    }
+  }
+  if (!findings_.empty()) throw Error(std::move(findings_));
+  if (model_.graph.outputs.size() != 1) {
+    throw Error({ErrorCode::unsupported, "graph " + model_.graph.name,
+                 fmt::format("{} outputs", model_.graph.outputs.size()), "one output", ""});
+  }
+  const std::string& output = model_.graph.outputs[0].name;
+  const auto found = values_.find(output);
+  if (found == values_.end() || found->second.node == "input") {
+    throw Error({ErrorCode::unsupported, fmt::format("output \"{}\"", output),
+                 found == values_.end() ? "no activation" : "the input itself",
+                 "the value of a layer", ""});
+  }
+  remove_unused(found->second.node);
+  graph_.outputs = {found->second.node};
+  return std::move(graph_);
+}
+
+}  // namespace facsim::backends::onnx

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "backends/onnx/onnx_model.h"
+
+namespace facsim::backends::onnx {
+
+/// The values of a graph that are known before it runs: initializers, Constant nodes, and what the
+/// arithmetic on shapes that exporters leave in their files makes of them (Shape, Gather, Concat,
+/// Slice, … ending in the target of a Reshape or the sides of a Pad).
+class OnnxConstants {
+ public:
+  /// Reads the initializers; the graph must outlive it.
+  explicit OnnxConstants(const OnnxGraph& graph);
+
+  /// Null for a value that is not known.
+  const Tensor* find(std::string_view name) const;
+  bool known(std::string_view name) const { return find(name) != nullptr; }
+  /// Shape of an activation, for Shape nodes.
+  void set_shape(const std::string& name, const Shape& shape);
+
+  /// Evaluates a node all of whose inputs are known. False, and nothing done, for any other node
+  /// and for an op that is not among those of shape arithmetic. Integers become int64; a sum or
+  /// product that leaves it, an index outside, or a result of more than 2^20 elements is not
+  /// evaluated.
+  bool fold(const OnnxNode& node);
+
+ private:
+  std::map<std::string, Tensor, std::less<>> values_;
+  std::map<std::string, Shape, std::less<>> shapes_;
+};
+
+}  // namespace facsim::backends::onnx
