@@ -191,7 +191,9 @@ std::string to_string(const FloatShape& shape) {
   return fmt::format("{} x {} x {}", shape.channels, shape.height, shape.width);
 }
 
-FloatShape shape_after(const FloatNode& node, std::span<const FloatShape> inputs) {
+namespace {
+
+FloatShape unchecked_shape_after(const FloatNode& node, std::span<const FloatShape> inputs) {
   const FloatShape& input = inputs[0];
   if (node.op == "Conv2d") return conv2d(node, input);
   if (node.op == "ConvTranspose2d") return conv_transpose2d(node, input);
@@ -206,6 +208,19 @@ FloatShape shape_after(const FloatNode& node, std::span<const FloatShape> inputs
   if (node.op == "AdaptiveAvgPool2d") return global_pool(node, input);
   if (node.op == "Flatten") return flatten(input);
   return elementwise(node, inputs);
+}
+
+}  // namespace
+
+FloatShape shape_after(const FloatNode& node, std::span<const FloatShape> inputs) {
+  const FloatShape out = unchecked_shape_after(node, inputs);
+  constexpr double kMostValues = 0x1p40;
+  if (static_cast<double>(out.channels) * static_cast<double>(out.height) *
+          static_cast<double>(out.width) >
+      kMostValues) {
+    fail(node, fmt::format("{} after \"{}\"", to_string(out), node.name), "at most 2^40 values");
+  }
+  return out;
 }
 
 }  // namespace facsim::backends

@@ -21,7 +21,7 @@ std::string to_string(const FloatShape& shape);
 
 /// The shape after a node. An op that is no PyTorch layer is a user's own and taken as elementwise.
 /// Error shape_mismatch (place: the node's) for channels that do not match, a
-/// window that does not fit, inputs of different shapes.
+/// window that does not fit, inputs of different shapes, more than 2^40 values.
 FloatShape shape_after(const FloatNode& node, std::span<const FloatShape> inputs);
 
 }  // namespace facsim::backends

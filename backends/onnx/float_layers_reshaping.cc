@@ -11,6 +11,8 @@ namespace facsim::backends::onnx {
 
 namespace {
 
+constexpr int64_t kMostPixels = int64_t{1} << 24;  // on an axis
+
 void flatten(FloatNetworkBuilder& builder, const OnnxNode& node, const FloatValue& x) {
   builder.define(
       node, x.shape.is_image ? builder.add(node, builder.layer(node, "Flatten", {x.node})) : x);
@@ -181,6 +183,10 @@ void add_upsample(FloatNetworkBuilder& builder, const OnnxNode& node, size_t sca
     const std::array<int64_t, 2> extent{x.shape.height, x.shape.width};
     for (size_t axis = 0; axis < 2; ++axis) {
       const int64_t factor = layer.scale_factor[axis];
+      if (extent[axis] > kMostPixels / factor) {
+        builder.unsupported(node, fmt::format("{} pixels times {}", extent[axis], factor),
+                            fmt::format("at most {}", kMostPixels));
+      }
       for (int64_t i = 0; i < extent[axis] * factor; ++i) {
         if (nearest_pixel(coordinates, rounding, i, extent[axis], factor) == i / factor) continue;
         builder.unsupported(node, fmt::format("{} with {}", coordinates, rounding),

@@ -52,7 +52,7 @@ class FloatNetworkBuilder {
   int uses(const std::string& value) const;
 
   /// A layer `op` fed by `inputs`, named after the ONNX node; fill in its fields, then `add` it.
-  FloatNode layer(const OnnxNode& node, std::string op, std::vector<std::string> inputs) const;
+  FloatNode layer(const OnnxNode& node, std::string op, std::vector<std::string> inputs);
   /// Appends a layer: its shape is worked out from its inputs', its parameters are checked.
   /// Returns the value; `define` makes it the ONNX node's output.
   FloatValue add(const OnnxNode& node, FloatNode layer, FloatParameters parameters = {});
@@ -77,7 +77,7 @@ class FloatNetworkBuilder {
   static FloatReader reader_of(const OnnxNode& node);
   void read_node(const OnnxNode& node);
   void read_preprocessing();
-  std::string fresh_name(const OnnxNode& node) const;
+  std::string unique_name(std::string name);
   void remove_unused(const std::string& output);
 
   const OnnxModel& model_;
@@ -87,6 +87,8 @@ class FloatNetworkBuilder {
   FloatGraph graph_;
   std::map<std::string, FloatValue, std::less<>> values_;  ///< by ONNX name
   std::map<std::string, FloatShape, std::less<>> shapes_;  ///< by node name
+  std::map<std::string, size_t, std::less<>> numbers_;     ///< places in graph_.nodes, by name
+  std::map<std::string, int, std::less<>> suffixes_;       ///< last one given, by name
   std::map<std::string, int, std::less<>> uses_;
   std::set<std::string, std::less<>> refused_;  ///< values of nodes with findings
   std::vector<ErrorInfo> findings_;

@@ -20,6 +20,8 @@ namespace facsim::backends::onnx {
 
 namespace {
 
+constexpr size_t kMostNodes = 100000;
+
 /// A letter or _, then letters, digits and _.
 std::string identifier(std::string_view text) {
   std::string out;
@@ -138,21 +140,25 @@ int FloatNetworkBuilder::uses(const std::string& value) const {
   return found == uses_.end() ? 0 : found->second;
 }
 
-std::string FloatNetworkBuilder::fresh_name(const OnnxNode& node) const {
-  std::string name = identifier(node.name);
-  if (node.name.empty()) {
-    const std::string output = node.outputs.empty() ? "" : "_" + node.outputs[0];
-    name = identifier(node.op_type + output);
-  }
-  std::string unique = name;
-  for (int i = 1; shapes_.contains(unique); ++i) unique = fmt::format("{}_{}", name, i);
+std::string FloatNetworkBuilder::unique_name(std::string name) {
+  if (!shapes_.contains(name)) return name;
+  int& suffix = suffixes_[name];
+  std::string unique;
+  do {
+    unique = fmt::format("{}_{}", name, ++suffix);
+  } while (shapes_.contains(unique));
   return unique;
 }
 
 FloatNode FloatNetworkBuilder::layer(const OnnxNode& node, std::string op,
-                                     std::vector<std::string> inputs) const {
+                                     std::vector<std::string> inputs) {
+  std::string name = node.name;
+  if (name.empty()) {
+    name = node.op_type;
+    if (!node.outputs.empty()) name += "_" + node.outputs[0];
+  }
   FloatNode layer;
-  layer.name = fresh_name(node);
+  layer.name = unique_name(identifier(name));
   layer.op = std::move(op);
   layer.inputs = std::move(inputs);
   layer.place = place_of(node);
@@ -177,15 +183,14 @@ FloatValue FloatNetworkBuilder::add(const OnnxNode& node, FloatNode layer,
   const std::string name = layer.name;
   if (has_values) graph_.parameters.emplace(name, std::move(parameters));
   shapes_.emplace(name, shape);
+  numbers_.emplace(name, graph_.nodes.size());
   graph_.nodes.push_back(std::move(layer));
   return {name, shape};
 }
 
 FloatValue FloatNetworkBuilder::add_before(const OnnxNode& node, FloatNode layer,
                                            std::string_view suffix) {
-  const std::string name = fmt::format("{}_{}", layer.name, suffix);
-  layer.name = name;
-  for (int i = 1; shapes_.contains(layer.name); ++i) layer.name = fmt::format("{}_{}", name, i);
+  layer.name = unique_name(fmt::format("{}_{}", layer.name, suffix));
   return add(node, std::move(layer));
 }
 
@@ -200,17 +205,18 @@ void FloatNetworkBuilder::define(const OnnxNode& node, const FloatValue& value) 
 bool FloatNetworkBuilder::give_bias(const std::string& onnx_value, const FloatValue& value,
                                     const Tensor& bias) {
   if (uses(onnx_value) != 1) return false;
-  const auto layer = std::find_if(graph_.nodes.begin(), graph_.nodes.end(),
-                                  [&](const FloatNode& n) { return n.name == value.node; });
-  if (layer == graph_.nodes.end() || layer->bias || layer->out_channels != bias.numel() ||
-      (layer->op != "Linear" && layer->op != "Conv2d" && layer->op != "ConvTranspose2d")) {
+  const auto number = numbers_.find(value.node);
+  if (number == numbers_.end()) return false;
+  FloatNode& layer = graph_.nodes[number->second];
+  if (layer.bias || layer.out_channels != bias.numel() ||
+      (layer.op != "Linear" && layer.op != "Conv2d" && layer.op != "ConvTranspose2d")) {
     return false;
   }
-  FloatParameters& parameters = graph_.parameters[layer->name];
+  FloatParameters& parameters = graph_.parameters[layer.name];
   FloatParameters with_bias = parameters;
   with_bias.bias = bias.reshaped({bias.numel()});
-  check_parameters(*layer, with_bias);
-  layer->bias = true;
+  check_parameters(layer, with_bias);
+  layer.bias = true;
   parameters = std::move(with_bias);
   return true;
 }
@@ -320,9 +326,10 @@ FloatGraph FloatNetworkBuilder::build() {
   graph_.name = identifier(model_.graph.name);
   read_input();
   read_preprocessing();
-  if (model_.graph.nodes.empty()) {
-    throw Error(
-        {ErrorCode::bad_value, "graph " + model_.graph.name, "no nodes", "at least one", ""});
+  if (model_.graph.nodes.empty() || model_.graph.nodes.size() > kMostNodes) {
+    throw Error({ErrorCode::bad_value, "graph " + model_.graph.name,
+                 fmt::format("{} nodes", model_.graph.nodes.size()),
+                 fmt::format("1..{}", kMostNodes), ""});
   }
   for (const OnnxNode& node : model_.graph.nodes) {
     const bool follows = std::any_of(node.inputs.begin(), node.inputs.end(),

@@ -184,7 +184,11 @@ class FloatOnnxWriter {
     if (op == "AdaptiveAvgPool2d") return emit(node, "GlobalAveragePool");
     if (op == "MaxPool2d" || op == "AvgPool2d") {
       std::vector<OnnxAttribute> attributes = window(node);
-      if (op == "AvgPool2d") attributes.push_back({"count_include_pad", int64_t{1}});
+      if (op == "AvgPool2d") {
+        attributes.push_back({"count_include_pad", int64_t{1}});
+      } else {
+        attributes.push_back({"dilations", pair(node.dilation)});
+      }
       return emit(node, op == "MaxPool2d" ? "MaxPool" : "AveragePool", {}, std::move(attributes));
     }
     if (op == "ZeroPad2d") {

@@ -74,7 +74,7 @@ backends::FloatGraph every_layer() {
   return g;
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) {
+bool equal_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("float_onnx: every layer comes back with its parameters and computes t
   CHECK(backends::parameters_hash(read) == backends::parameters_hash(written));
   Network again = Network::from_graph(read, 99);
   const Tensor x = random_tensor({2, 6, 5, 3}, 9);
-  CHECK(same_bits(again.forward(x, {}).real(), network.forward(x, {}).real()));
+  CHECK(equal_bits(again.forward(x, {}).real(), network.forward(x, {}).real()));
 }
 
 TEST_CASE("float_graph: fused and quantized networks give the same parameters back") {
@@ -121,7 +121,7 @@ TEST_CASE("float_graph: fused and quantized networks give the same parameters ba
   Network from_quantized = Network::from_graph(back, 1);
   Network original = Network::from_graph(g, 7);
   test::disturb(original, 8);
-  CHECK(same_bits(from_quantized.forward(x, {}).real(), original.forward(x, {}).real()));
+  CHECK(equal_bits(from_quantized.forward(x, {}).real(), original.forward(x, {}).real()));
 }
 
 TEST_CASE("float_onnx: a network without values is an Error") {
