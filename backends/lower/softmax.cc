@@ -11,6 +11,7 @@
 #include "backends/lower/require-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/softmax_real.h"
+#include "sim/ops/softmax_scaled.h"
 
 namespace facsim::backends {
 
@@ -90,6 +91,20 @@ std::shared_ptr<const sim::Op> softmax_float_table(const SoftmaxOperands& operan
   return std::make_shared<sim::SoftmaxReal>(params);
 }
 
+/// ONNX Runtime qlinear_softmax.cc.
+std::shared_ptr<const sim::Op> softmax_scaled_table(const SoftmaxOperands& operands) {
+  if (operands.beta != 1) operands.refuse_beta("beta 1");
+  if (operands.output.type != operands.input.type) {
+    operands.refuse("output " + to_string(operands.output.type), to_string(operands.input.type));
+  }
+  sim::SoftmaxScaledParams params;
+  params.type = operands.input.type;
+  params.input_scale = operands.input.scale.front();
+  params.output_scale = operands.output.scale.front();
+  params.output_zero_point = operands.output.zero_point.front();
+  return std::make_shared<sim::SoftmaxScaled>(params);
+}
+
 }  // namespace
 
 std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant::QParams& input,
@@ -103,6 +118,7 @@ std::shared_ptr<const sim::Op> lower_softmax(const Profile& profile, const quant
   if (rules.algorithm == "tflite.softmax_int8") return softmax_exp(operands);
   if (rules.algorithm == "tflite.softmax_int16") return softmax_lut(operands);
   if (rules.algorithm == "tflite.softmax_float_table") return softmax_float_table(operands);
+  if (rules.algorithm == "ort.softmax_table") return softmax_scaled_table(operands);
   throw Error({ErrorCode::unsupported, "softmax", "algorithm \"" + rules.algorithm + "\"", "", ""});
 }
 

@@ -137,6 +137,12 @@ const std::vector<Algorithm>& algorithms() {
        "row and its reciprocal, rounded half_away_from_zero (TFLite optimized_ops.h Softmax, not "
        "on "
        "aarch64)"},
+      {"ort.softmax_table",
+       {"softmax"},
+       {},
+       "a float32 table of exp(code * input_scale) as large as the sum of a row allows, a float32 "
+       "sum in the order of the row, times floor(1 / output_scale), divided, half_even (ONNX "
+       "Runtime contrib qlinear_softmax.cc)"},
       {"tflite.softmax_int16",
        {"softmax"},
        {},
