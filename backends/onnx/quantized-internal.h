@@ -28,7 +28,7 @@ struct Constant {
 struct Dequantized {
   std::variant<Codes, Constant> codes;
   quant::QParams qparams;  ///< channel_axis in ONNX's layout
-  std::string behind;  ///< an op between it and the reader over which ONNX Runtime does not move it
+  std::string behind;      ///< an op between over which ONNX Runtime does not move DequantizeLinear
 };
 /// A float input of the network.
 struct FloatInput {
@@ -85,12 +85,17 @@ class QuantizedBuilder {
   }
   /// How many nodes and graph outputs read a value.
   int readers(const std::string& name) const;
+  /// The Pad that makes a value; null for another maker.
+  const OnnxNode* pad_before(const OnnxNode& node) const;
   /// Constant of an input, of a type facsim holds. Error unsupported if it is computed.
   const OnnxTensor& constant(const OnnxNode& node, size_t input) const;
   /// Integers of a constant input; nothing if the node leaves it out.
   std::optional<std::vector<int64_t>> integers(const OnnxNode& node, size_t input) const;
   /// A constant made here.
   const OnnxTensor& keep(OnnxTensor tensor);
+  /// Counts memory and work that a node causes beyond its own size. Error unsupported above 4 GiB:
+  /// a small file of many nodes must not cost more than a large one may.
+  void spend(const OnnxNode& node, uint64_t bytes);
 
   /// Scale and zero point of inputs `scale` and `scale + 1` of a node for codes of `type` whose
   /// axis `axis` has `extent` entries (axis < 0: one scale only).
@@ -111,8 +116,17 @@ class QuantizedBuilder {
   int tensor_of(const OnnxNode& node, const QuantizedOperand& operand);
   /// An activation's tensor with these parameters, which it gets if it has none yet.
   int bound(const OnnxNode& node, int tensor, const quant::QParams& qparams);
-  /// A constant with internal layout: `data` NHWC or OHWI already.
-  int add_constant(const std::string& name, Tensor data, std::optional<quant::QParams> qparams);
+  /// The constant that `make` makes of a tensor of the file, with internal layout (`form` names
+  /// it); the same one for the same form and parameters.
+  enum class Form { activation, ohwi, matrix, bias };
+  template <class Make>
+  int add_constant(const OnnxNode& node, const OnnxTensor& tensor, Form form,
+                   const quant::QParams& qparams, const Make& make) {
+    for (const KnownConstant& known : constants_[&tensor]) {
+      if (known.form == form && known.qparams == qparams) return known.number;
+    }
+    return keep_constant(node, tensor, form, qparams, make());
+  }
   /// A node and its output of `qparams` (none: those of its input); gives the output's number.
   int add(const OnnxNode& source, std::string op, std::vector<int> inputs,
           NodeAttributes attributes, const std::string& output,
@@ -139,6 +153,10 @@ class QuantizedBuilder {
   void read_output(const std::string& name);
   void name_output(int tensor, const std::string& name);
 
+  /// The reals that a move makes of reals: `emit` moves their codes.
+  template <class Emit>
+  Dequantized moved(const OnnxNode& node, const Dequantized& reals, const Emit& emit);
+  void split(const OnnxNode& node);
   void dequantize(const OnnxNode& node);
   void quantize(const OnnxNode& node);
   /// Codes of the float value `name` under `result`, as QuantizeLinear gives them.
@@ -146,6 +164,8 @@ class QuantizedBuilder {
                       const QuantizedResult& result);
   OnnxValue quantized_node(const OnnxNode& node, QuantizedResult result);
   OnnxValue quantized_group(const OnnxNode& node, const QuantizedResult& result);
+  /// Whether ONNX Runtime makes the Pad in front of a Conv a part of it.
+  bool pads_within(const OnnxNode& conv, const Dequantized& input) const;
   OnnxValue quantized_activation(const OnnxNode& node, QuantizedResult result);
   /// Values of a constant or of codes that QuantizeLinear makes of DequantizeLinear's reals.
   OnnxValue requantized(const OnnxNode& reader, const Dequantized& reals,
@@ -154,6 +174,13 @@ class QuantizedBuilder {
   void refuse_float(const std::string& name, const std::string& reason);
   void add_findings(const Error& error);
 
+  struct KnownConstant {
+    Form form;
+    quant::QParams qparams;
+    int number;
+  };
+  int keep_constant(const OnnxNode& node, const OnnxTensor& tensor, Form form,
+                    const quant::QParams& qparams, Tensor data);
   std::string unique_tensor_name(const std::string& wanted);
   std::string unique_node_name(const std::string& wanted);
   int add_tensor(IntTensor tensor);
@@ -165,9 +192,13 @@ class QuantizedBuilder {
   int64_t file_batch_ = 0;
   std::unordered_map<std::string, OnnxValue> values_;
   std::unordered_map<std::string, int> readers_;
+  std::unordered_map<std::string, const OnnxNode*> pads_;  ///< by output
   std::deque<OnnxTensor> kept_;
-  std::set<std::string> tensor_names_, node_names_, file_names_;
-  std::map<const OnnxTensor*, std::vector<std::pair<quant::QParams, int>>> constants_;
+  /// Names taken, with the number that the next of the same name gets behind it.
+  std::unordered_map<std::string, int> tensor_names_, node_names_;
+  std::map<const OnnxTensor*, std::vector<KnownConstant>> constants_;
+  uint64_t spent_ = 0;
+  int depth_ = 0;                        ///< of ops between a float value and its QuantizeLinear
   std::vector<std::vector<int>> moved_;  ///< per tensor: those with the same codes, moved
   std::set<int> provisional_;            ///< tensors with the name of a float value
   std::set<std::string> refused_;
@@ -206,14 +237,19 @@ int emit_code_clip(QuantizedBuilder& builder, const OnnxNode& node, int x,
 
 // Moves: the same codes in another order or shape.
 bool is_move(const OnnxNode& node);
-/// Whether ONNX Runtime moves QuantizeLinear and DequantizeLinear over the op.
-bool is_transparent(const OnnxNode& node);
+/// Whether ONNX Runtime moves QuantizeLinear and DequantizeLinear over the op (qdq_propagation.cc).
+bool is_transparent(const OnnxNode& node, int64_t opset);
 int emit_move(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::string& output);
-/// The same of a constant; nothing for ops that are not folded here.
-std::optional<OnnxTensor> moved_constant(const QuantizedBuilder& builder, const OnnxNode& node,
+/// Part `part` of a Split.
+int emit_split(QuantizedBuilder& builder, const OnnxNode& node, int x, size_t part,
+               const std::string& output);
+/// A move of a constant; nothing for ops that are not folded here.
+std::optional<OnnxTensor> moved_constant(QuantizedBuilder& builder, const OnnxNode& node,
                                          const OnnxTensor& tensor);
 int emit_reshape(QuantizedBuilder& builder, const OnnxNode& node, int x, const Shape& shape,
                  const std::string& output);
+/// Pads of a Pad: those before each axis, then those behind. Error if they do not fit `rank`.
+std::vector<int64_t> pads_of(const QuantizedBuilder& builder, const OnnxNode& node, int rank);
 /// Window of Conv and of pools over an input of shape (1, C, H, W).
 sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel);
 std::array<int64_t, 2> kernel_of(const OnnxNode& node);

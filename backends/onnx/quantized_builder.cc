@@ -31,6 +31,11 @@ int QuantizedBuilder::readers(const std::string& name) const {
   return found == readers_.end() ? 0 : found->second;
 }
 
+const OnnxNode* QuantizedBuilder::pad_before(const OnnxNode& node) const {
+  const auto found = pads_.find(node.inputs.empty() ? "" : node.inputs[0]);
+  return found == pads_.end() ? nullptr : found->second;
+}
+
 const OnnxTensor& QuantizedBuilder::constant(const OnnxNode& node, size_t input) const {
   const auto* found = std::get_if<Constant>(&value(node, input));
   if (found == nullptr) {
@@ -57,6 +62,12 @@ std::optional<std::vector<int64_t>> QuantizedBuilder::integers(const OnnxNode& n
 
 const OnnxTensor& QuantizedBuilder::keep(OnnxTensor tensor) {
   return kept_.emplace_back(std::move(tensor));
+}
+
+void QuantizedBuilder::spend(const OnnxNode& node, uint64_t bytes) {
+  constexpr uint64_t kMost = uint64_t{1} << 32;
+  if (bytes > kMost - spent_) refuse(node, "constants of more than 4 GiB", "a smaller network");
+  spent_ += bytes;
 }
 
 quant::QParams QuantizedBuilder::qparams(const OnnxNode& node, size_t scale, size_t zero_point,
@@ -156,15 +167,10 @@ int QuantizedBuilder::tensor_of(const OnnxNode& node, const QuantizedOperand& op
     return bound(node, own->tensor, operand.qparams);
   }
   const OnnxTensor& tensor = *std::get<Constant>(operand.codes).tensor;
-  auto& known = constants_[&tensor];
-  for (const auto& [qparams, number] : known) {
-    if (qparams == operand.qparams) return number;
-  }
   quant::QParams qparams = operand.qparams;
   qparams.channel_axis = inner_axis(qparams.channel_axis, tensor.values.shape().rank());
-  const int number = add_constant(tensor.name, inner_data(tensor.values), qparams);
-  known.emplace_back(operand.qparams, number);
-  return number;
+  return add_constant(node, tensor, Form::activation, qparams,
+                      [&] { return inner_data(tensor.values); });
 }
 
 int QuantizedBuilder::bound(const OnnxNode& node, int number, const quant::QParams& qparams) {
@@ -176,7 +182,7 @@ int QuantizedBuilder::bound(const OnnxNode& node, int number, const quant::QPara
   }
   if (*tensor(number).qparams == inner) return number;
   const quant::QParams own = *tensor(number).qparams;
-  if (own.per_channel() || inner.per_channel() || own.type != inner.type || own.type.bits > 16) {
+  if (own.per_channel() || inner.per_channel() || own.type != inner.type || own.type.bits > 8) {
     refuse(node, "codes \"" + tensor(number).name + "\" with two sets of scales or zero points",
            "one");
   }
@@ -201,17 +207,25 @@ void QuantizedBuilder::set_qparams(int number, const quant::QParams& qparams) {
   }
 }
 
+namespace {
+
+std::string unique_name(std::unordered_map<std::string, int>& taken, const std::string& wanted) {
+  const auto [entry, is_new] = taken.emplace(wanted, 1);
+  if (is_new) return wanted;
+  for (;;) {
+    std::string name = wanted + "_" + std::to_string(taken.at(wanted)++);
+    if (taken.emplace(name, 1).second) return name;
+  }
+}
+
+}  // namespace
+
 std::string QuantizedBuilder::unique_tensor_name(const std::string& wanted) {
-  const std::string base = wanted.empty() ? "tensor" : wanted;
-  std::string name = base;
-  for (int i = 1; !tensor_names_.insert(name).second; ++i) name = base + "_" + std::to_string(i);
-  return name;
+  return unique_name(tensor_names_, wanted.empty() ? "tensor" : wanted);
 }
 
 std::string QuantizedBuilder::unique_node_name(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 1; !node_names_.insert(name).second; ++i) name = wanted + "_" + std::to_string(i);
-  return name;
+  return unique_name(node_names_, wanted);
 }
 
 int QuantizedBuilder::add_tensor(IntTensor tensor) {
@@ -221,15 +235,18 @@ int QuantizedBuilder::add_tensor(IntTensor tensor) {
   return static_cast<int>(graph_.tensors.size()) - 1;
 }
 
-int QuantizedBuilder::add_constant(const std::string& name, Tensor data,
-                                   std::optional<quant::QParams> qparams) {
-  IntTensor tensor;
-  tensor.name = name;
-  tensor.dtype = data.dtype();
-  tensor.shape = data.shape();
-  tensor.qparams = std::move(qparams);
-  tensor.data = std::move(data);
-  return add_tensor(std::move(tensor));
+int QuantizedBuilder::keep_constant(const OnnxNode& node, const OnnxTensor& tensor, Form form,
+                                    const quant::QParams& qparams, Tensor data) {
+  spend(node, data.bytes() + qparams.scale.size() * (sizeof(float) + sizeof(int64_t)));
+  IntTensor constant;
+  constant.name = tensor.name;
+  constant.dtype = data.dtype();
+  constant.shape = data.shape();
+  constant.qparams = qparams;
+  constant.data = std::move(data);
+  const int number = add_tensor(std::move(constant));
+  constants_[&tensor].push_back({form, qparams, number});
+  return number;
 }
 
 int QuantizedBuilder::add(const OnnxNode& source, std::string op, std::vector<int> inputs,

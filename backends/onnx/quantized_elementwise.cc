@@ -39,7 +39,7 @@ int64_t code_of(float value, const quant::QParams& qparams) {
 
 bool fits_table(const QuantizedBuilder& builder, int x) {
   const auto& qparams = builder.tensor(x).qparams;
-  return qparams && !qparams->per_channel() && qparams->type.bits <= 16;
+  return qparams && !qparams->per_channel() && qparams->type.bits <= 8;
 }
 
 int emit_pool(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
@@ -155,7 +155,7 @@ int emit_clip_table(QuantizedBuilder& builder, const OnnxNode& node, const Quant
   const ClipBounds bounds = clip_bounds(builder, node);
   const int input = builder.tensor_of(node, x);
   if (!fits_table(builder, input) || result.qparams.per_channel()) {
-    QuantizedBuilder::refuse(node, "codes of more than 16 bits or a scale per channel",
+    QuantizedBuilder::refuse(node, "codes of more than 8 bits or a scale per channel",
                              "a table of codes");
   }
   const quant::QParams& from = x.qparams;
@@ -172,7 +172,7 @@ int emit_clip_table(QuantizedBuilder& builder, const OnnxNode& node, const Quant
 int emit_code_clip(QuantizedBuilder& builder, const OnnxNode& node, int x,
                    const std::string& output) {
   if (!fits_table(builder, x)) {
-    QuantizedBuilder::refuse(node, "codes whose scale is not known yet, or wider than 16 bits",
+    QuantizedBuilder::refuse(node, "codes whose scale is not known yet, or wider than 8 bits",
                              "codes of a quantized op");
   }
   const quant::QParams& qparams = *builder.tensor(x).qparams;

@@ -21,6 +21,21 @@ quant::QParams on_axis(quant::QParams qparams, int axis) {
   return qparams;
 }
 
+/// An image NHWC as NCHW, a tensor of rank 4 whose axes are the file's.
+int in_file_order(QuantizedBuilder& builder, const OnnxNode& node, int x,
+                  const std::string& output) {
+  NodeAttributes order;
+  order.permutation.assign(kNhwcToNchw.begin(), kNhwcToNchw.end());
+  return builder.add_move(node, "transpose", x, std::move(order), output);
+}
+
+int in_inner_order(QuantizedBuilder& builder, const OnnxNode& node, int x,
+                   const std::string& output) {
+  NodeAttributes order;
+  order.permutation.assign(kNchwToNhwc.begin(), kNchwToNhwc.end());
+  return builder.add_move(node, "transpose", x, std::move(order), output);
+}
+
 /// The bias in steps of input scale times weight scale: int32 codes as they are (ONNX Runtime does
 /// not read the scale of their DequantizeLinear), reals b as half_even(b / float32(s_x * s_w)) in
 /// float32 (ONNX Runtime weight_bias_quantization.cc; saturated where its cast is undefined).
@@ -39,72 +54,66 @@ int add_bias(QuantizedBuilder& builder, const OnnxNode& node, const OnnxTensor& 
   qparams.zero_point.assign(w.scale.size(), 0);
   if (qparams.scale.size() > 1) qparams.channel_axis = 0;
   quant::check(qparams, place_of(node) + " bias");
+  using Form = QuantizedBuilder::Form;
   if (bias.type == OnnxType::int32) {
-    return builder.add_constant(bias.name, bias.values.reshaped({channels}), qparams);
+    return builder.add_constant(node, bias, Form::bias, qparams,
+                                [&] { return bias.values.reshaped({channels}); });
   }
   if (bias.type != OnnxType::float32) {
     QuantizedBuilder::refuse(node, "a bias of " + to_string(bias.type), "int32 or float32");
   }
-  Tensor codes(DType::int32, {channels});
-  for (int64_t c = 0; c < channels; ++c) {
-    const float real = bias.values.data<float>()[c];
-    if (!std::isfinite(real)) {
-      QuantizedBuilder::fail(node,
-                             "bias " + std::to_string(real) + " of channel " + std::to_string(c),
-                             "a finite number");
+  return builder.add_constant(node, bias, Form::bias, qparams, [&] {
+    Tensor codes(DType::int32, {channels});
+    for (int64_t c = 0; c < channels; ++c) {
+      const float real = bias.values.data<float>()[c];
+      if (!std::isfinite(real)) {
+        QuantizedBuilder::fail(node,
+                               "bias " + std::to_string(real) + " of channel " + std::to_string(c),
+                               "a finite number");
+      }
+      const float unit = qparams.scale[qparams.scale.size() == 1 ? 0 : static_cast<size_t>(c)];
+      const double code = sim::round_real(sim::Rounding::half_even, real / unit);
+      codes.set_int(c, static_cast<int64_t>(std::clamp(code, -0x1p31, 0x1p31 - 1)));
     }
-    const float unit = qparams.scale[qparams.scale.size() == 1 ? 0 : static_cast<size_t>(c)];
-    const double code = sim::round_real(sim::Rounding::half_even, real / unit);
-    codes.set_int(c, static_cast<int64_t>(std::clamp(code, -0x1p31, 0x1p31 - 1)));
-  }
-  return builder.add_constant(bias.name, codes, qparams);
+    return codes;
+  });
 }
 
-/// `linear` with weights [O, I], or over the last axis of an input of another rank than 2 a 1x1
-/// convolution, which is the same arithmetic.
+/// `linear` over the last axis, weights [O, I]; an image in the file's order of axes.
 int emit_linear(QuantizedBuilder& builder, const OnnxNode& node, int x, const OnnxTensor& weights,
-                Tensor matrix, const quant::QParams& w, const OnnxTensor* bias,
+                int channel_axis, const quant::QParams& w, const OnnxTensor* bias,
                 const QuantizedResult& result) {
   const Shape shape = builder.onnx_shape(x);
-  const int64_t outputs = matrix.shape()[0], inputs = matrix.shape()[1];
+  const int64_t outputs = weights.values.shape()[channel_axis];
+  const int64_t inputs = weights.values.shape()[1 - channel_axis];
   if (shape.rank() < 2 || shape[shape.rank() - 1] != inputs) {
     QuantizedBuilder::fail(node, "input " + to_string(shape),
                            std::to_string(inputs) + " on the last axis", ErrorCode::shape_mismatch);
   }
   const quant::QParams x_qparams = *builder.tensor(x).qparams;
-  NodeAttributes attributes;
-  attributes.activation = result.activation;
+  const bool is_image = shape.rank() == 4;
+  const bool is_row = shape.numel() == inputs;  // `linear` makes one row of it
+  if (is_image) x = in_file_order(builder, node, x, result.name + "/rows");
   std::vector<int> operands{x};
-  const bool is_linear = shape.rank() == 2;
-  if (!is_linear) {
-    matrix = matrix.reshaped({outputs, 1, 1, inputs});
-    // (1, ..., inputs) as an image of one column, channels last.
-    NodeAttributes view;
-    view.extents = {shape.numel() / inputs, 1, inputs};
-    if (shape.rank() == 4) {
-      NodeAttributes order;
-      order.permutation.assign(kNhwcToNchw.begin(), kNhwcToNchw.end());
-      operands[0] = builder.add_move(node, "transpose", x, order, result.name + "/rows");
-    }
-    operands[0] = builder.add_move(node, "reshape", operands[0], view, result.name + "/image");
-  }
-  operands.push_back(builder.add_constant(weights.name, std::move(matrix), on_axis(w, 0)));
+  operands.push_back(builder.add_constant(
+      node, weights, QuantizedBuilder::Form::matrix, on_axis(w, 0),
+      [&] { return channel_axis == 0 ? weights.values : permuted(weights.values, kSwapped); }));
   if (bias != nullptr) {
     operands.push_back(add_bias(builder, node, *bias, x_qparams, w, outputs));
   }
-  if (is_linear) {
-    return builder.add(node, "linear", operands, attributes, result.name, result.qparams);
+  NodeAttributes attributes;
+  attributes.activation = result.activation;
+  const bool is_last = !is_image && (!is_row || shape.rank() == 2);
+  int y = builder.add(node, "linear", operands, attributes,
+                      is_last ? result.name : result.name + "/rows_out", result.qparams);
+  if (is_row && shape.rank() != 2) {
+    NodeAttributes view;
+    view.extents.assign(shape.begin() + 1, shape.end());
+    view.extents.back() = outputs;
+    y = builder.add_move(node, "reshape", y, std::move(view),
+                         is_image ? result.name + "/nchw" : result.name);
   }
-  const int y =
-      builder.add(node, "conv2d", operands, attributes, result.name + "/rows_out", result.qparams);
-  NodeAttributes back;
-  back.extents.assign(shape.begin() + 1, shape.end());
-  back.extents.back() = outputs;
-  if (shape.rank() != 4) return builder.add_move(node, "reshape", y, back, result.name);
-  const int nchw = builder.add_move(node, "reshape", y, back, result.name + "/nchw");
-  NodeAttributes order;
-  order.permutation.assign(kNchwToNhwc.begin(), kNchwToNhwc.end());
-  return builder.add_move(node, "transpose", nchw, order, result.name);
+  return is_image ? in_inner_order(builder, node, y, result.name) : y;
 }
 
 }  // namespace
@@ -144,8 +153,8 @@ int emit_conv(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOp
   }
   attributes.activation = result.activation;
   std::vector<int> operands{builder.tensor_of(node, x)};
-  operands.push_back(
-      builder.add_constant(weights.name, permuted(weights.values, kOihwToOhwi), w.qparams));
+  operands.push_back(builder.add_constant(node, weights, QuantizedBuilder::Form::ohwi, w.qparams,
+                                          [&] { return permuted(weights.values, kOihwToOhwi); }));
   if (bias != nullptr) {
     operands.push_back(add_bias(builder, node, *bias, x.qparams, w.qparams, shape[0]));
   }
@@ -174,8 +183,7 @@ int emit_gemm(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOp
     QuantizedBuilder::refuse(node, "scales of B on axis " + std::to_string(b.qparams.channel_axis),
                              "axis " + std::to_string(axis) + ", the output channels");
   }
-  const Tensor matrix = axis == 0 ? weights.values.clone() : permuted(weights.values, kSwapped);
-  return emit_linear(builder, node, builder.tensor_of(node, a), weights, matrix, b.qparams, bias,
+  return emit_linear(builder, node, builder.tensor_of(node, a), weights, axis, b.qparams, bias,
                      result);
 }
 
@@ -188,8 +196,8 @@ int emit_matmul(QuantizedBuilder& builder, const OnnxNode& node, const Quantized
     if (b.qparams.per_channel() && b.qparams.channel_axis != 1) {
       QuantizedBuilder::refuse(node, "scales along K", "one, or one for each column of B");
     }
-    return emit_linear(builder, node, builder.tensor_of(node, a), weights,
-                       permuted(weights.values, kSwapped), b.qparams, nullptr, result);
+    return emit_linear(builder, node, builder.tensor_of(node, a), weights, 1, b.qparams, nullptr,
+                       result);
   }
   if (b.qparams.per_channel()) {
     QuantizedBuilder::refuse(node, "B with a scale per channel", "one scale");
@@ -197,10 +205,9 @@ int emit_matmul(QuantizedBuilder& builder, const OnnxNode& node, const Quantized
   // Matrices on the last two axes in the file's order.
   const auto matrices = [&](const QuantizedOperand& operand, const char* suffix) {
     const int x = builder.tensor_of(node, operand);
-    if (builder.tensor(x).shape.rank() != 4) return x;
-    NodeAttributes order;
-    order.permutation.assign(kNhwcToNchw.begin(), kNhwcToNchw.end());
-    return builder.add_move(node, "transpose", x, order, result.name + suffix);
+    return builder.tensor(x).shape.rank() == 4
+               ? in_file_order(builder, node, x, result.name + suffix)
+               : x;
   };
   NodeAttributes attributes;
   attributes.activation = result.activation;
@@ -210,10 +217,7 @@ int emit_matmul(QuantizedBuilder& builder, const OnnxNode& node, const Quantized
       std::max(builder.tensor(lhs).shape.rank(), builder.tensor(rhs).shape.rank()) == 4;
   const int y = builder.add(node, "batch_matmul", {lhs, rhs}, attributes,
                             is_image ? result.name + "/nchw" : result.name, result.qparams);
-  if (!is_image) return y;
-  NodeAttributes order;
-  order.permutation.assign(kNchwToNhwc.begin(), kNchwToNhwc.end());
-  return builder.add_move(node, "transpose", y, order, result.name);
+  return is_image ? in_inner_order(builder, node, y, result.name) : y;
 }
 
 }  // namespace facsim::backends::detail

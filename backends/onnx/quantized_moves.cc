@@ -16,6 +16,7 @@ namespace {
 using Integers = std::vector<int64_t>;
 
 constexpr int64_t kLargestWindow = 65536;
+constexpr int kLargestRank = 8;  ///< of what transpose takes
 
 /// Axis 0..rank - 1 of one that may count from the end.
 int axis_of(const OnnxNode& node, int64_t axis, int rank) {
@@ -238,10 +239,7 @@ int emit_pad(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::
     QuantizedBuilder::refuse(node, "mode " + mode, "constant");
   }
   if (QuantizedBuilder::has_input(node, 3)) QuantizedBuilder::refuse(node, "input axes", "none");
-  const auto pads = input_or_attribute(builder, node, 1, "pads");
-  if (!pads || static_cast<int>(pads->size()) != 2 * rank) {
-    QuantizedBuilder::fail(node, "pads", std::to_string(2 * rank) + " of them");
-  }
+  const Integers pads = pads_of(builder, node, rank);
   // The value: codes for an input of codes, reals for one of reals. Only real 0 is a move.
   bool is_zero = real_attribute(node, "value", 0) == 0;
   if (QuantizedBuilder::has_input(node, 2)) {
@@ -264,8 +262,8 @@ int emit_pad(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::
   attributes.pad_after.resize(static_cast<size_t>(rank));
   for (int axis = 0; axis < rank; ++axis) {
     const auto at = static_cast<size_t>(QuantizedBuilder::inner_axis(axis, rank));
-    attributes.pad_before[at] = (*pads)[static_cast<size_t>(axis)];
-    attributes.pad_after[at] = (*pads)[static_cast<size_t>(axis + rank)];
+    attributes.pad_before[at] = pads[static_cast<size_t>(axis)];
+    attributes.pad_after[at] = pads[static_cast<size_t>(axis + rank)];
   }
   return builder.add_move(node, "pad", x, std::move(attributes), output);
 }
@@ -275,6 +273,11 @@ int emit_max_pool(QuantizedBuilder& builder, const OnnxNode& node, int x,
   const Shape shape = builder.onnx_shape(x);
   if (node.outputs.size() > 1 && !node.outputs[1].empty()) {
     QuantizedBuilder::refuse(node, "output Indices", "values only");
+  }
+  if (builder.pad_before(node) != nullptr) {
+    QuantizedBuilder::refuse(node,
+                             "Pad in front: ONNX Runtime pads with the lowest value instead of 0",
+                             "pads of MaxPool itself");
   }
   NodeAttributes attributes;
   attributes.window = window_of(node, shape, kernel_of(node));
@@ -374,6 +377,7 @@ int emit_resize(QuantizedBuilder& builder, const OnnxNode& node, int x, const st
       QuantizedBuilder::fail(node, "output extent " + std::to_string(out[i]), "1..65536");
     }
   }
+  builder.spend(node, static_cast<uint64_t>(out[2] + out[3]) * 8 * sizeof(int64_t));
   NodeAttributes attributes;
   attributes.resize.size = {out[2], out[3]};
   for (const auto& [corners, centers] : {std::pair{false, false}, std::pair{false, true},
@@ -395,8 +399,7 @@ int emit_resize(QuantizedBuilder& builder, const OnnxNode& node, int x, const st
 
 constexpr std::array<std::string_view, 5> kTransparent{"Reshape", "Transpose", "Squeeze",
                                                        "Unsqueeze", "Slice"};
-constexpr std::array<std::string_view, 5> kOtherMoves{"Flatten", "Pad", "MaxPool", "Resize",
-                                                      "Identity"};
+constexpr std::array<std::string_view, 4> kOtherMoves{"Flatten", "Pad", "MaxPool", "Resize"};
 
 bool is_one_of(const OnnxNode& node, std::span<const std::string_view> ops) {
   return node.domain.empty() && std::find(ops.begin(), ops.end(), node.op_type) != ops.end();
@@ -404,11 +407,64 @@ bool is_one_of(const OnnxNode& node, std::span<const std::string_view> ops) {
 
 }  // namespace
 
-bool is_transparent(const OnnxNode& node) {
-  return is_one_of(node, kTransparent) || (node.domain.empty() && node.op_type == "MaxPool");
+bool is_transparent(const OnnxNode& node, int64_t opset) {
+  constexpr int64_t kMaxPoolOfCodes = 12;
+  return is_one_of(node, kTransparent) ||
+         (node.domain.empty() && node.op_type == "MaxPool" && opset >= kMaxPoolOfCodes);
 }
 
-bool is_move(const OnnxNode& node) { return is_transparent(node) || is_one_of(node, kOtherMoves); }
+bool is_move(const OnnxNode& node) {
+  return is_one_of(node, kTransparent) || is_one_of(node, kOtherMoves);
+}
+
+int emit_split(QuantizedBuilder& builder, const OnnxNode& node, int x, size_t part,
+               const std::string& output) {
+  const Shape shape = builder.onnx_shape(x);
+  const int axis = axis_of(node, integer_attribute(node, "axis", 0), shape.rank());
+  const auto at = static_cast<size_t>(axis);
+  const auto parts = static_cast<int64_t>(node.outputs.size());
+  constexpr int64_t kMostParts = 1024;
+  if (parts > kMostParts) QuantizedBuilder::refuse(node, "more than 1024 parts");
+  Integers sizes;
+  if (const auto given = input_or_attribute(builder, node, 1, "split")) {
+    sizes = *given;
+  } else {
+    // Equal parts, the last one smaller if need be.
+    const int64_t each = (shape[axis] + parts - 1) / parts;
+    sizes.assign(node.outputs.size(), each);
+    sizes.back() = shape[axis] - each * (parts - 1);
+  }
+  int64_t sum = 0;
+  for (const int64_t size : sizes) {
+    if (size < 1 || size > shape[axis] - sum) {
+      QuantizedBuilder::fail(node, "part of " + std::to_string(size),
+                             "parts of " + std::to_string(shape[axis]));
+    }
+    sum += size;
+  }
+  if (static_cast<int64_t>(sizes.size()) != parts || sum != shape[axis] || axis == 0) {
+    QuantizedBuilder::fail(node, "a split on axis " + std::to_string(axis),
+                           "sizes that add up, on another axis than the batch",
+                           axis == 0 ? ErrorCode::unsupported : ErrorCode::bad_value);
+  }
+  OnnxSlice slice;
+  for (const int64_t extent : shape) {
+    slice.begin.push_back(0);
+    slice.end.push_back(extent);
+    slice.step.push_back(1);
+  }
+  for (size_t i = 0; i < part; ++i) slice.begin[at] += sizes[i];
+  slice.end[at] = slice.begin[at] + sizes[part];
+  return emit_slice(builder, node, x, slice, output);
+}
+
+std::vector<int64_t> pads_of(const QuantizedBuilder& builder, const OnnxNode& node, int rank) {
+  const auto pads = input_or_attribute(builder, node, 1, "pads");
+  if (!pads || static_cast<int>(pads->size()) != 2 * rank) {
+    QuantizedBuilder::fail(node, "pads", std::to_string(2 * rank) + " of them");
+  }
+  return *pads;
+}
 
 std::array<int64_t, 2> kernel_of(const OnnxNode& node) {
   const Integers kernel = integers_attribute(node, "kernel_shape", {});
@@ -475,6 +531,10 @@ sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t
 
 int emit_reshape(QuantizedBuilder& builder, const OnnxNode& node, int x, const Shape& shape,
                  const std::string& output) {
+  if (shape.rank() > kLargestRank) {
+    QuantizedBuilder::refuse(node, "rank " + std::to_string(shape.rank()),
+                             "at most " + std::to_string(kLargestRank));
+  }
   const Shape& inner = builder.tensor(x).shape;
   // Inside, rank 4 is NHWC; the file's order of elements is that of NCHW.
   const bool reorders = inner.rank() == 4 && inner[3] != 1 && inner[1] * inner[2] != 1;
@@ -500,7 +560,6 @@ int emit_reshape(QuantizedBuilder& builder, const OnnxNode& node, int x, const S
 int emit_move(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::string& output) {
   const Shape shape = builder.onnx_shape(x);
   const std::string& op = node.op_type;
-  if (op == "Identity") return x;
   if (op == "Flatten") return emit_reshape(builder, node, x, flattened(node, shape), output);
   if (op == "Reshape") {
     return emit_reshape(builder, node, x, reshaped_to(builder, node, shape), output);
@@ -520,12 +579,12 @@ int emit_move(QuantizedBuilder& builder, const OnnxNode& node, int x, const std:
   return emit_resize(builder, node, x, output);
 }
 
-std::optional<OnnxTensor> moved_constant(const QuantizedBuilder& builder, const OnnxNode& node,
+std::optional<OnnxTensor> moved_constant(QuantizedBuilder& builder, const OnnxNode& node,
                                          const OnnxTensor& tensor) {
   OnnxTensor out = tensor;
   if (!node.outputs.empty()) out.name = node.outputs.front();
-  if (node.op_type == "Identity") return out;
   if (node.op_type == "Transpose") {
+    builder.spend(node, tensor.values.bytes());
     out.values = permuted(tensor.values, permutation_of(node, tensor.values.shape().rank()));
     return out;
   }

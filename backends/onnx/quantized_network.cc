@@ -66,8 +66,6 @@ std::optional<Activation> activation_of(const ClipBounds& bounds) {
   return {};
 }
 
-std::string reading(const Pending& pending) { return place_of(*pending.node); }
-
 }  // namespace
 
 IntGraph QuantizedBuilder::build() {
@@ -75,13 +73,25 @@ IntGraph QuantizedBuilder::build() {
   graph_.layout = IntGraph::Layout::nchw;
   for (const OnnxNode& node : model_.graph.nodes) {
     for (const std::string& input : node.inputs) ++readers_[input];
+    if (node.domain.empty() && node.op_type == "Pad" && !node.outputs.empty()) {
+      pads_[node.outputs[0]] = &node;
+    }
   }
   for (const OnnxValueInfo& output : model_.graph.outputs) ++readers_[output.name];
   for (const OnnxTensor& tensor : model_.graph.initializers) set(tensor.name, Constant{&tensor});
   read_inputs();
   for (const OnnxNode& node : model_.graph.nodes) read_node(node);
   read_outputs();
-  if (!findings_.empty()) throw Error(findings_);
+  if (!findings_.empty()) {
+    constexpr size_t kMostFindings = 100;
+    if (findings_.size() > kMostFindings) {
+      const size_t more = findings_.size() - kMostFindings;
+      findings_.resize(kMostFindings);
+      findings_.push_back({ErrorCode::unsupported, "network",
+                           std::to_string(more) + " more nodes that cannot be run", "", ""});
+    }
+    throw Error(findings_);
+  }
   for (const IntTensor& t : graph_.tensors) {
     if (t.dtype != DType::float32 && !t.qparams) {
       throw Error({ErrorCode::unsupported, "tensor \"" + t.name + "\"",
@@ -123,8 +133,11 @@ void QuantizedBuilder::read_input(const OnnxValueInfo& info) {
   } else {
     throw Error({ErrorCode::bad_value, where, "no shape", "", "give --shape"});
   }
-  if (dims.empty()) {
-    throw Error({ErrorCode::unsupported, where, "a scalar", "the batch on axis 0", ""});
+  constexpr size_t kMostAxes = 8;
+  if (dims.empty() || dims.size() > kMostAxes) {
+    throw Error({ErrorCode::unsupported, where,
+                 dims.empty() ? "a scalar" : "rank " + std::to_string(dims.size()),
+                 "1 to 8 axes, the batch first", ""});
   }
   IntTensor tensor;
   tensor.name = info.name;
@@ -171,12 +184,21 @@ void QuantizedBuilder::read_node(const OnnxNode& node) {
       return;
     }
   }
+  depth_ = 0;
   try {
     dispatch(node);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;
     add_findings(error);
     for (const std::string& output : node.outputs) set(output, Refused{});
+  }
+  // Outputs that an op does not have here.
+  for (const std::string& output : node.outputs) {
+    if (output.empty() || values_.contains(output)) continue;
+    set(output, Refused{});
+    if (readers(output) == 0) continue;
+    findings_.push_back({ErrorCode::unsupported, place_of(node), "output \"" + output + "\"",
+                         "the op's first output only", ""});
   }
 }
 
@@ -193,7 +215,13 @@ void QuantizedBuilder::dispatch(const OnnxNode& node) {
     named.name = output;
     return set(output, Constant{&keep(std::move(named))});
   }
-  if (node.domain.empty() && node.op_type == "Dropout") return set(output, value(node, 0));
+  if (node.domain.empty() && (node.op_type == "Dropout" || node.op_type == "Identity")) {
+    const OnnxValue same = value(node, 0);
+    // A float result that others read too is not the reader's own.
+    const bool shared = std::holds_alternative<Pending>(same) && readers(node.inputs[0]) != 1;
+    return set(output, shared ? OnnxValue(Pending{&node}) : same);
+  }
+  if (node.domain.empty() && node.op_type == "Split") return split(node);
 
   const OnnxValue& first = value(node, 0);
   if (is_move(node)) {
@@ -207,24 +235,8 @@ void QuantizedBuilder::dispatch(const OnnxNode& node) {
       refuse(node, "a computed constant");
     }
     if (const auto* reals = std::get_if<Dequantized>(&first)) {
-      Dequantized moved = *reals;
-      const bool stays =
-          !is_transparent(node) || reals->qparams.per_channel() || readers(node.inputs[0]) != 1;
-      if (node.op_type != "Identity" && stays) moved.behind = place_of(node);
-      if (reals->qparams.per_channel() && node.op_type != "Identity") {
-        refuse(node, "reals with a scale per channel", "one scale");
-      }
-      if (const auto* own = std::get_if<Constant>(&reals->codes)) {
-        auto constant = moved_constant(*this, node, *own->tensor);
-        if (!constant) refuse(node, "a computed constant");
-        moved.codes = Constant{&keep(std::move(*constant))};
-      } else {
-        const int x = bound(node, std::get<Codes>(reals->codes).tensor, reals->qparams);
-        const int made = emit_move(*this, node, x, output);
-        if (made != x) provisional_.insert(made);
-        moved.codes = Codes{made};
-      }
-      return set(output, std::move(moved));
+      return set(output,
+                 moved(node, *reals, [&](int x) { return emit_move(*this, node, x, output); }));
     }
     return set(output, Pending{&node});
   }
@@ -316,6 +328,41 @@ void QuantizedBuilder::dispatch(const OnnxNode& node) {
   refuse(node, "op " + op + domain, "an op of README.md in backends/onnx");
 }
 
+template <class Emit>
+Dequantized QuantizedBuilder::moved(const OnnxNode& node, const Dequantized& reals,
+                                    const Emit& emit) {
+  if (reals.qparams.per_channel()) refuse(node, "reals with a scale per channel", "one scale");
+  Dequantized out = reals;
+  if (!is_transparent(node, opset())) out.behind = place_of(node);
+  if (const auto* own = std::get_if<Constant>(&reals.codes)) {
+    auto constant = moved_constant(*this, node, *own->tensor);
+    if (!constant) refuse(node, "a computed constant");
+    out.codes = Constant{&keep(std::move(*constant))};
+    return out;
+  }
+  const int x = bound(node, std::get<Codes>(reals.codes).tensor, reals.qparams);
+  const int made = emit(x);
+  if (made != x) provisional_.insert(made);
+  out.codes = Codes{made};
+  return out;
+}
+
+void QuantizedBuilder::split(const OnnxNode& node) {
+  const OnnxValue first = value(node, 0);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const std::string& output = node.outputs[i];
+    if (output.empty()) continue;
+    const auto emit = [&](int x) { return emit_split(*this, node, x, i, output); };
+    if (const auto* codes = std::get_if<Codes>(&first)) {
+      set(output, Codes{emit(codes->tensor)});
+    } else if (const auto* reals = std::get_if<Dequantized>(&first)) {
+      set(output, moved(node, *reals, emit));
+    } else {
+      refuse(node, "a split of \"" + node.inputs[0] + "\"", "codes, or reals of codes");
+    }
+  }
+}
+
 void QuantizedBuilder::dequantize(const OnnxNode& node) {
   if (integer_attribute(node, "block_size", 0) != 0) {
     refuse(node, "block_size", "0: integers of one scale");
@@ -340,6 +387,7 @@ void QuantizedBuilder::dequantize(const OnnxNode& node) {
 }
 
 void QuantizedBuilder::quantize(const OnnxNode& node) {
+  value(node, 0);  // or Error
   if (integer_attribute(node, "block_size", 0) != 0) {
     refuse(node, "block_size", "0: integers of one scale");
   }
@@ -396,6 +444,7 @@ OnnxValue QuantizedBuilder::quantized(const OnnxNode& reader, const std::string&
     }
     quant::TensorSpec spec;
     spec.type = result.qparams.type;
+    spend(reader, constant->tensor->values.bytes());
     OnnxTensor codes;
     codes.name = result.name;
     codes.type = *onnx_type(result.qparams.type);
@@ -408,7 +457,14 @@ OnnxValue QuantizedBuilder::quantized(const OnnxNode& reader, const std::string&
       refuse_float(name, "its float result has several readers");
       return Refused{};
     }
-    return quantized_node(*pending->node, result);
+    constexpr int kMostBetween = 256;
+    if (depth_ == kMostBetween) {
+      refuse(reader, "more than 256 ops between a float value and QuantizeLinear");
+    }
+    ++depth_;
+    OnnxValue made = quantized_node(*pending->node, result);
+    --depth_;
+    return made;
   }
   fail(reader, "\"" + name + "\" holds codes already", "reals");
 }
@@ -434,7 +490,7 @@ OnnxValue QuantizedBuilder::quantized_node(const OnnxNode& node, QuantizedResult
   if (is_clip(node)) return quantized_activation(node, std::move(result));
   if (is_move(node)) {
     // Quantized first, then moved: the same codes.
-    const bool over = options_.groups == QdqGroups::every || is_transparent(node) ||
+    const bool over = options_.groups == QdqGroups::every || is_transparent(node, opset()) ||
                       std::holds_alternative<FloatInput>(values_.at(node.inputs[0]));
     if (!over) {
       refuse_float(node.outputs[0], "ONNX Runtime does not move QuantizeLinear over it");
@@ -472,6 +528,20 @@ OnnxValue QuantizedBuilder::quantized_activation(const OnnxNode& node, Quantized
   return Refused{};
 }
 
+bool QuantizedBuilder::pads_within(const OnnxNode& conv, const Dequantized& input) const {
+  const OnnxNode* pad = pad_before(conv);
+  if (pad == nullptr || conv.op_type != "Conv" || input.behind != place_of(*pad)) return false;
+  const auto* before = std::get_if<Dequantized>(&values_.at(pad->inputs.at(0)));
+  if (before == nullptr || !before->behind.empty() || readers(conv.inputs[0]) != 1 ||
+      string_attribute(conv, "auto_pad", "NOTSET") != "NOTSET") {
+    return false;
+  }
+  const int rank = shape_of(input.codes).rank();
+  const std::vector<int64_t> pads = pads_of(*this, *pad, rank);
+  const auto half = static_cast<size_t>(rank);
+  return rank >= 2 && pads[0] == 0 && pads[1] == 0 && pads[half] == 0 && pads[half + 1] == 0;
+}
+
 OnnxValue QuantizedBuilder::quantized_group(const OnnxNode& node, const QuantizedResult& result) {
   const std::string& op = node.op_type;
   const bool every = options_.groups == QdqGroups::every;
@@ -485,7 +555,7 @@ OnnxValue QuantizedBuilder::quantized_group(const OnnxNode& node, const Quantize
     if (node.inputs[i].empty()) continue;
     const OnnxValue& input = values_.at(node.inputs[i]);
     if (const auto* own = std::get_if<Dequantized>(&input)) {
-      if (!own->behind.empty() && !every) {
+      if (!own->behind.empty() && !every && !(i == 0 && pads_within(node, *own))) {
         return stays_float("ONNX Runtime does not move DequantizeLinear over " + own->behind);
       }
       operands.push_back({own->codes, own->qparams});
@@ -495,6 +565,10 @@ OnnxValue QuantizedBuilder::quantized_group(const OnnxNode& node, const Quantize
     if (constant != nullptr && i == 2 && (op == "Conv" || op == "Gemm")) {
       float_bias = constant->tensor;
       continue;
+    }
+    if (constant != nullptr && i == 1 && (op == "Conv" || op == "Gemm")) {
+      refuse(node, "real weights \"" + node.inputs[i] + "\": ONNX Runtime chooses a scale for them",
+             "weights that the file quantizes");
     }
     return stays_float("input \"" + node.inputs[i] + "\" comes from no DequantizeLinear");
   }
@@ -550,25 +624,28 @@ OnnxValue QuantizedBuilder::quantized_group(const OnnxNode& node, const Quantize
 }
 
 void QuantizedBuilder::refuse_float(const std::string& name, const std::string& reason) {
-  const auto* pending = std::get_if<Pending>(&values_.at(name));
-  if (pending == nullptr || !refused_.insert(name).second) return;
-  const OnnxNode& node = *pending->node;
-  const bool known = is_group_op(node) || is_clip(node) || is_move(node);
-  findings_.push_back(
-      {ErrorCode::unsupported, reading(*pending),
-       known ? "stays in float in ONNX Runtime" + (reason.empty() ? "" : ": " + reason)
-             : "float op " + node.op_type + " has no rule on codes",
-       "", ""});
-  for (const std::string& input : node.inputs) {
-    if (!input.empty()) refuse_float(input, "no QuantizeLinear reads its result");
+  std::vector<std::pair<std::string, std::string>> open{{name, reason}};
+  while (!open.empty()) {
+    const auto [next, why] = std::move(open.back());
+    open.pop_back();
+    const auto* pending = std::get_if<Pending>(&values_.at(next));
+    if (pending == nullptr || !refused_.insert(next).second) continue;
+    const OnnxNode& node = *pending->node;
+    const bool known = is_group_op(node) || is_clip(node) || is_move(node);
+    findings_.push_back({ErrorCode::unsupported, place_of(node),
+                         known ? "stays in float in ONNX Runtime" + (why.empty() ? "" : ": " + why)
+                               : "float op " + node.op_type + " has no rule on codes",
+                         "", ""});
+    for (const std::string& input : node.inputs) {
+      if (!input.empty()) open.emplace_back(input, "no QuantizeLinear reads its result");
+    }
   }
 }
 
 void QuantizedBuilder::name_output(int number, const std::string& name) {
   if (!provisional_.contains(number) || tensor_names_.contains(name)) return;
   provisional_.erase(number);
-  tensor_names_.erase(tensor(number).name);
-  tensor_names_.insert(name);
+  tensor_names_.emplace(name, 1);
   graph_.tensors[static_cast<size_t>(number)].name = name;
 }
 
@@ -614,8 +691,8 @@ void QuantizedBuilder::read_output(const std::string& name) {
     const int x = bound(source, own->tensor, reals->qparams);
     if (tensor(x).name == name) {
       // The move that made it took the name of the reals.
-      tensor_names_.erase(name);
       graph_.tensors[static_cast<size_t>(x)].name = unique_tensor_name(name + "/codes");
+      tensor_names_.erase(name);
     }
     number = add(source, "dequantize", {x}, {}, name, {});
   } else {
