@@ -117,6 +117,14 @@ std::string NetworkMaker::node(const std::string& op, std::vector<std::string> i
   return made.outputs[0];
 }
 
+std::vector<std::string> NetworkMaker::parts(const std::string& op, std::vector<std::string> inputs,
+                                             Attributes attributes, int count) {
+  node(op, std::move(inputs), std::move(attributes));
+  std::vector<std::string>& outputs = model_.graph.nodes.back().outputs;
+  while (static_cast<int>(outputs.size()) < count) outputs.push_back(fresh("y"));
+  return outputs;
+}
+
 std::string NetworkMaker::quantize(const std::string& x, const CodeScale& scale) {
   return node("QuantizeLinear", {x, scale_name(scale), zero_name(scale)});
 }

@@ -66,6 +66,9 @@ class NetworkMaker {
   /// A node with one output; gives its name.
   std::string node(const std::string& op, std::vector<std::string> inputs,
                    Attributes attributes = {}, const std::string& domain = "");
+  /// A node with several outputs.
+  std::vector<std::string> parts(const std::string& op, std::vector<std::string> inputs,
+                                 Attributes attributes, int count);
   std::string quantize(const std::string& x, const CodeScale& scale);
   std::string dequantize(const std::string& x, const CodeScale& scale);
   std::string scale_name(const CodeScale& scale) { return scalar(scale.scale); }

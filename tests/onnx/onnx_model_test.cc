@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "backends/onnx/onnx_tensor-internal.h"
+#include "backends/text/utf8.h"
 #include "tests/formats/temp_folder.h"
 #include "tests/onnx/wire.h"
 
@@ -224,6 +225,18 @@ TEST_CASE("onnx model: nodes come out in topological order, the file's where it 
   CHECK(order(a + b + c) == "ABC");
   CHECK(order(c + a + b) == "CAB");
   CHECK(order(b + a + c) == "ABC");
+}
+
+TEST_CASE("utf8: shortest forms, no surrogates, at most U+10FFFF") {
+  for (const char* good : {"", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+                           "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+    CHECK(is_utf8(good));
+  }
+  for (const char* bad :
+       {"\x80", "\xc3", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80",
+        "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "a\xff", "\xc3("}) {
+    CHECK(!is_utf8(bad));
+  }
 }
 
 TEST_CASE("onnx model: row 49: empty, random and truncated files") {

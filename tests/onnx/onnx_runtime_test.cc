@@ -9,6 +9,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <sstream>
 
 #include "backends/io/npy.h"
 #include "backends/onnx/quantized_network.h"
@@ -278,7 +279,7 @@ void unary(NetworkMaker& m, const std::string& op, NetworkMaker::Attributes attr
   CodeScale y = m.scale(type, m.real(0.5f, 8));
   if (op == "Sigmoid" || op == "Softmax") {
     y.scale = 1.0f / 256 * (m.coin() ? 1 : m.real(0.8f, 1.2f));
-    y.zero_point = type == OnnxType::int8 ? -128 : 0;
+    if (m.pick(0, 3) != 0) y.zero_point = type == OnnxType::int8 ? -128 : 0;
   }
   if (qdq) {
     m.output(m.quantize(m.node(op, {m.dequantize(x.name, x.scale)}, attributes), y), type);
@@ -313,6 +314,13 @@ void leaky_relu(NetworkMaker& m, bool qdq) {
 void qdq_leaky_relu(NetworkMaker& m) { leaky_relu(m, true); }
 void qlinear_leaky_relu(NetworkMaker& m) { leaky_relu(m, false); }
 void qdq_sigmoid(NetworkMaker& m) { unary(m, "Sigmoid", {}, {0, 5, 64}, true); }
+
+void softmax(NetworkMaker& m, bool qdq) {
+  if (m.coin()) return unary(m, "Softmax", {{"axis", int64_t{1}}}, {0, m.pick(2, 12), 3, 4}, qdq);
+  unary(m, "Softmax", {{"axis", int64_t{-1}}}, {0, m.pick(2, 3), m.pick(2, 30)}, qdq);
+}
+void qdq_softmax(NetworkMaker& m) { softmax(m, true); }
+void qlinear_softmax(NetworkMaker& m) { softmax(m, false); }
 void qlinear_sigmoid(NetworkMaker& m) { unary(m, "Sigmoid", {}, {0, 5, 64}, false); }
 
 /// An op that moves codes, by name, with its further inputs; opset 13.
@@ -401,6 +409,51 @@ void moves_between_layers(NetworkMaker& m) {
   m.output(m.quantize(m.node("Sigmoid", {m.dequantize(codes, y)}), z), type);
 }
 
+/// Pad in front of a convolution.
+void padded_conv(NetworkMaker& m) {
+  const OnnxType type = activation_type(m);
+  const MadeCodes x = m.input_codes({0, 3, 6, 5}, m.scale(type, 2));
+  const std::string real = m.node(
+      "Pad", {m.dequantize(x.name, x.scale),
+              m.int64s({0, 0, m.pick(0, 2), m.pick(0, 2), 0, 0, m.pick(0, 2), m.pick(0, 2)})});
+  const auto layer = m.layer(OnnxType::int8, {4, 3, 3, 2}, 0, false, x.scale.scale, 0.5f);
+  const std::string w = m.node("DequantizeLinear", {layer.codes, layer.scale, layer.zero_point});
+  const std::string y = m.node("Conv", {real, w}, {{"pads", Integers{0, 1, 1, 0}}});
+  m.output(m.quantize(y, output_scale(m, type, x.scale.scale * 0.5f / 127, 18, false)), type);
+}
+
+/// Parts of a tensor, of codes or of reals, with one scale or several.
+void splits(NetworkMaker& m) {
+  const OnnxType type = activation_type(m);
+  const int64_t axis = m.pick(1, 3);
+  Integers shape{0, 3, 4, 5}, sizes{m.pick(1, 3), m.pick(1, 4)};
+  shape[static_cast<size_t>(axis)] = sizes[0] + sizes[1];
+  const MadeCodes x = m.input_codes(shape, m.scale(type, 2));
+  const NetworkMaker::Attributes attributes{{"axis", m.coin() ? axis : axis - 4}};
+  const auto parts =
+      m.parts("Split", {m.dequantize(x.name, x.scale), m.int64s(sizes)}, attributes, 2);
+  m.output(m.quantize(parts[0], x.scale), type);
+  m.output(m.quantize(parts[1], m.coin() ? x.scale : m.scale(type, 2)), type);
+}
+
+/// One DequantizeLinear with several readers, some behind a move; Identity and Dropout on the way.
+void shared_reals(NetworkMaker& m) {
+  const OnnxType type = activation_type(m);
+  const MadeCodes x = m.input_codes({0, 3, 6, 5}, m.scale(type, 2));
+  const std::string real = m.dequantize(x.name, x.scale);
+  const auto layer = m.layer(OnnxType::int8, {5, 4}, 1, true, x.scale.scale, 0.5f);
+  const std::string w = m.node("DequantizeLinear", {layer.codes, layer.scale, layer.zero_point},
+                               {{"axis", int64_t{1}}});
+  const CodeScale y = output_scale(m, type, x.scale.scale * 0.5f / 127, 5, false);
+  const std::string turned = m.node("Transpose", {real}, {{"perm", Integers{0, 2, 1, 3}}});
+  const std::string product =
+      m.node("Identity", {m.node("MatMul", {m.node("Dropout", {turned}), w})});
+  m.output(m.quantize(product, y), type);
+  const CodeScale z = m.scale(type, 1);
+  m.output(m.quantize(m.node("LeakyRelu", {m.coin() ? real : turned}), z), type);
+  if (m.coin()) m.output(real, OnnxType::float32);
+}
+
 /// A float op that is a table of codes: its DequantizeLinear and QuantizeLinear stay.
 void clips(NetworkMaker& m) {
   const OnnxType type = activation_type(m);
@@ -484,8 +537,13 @@ const std::vector<Family>& families() {
       {"QLinearLeakyRelu", "leaky_relu", qlinear_leaky_relu, 20},
       {"QDQ Sigmoid", "sigmoid", qdq_sigmoid, 20},
       {"QLinearSigmoid", "sigmoid", qlinear_sigmoid, 20},
+      {"QDQ Softmax", "softmax", qdq_softmax, 40},
+      {"QLinearSoftmax", "softmax", qlinear_softmax, 40},
       {"moves", "transpose", moves, 60},
       {"moves between layers", "transpose", moves_between_layers, 40},
+      {"QDQ Conv behind Pad", "conv2d", padded_conv, 30},
+      {"splits", "slice", splits, 30},
+      {"QDQ with shared reals", "linear", shared_reals, 30},
       {"Relu and Clip of codes", "lut", clips, 40},
       {"borders", "quantize", border, 20},
       {"residual networks", "conv2d", residual, 20},
@@ -501,6 +559,18 @@ fs::path runtimes() {
     if (!folder.empty() && fs::exists(folder / "node_modules/onnxruntime-node")) return folder;
   }
   return {};
+}
+
+std::string runtime_version(const fs::path& packages) {
+  const std::string text =
+      backends::read_file(packages / "node_modules/onnxruntime-node/package.json");
+  return nlohmann::json::parse(text).at("version");
+}
+
+/// node run_onnx.mjs in `folder`.
+std::string runtime_command(const fs::path& packages, const fs::path& folder) {
+  return "cd '" + folder.string() + "' && FACSIM_RUNTIMES='" + packages.string() + "' node '" +
+         FACSIM_SOURCE_DIR + "/tools/runtimes/run_onnx.mjs'";
 }
 
 struct Drawn {
@@ -539,9 +609,7 @@ TEST_CASE("onnx runtime: random networks give what ONNX Runtime gives") {
   // Networks in groups of one call each: a command line has a limit.
   constexpr size_t kPerCall = 200;
   for (size_t i = 0; i < drawn.size(); i += kPerCall) {
-    std::string command = "cd '" + folder.path().string() + "' && FACSIM_RUNTIMES='" +
-                          packages.string() + "' node '" + FACSIM_SOURCE_DIR +
-                          "/tools/runtimes/run_onnx.mjs'";
+    std::string command = runtime_command(packages, folder.path());
     for (size_t k = i; k < std::min(drawn.size(), i + kPerCall); ++k) {
       const std::string& stem = drawn[k].stem;
       command += " " + stem + ".onnx " + stem + ".in.npz " + stem + ".out.npz";
@@ -594,11 +662,160 @@ TEST_CASE("onnx runtime: random networks give what ONNX Runtime gives") {
             " values, ", count.different, " different");
     report_parity({{"profile", "onnxruntime-cpu"},
                    {"op", family.op},
-                   {"recording", std::string(family.name) + ", random networks"},
-                   {"code", "onnxruntime-node, run by the test"},
+                   {"recording", "random networks: " + std::string(family.name)},
+                   {"code", "onnxruntime-node " + runtime_version(packages)},
                    {"cases", count.networks},
                    {"compared", count.compared},
                    {"mismatches", count.different}});
+  }
+}
+
+/// Op types of the network that ONNX Runtime executes, after its optimizations.
+std::string optimized_ops(const NetworkMaker& maker, const fs::path& packages,
+                          const TempFolder& folder) {
+  write_onnx_model(folder / "m.onnx", maker.model());
+  backends::write_npz(folder / "m.in.npz", maker.inputs());
+  const std::string command = runtime_command(packages, folder.path()) +
+                              " m.onnx m.in.npz m.out.npz --optimized o.onnx"
+                              " --config session.qdqisint8allowed=1 > log.txt";
+  REQUIRE(std::system(command.c_str()) == 0);
+  std::string ops;
+  for (const backends::OnnxNode& node : backends::read_onnx_model(folder / "o.onnx").graph.nodes) {
+    ops += " " + node.op_type + " ";
+  }
+  return ops;
+}
+
+/// The float ops that a group of README.md's table leaves no trace of.
+constexpr std::initializer_list<const char*> kGroupOps = {
+    "Conv", "FusedConv", "Gemm",      "FusedGemm",   "MatMul",  "MatMulIntegerToFloat",
+    "Add",  "Mul",       "LeakyRelu", "AveragePool", "Sigmoid", "GlobalAveragePool",
+    "Relu", "Clip",      "Softmax"};
+
+TEST_CASE("onnx runtime: the groups that are one op here are one op on codes there") {
+  const fs::path packages = runtimes();
+  if (packages.empty()) {
+    std::cout << "SKIPPED: no onnxruntime-node (tools/runtimes/install.sh, FACSIM_RUNTIMES)\n";
+    return;
+  }
+  const TempFolder folder;
+  for (const Family& family : families()) {
+    const std::string name = family.name;
+    if (!name.starts_with("QDQ") && !name.starts_with("residual")) continue;
+    for (uint64_t seed = 1; seed <= 2; ++seed) {
+      CAPTURE(name);
+      CAPTURE(seed);
+      NetworkMaker maker(seed);
+      family.make(maker);
+      const std::string ops = optimized_ops(maker, packages, folder);
+      CAPTURE(ops);
+      for (const char* op : kGroupOps) {
+        CHECK_MESSAGE(ops.find(std::string(" ") + op + " ") == std::string::npos, std::string(op));
+      }
+    }
+  }
+}
+
+/// A convolution of 4 channels in reals.
+std::string float_conv(NetworkMaker& m, const std::string& x, OnnxType weights = OnnxType::int8) {
+  const auto layer = m.layer(weights, {6, 4, 3, 3}, 0, false, 0.02f, 0.5f);
+  return m.node("Conv",
+                {x, m.node("DequantizeLinear", {layer.codes, layer.scale, layer.zero_point})});
+}
+
+/// Groups that quantized_network refuses, with the op that ONNX Runtime runs in float.
+struct FloatCase {
+  const char* name;
+  const char* ops;  ///< one of them is in the optimized network
+  void (*make)(NetworkMaker&, const std::string& real, const CodeScale& scale);
+};
+
+const std::vector<FloatCase>& float_cases() {
+  using Real = const std::string&;
+  static const std::vector<FloatCase> all = {
+      {"Relu with a zero point that is not the lowest code", "Conv FusedConv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         m.output(m.quantize(m.node("Relu", {float_conv(m, x)}), s), s.type);
+       }},
+      {"Clip that cuts", "Conv FusedConv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         m.output(m.quantize(m.node("Clip", {float_conv(m, x), m.scalar(0), m.scalar(1)}), s),
+                  s.type);
+       }},
+      {"Flatten between Conv and QuantizeLinear", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         m.output(m.quantize(m.node("Flatten", {float_conv(m, x)}), s), s.type);
+       }},
+      {"Flatten between DequantizeLinear and Gemm", "Gemm",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         const auto layer = m.layer(OnnxType::int8, {4 * 6 * 7, 5}, 1, false, 0.02f, 0.5f);
+         const std::string w =
+             m.node("DequantizeLinear", {layer.codes, layer.scale, layer.zero_point});
+         m.output(m.quantize(m.node("Gemm", {m.node("Flatten", {x}), w}), s), s.type);
+       }},
+      {"another type of output", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale&) {
+         m.output(m.quantize(float_conv(m, x), {0.5f, 0, OnnxType::int8}), OnnxType::int8);
+       }},
+      {"weights of int4", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         m.output(m.quantize(float_conv(m, x, OnnxType::int4), s), s.type);
+       }},
+      {"codes of int16", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale&) {
+         const CodeScale wide{0.001f, 0, OnnxType::int16};
+         const std::string codes = m.quantize(x, wide);
+         m.output(m.quantize(float_conv(m, m.dequantize(codes, wide)), wide), OnnxType::int16);
+       }},
+      {"two readers of the result", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         const std::string y = float_conv(m, x);
+         m.output(m.quantize(y, s), s.type);
+         m.output(m.quantize(y, {s.scale * 2, s.zero_point, s.type}), s.type);
+       }},
+      {"Pad of channels in front of Conv", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         const std::string padded =
+             m.node("Pad", {x, m.int64s({0, 0, 0, 0, 0, 1, 0, 0}), m.scalar(0)});
+         const auto layer = m.layer(OnnxType::int8, {2, 5, 1, 1}, 0, false, 0.02f, 0.5f);
+         const std::string w =
+             m.node("DequantizeLinear", {layer.codes, layer.scale, layer.zero_point});
+         m.output(m.quantize(m.node("Conv", {padded, w}), s), s.type);
+       }},
+      {"no QuantizeLinear", "Conv",
+       [](NetworkMaker& m, Real x, const CodeScale&) {
+         m.output(float_conv(m, x), OnnxType::float32);
+       }},
+      {"an operand without DequantizeLinear", "Add",
+       [](NetworkMaker& m, Real x, const CodeScale& s) {
+         m.output(m.quantize(m.node("Add", {x, m.scalar(1.5f)}), s), s.type);
+       }},
+  };
+  return all;
+}
+
+TEST_CASE("onnx runtime: what is refused as float stays in float there") {
+  const fs::path packages = runtimes();
+  if (packages.empty()) {
+    std::cout << "SKIPPED: no onnxruntime-node (tools/runtimes/install.sh, FACSIM_RUNTIMES)\n";
+    return;
+  }
+  const TempFolder folder;
+  for (const FloatCase& one : float_cases()) {
+    CAPTURE(std::string(one.name));
+    NetworkMaker maker(11, 21);
+    const CodeScale scale{0.02f, 100, OnnxType::uint8};
+    const test::MadeCodes x = maker.input_codes({0, 4, 6, 7}, scale);
+    one.make(maker, maker.dequantize(x.name, scale), scale);
+    CHECK(contains(
+        error_text(ErrorCode::unsupported, [&] { backends::quantized_network(maker.model()); }),
+        "stays in float in ONNX Runtime"));
+    const std::string ops = optimized_ops(maker, packages, folder);
+    CAPTURE(ops);
+    bool found = false;
+    std::istringstream names(one.ops);
+    for (std::string op; names >> op;) found |= ops.find(" " + op + " ") != std::string::npos;
+    CHECK(found);
   }
 }
 
