@@ -30,6 +30,15 @@ void concat_on_axis(TfliteNode& node, std::vector<int> inputs, int64_t axis) {
   node.emit("concat", std::move(inputs), std::move(attributes));
 }
 
+/// A concatenation of the IntGraph joins up to 64 tensors.
+void require_operands(const TfliteNode& node) {
+  constexpr size_t kMost = 64;
+  if (node.input_count() > kMost) {
+    node.unsupported(fmt::format("{} inputs", node.input_count()), fmt::format("1 to {}", kMost));
+  }
+  node.require_counts(1, kMost);
+}
+
 /// Input i as a computed operand of a concatenation.
 int computed_operand(TfliteNode& node, size_t i) {
   const int number = node.operand(i);
@@ -82,7 +91,7 @@ void read_tflite_pad(TfliteNode& node) {
 }
 
 void read_tflite_concatenation(TfliteNode& node) {
-  node.require_counts(1, 64);
+  require_operands(node);
   const auto& options = node.options<tflite::ConcatenationOptions>();
   if (options.fused_activation_function() != tflite::ActivationFunctionType::NONE) {
     node.unsupported("a fused activation", "NONE");
@@ -102,7 +111,7 @@ void read_tflite_concatenation(TfliteNode& node) {
 
 /// Every input gets an axis of 1, on which they are concatenated.
 void read_tflite_pack(TfliteNode& node) {
-  node.require_counts(1, 64);
+  require_operands(node);
   const TfliteTensor& output = node.output();
   int64_t axis = node.options<tflite::PackOptions>().axis();
   if (axis < -output.shape.rank() || axis >= output.shape.rank()) {
