@@ -41,9 +41,19 @@ SoftmaxScaled::SoftmaxScaled(SoftmaxScaledParams params) : params_(params) {
 Shape SoftmaxScaled::output_shape(std::span<const Shape> inputs) const {
   detail::check_input_count(kind(), inputs.size(), 1);
   const Shape& shape = inputs[0];
-  if (shape.rank() >= 1 && shape[shape.rank() - 1] >= 1) return shape;
-  throw Error({ErrorCode::shape_mismatch, "softmax", "input shape " + to_string(shape),
-               "a last axis of at least 1", ""});
+  if (shape.rank() < 1 || shape[shape.rank() - 1] < 1) {
+    throw Error({ErrorCode::shape_mismatch, "softmax", "input shape " + to_string(shape),
+                 "a last axis of at least 1", ""});
+  }
+  const FloatMode mode;
+  const int64_t depth = shape[shape.rank() - 1];
+  if (!std::isfinite(table_for(depth).front() * steps_)) {
+    throw Error({ErrorCode::unsupported, "softmax",
+                 fmt::format("{} steps of 1 over an axis of {}", steps_, depth),
+                 "at most 148 times the axis' extent",
+                 "larger products overflow float32 and their codes are undefined"});
+  }
+  return shape;
 }
 
 std::vector<float> SoftmaxScaled::table_for(int64_t depth) const {
@@ -70,9 +80,7 @@ SoftmaxScaled::Row SoftmaxScaled::reduce(const Tensor& x, int64_t begin, int64_t
 }
 
 int64_t SoftmaxScaled::output_of(float exponential, float sum) const {
-  // The sum is at least the exponential, and steps below 2^126 + 1: their product may be infinite.
-  const float real = exponential * steps_ / sum;
-  const float rounded = round_real(Rounding::half_even, std::min(real, 0x1p30f));
+  const float rounded = round_real(Rounding::half_even, exponential * steps_ / sum);
   return std::min(static_cast<int64_t>(rounded) + params_.output_zero_point, params_.type.max());
 }
 

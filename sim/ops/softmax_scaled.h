@@ -24,7 +24,8 @@ class SoftmaxScaled final : public Op {
   /// Error unsupported for other types, bad_value for values outside.
   explicit SoftmaxScaled(SoftmaxScaledParams params);
   std::string_view kind() const override { return "softmax_scaled"; }
-  /// Error shape_mismatch for a scalar or an empty last axis.
+  /// Error shape_mismatch for a scalar or an empty last axis; unsupported where T[0] * steps is no
+  /// float32 number (steps above about 148 D): C++ does not say which code that is.
   Shape output_shape(std::span<const Shape> inputs) const override;
   DType output_dtype() const override { return params_.type.storage(); }
   std::optional<DType> input_dtype(int /*index*/) const override { return params_.type.storage(); }

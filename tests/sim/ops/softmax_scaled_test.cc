@@ -75,6 +75,16 @@ TEST_CASE("softmax_scaled: refuses types and values it has no rule for") {
               SoftmaxScaled({}).output_shape(std::vector<Shape>{Shape{1, 0}});
             },
             "last axis") == ErrorCode::shape_mismatch);
+  // Two codes: T[0] * 297 is above float32's largest number, times 296 it is not.
+  params = {};
+  params.output_scale = 1 / 296.5f;
+  CHECK(SoftmaxScaled(params).output_shape(std::vector<Shape>{Shape{1, 2}}) == Shape{1, 2});
+  params.output_scale = 1 / 297.5f;
+  CHECK(error_of(
+            [&] {
+              SoftmaxScaled(params).output_shape(std::vector<Shape>{Shape{1, 2}});
+            },
+            "297 steps of 1 over an axis of 2") == ErrorCode::unsupported);
 }
 
 }  // namespace facsim::sim::test
