@@ -13,7 +13,7 @@ mkdir -p "$folder"
 if ! cmp -s "$here/package.json" "$folder/package.json" || [ ! -e "$folder/node_modules/.package-lock.json" ]; then
   cp "$here/package.json" "$folder/package.json"
   # The runtimes are in the packages themselves; their install scripts would only fetch variants for GPUs.
-  # LiteRT needs no TensorFlow.js, and tfjs-tflite is used through its WebAssembly module alone.
+  # tfjs-tflite is used through its WebAssembly module alone, without TensorFlow.js.
   (cd "$folder" && npm install --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error) ||
     { rm -f "$folder/package.json"; echo "install.sh: npm could not install the runtimes" >&2; exit 1; }
 fi
