@@ -163,7 +163,7 @@ void write_tflite_linear(TfliteBuilder& builder, const IntNode& node) {
       builder.tables(), tflite_activation(node.attributes.activation),
       tflite::FullyConnectedOptionsWeightsFormat::DEFAULT, keeps_axes);
   const bool is_per_channel = weights.qparams->per_channel();
-  const int version = is_per_channel ? 12 : is_int4(weights) ? 10 : is_int16(x) ? 7 : 4;
+  const int version = is_per_channel ? 4 : is_int4(weights) ? 10 : is_int16(x) ? 7 : 4;
   builder.add(tflite::BuiltinOperator::FULLY_CONNECTED, version,
               {builder.operand(node, 0), w, bias}, builder.result(node), tflite_options(table));
 }
