@@ -58,8 +58,13 @@ class OnnxBuilder {
 
   /// Real operator `op` over all inputs of the node.
   void real_operator(const IntNode& node, OnnxNode op);
-  /// An operator that only moves codes; Error unsupported if it would have to change scales.
-  void code_operator(const IntNode& node, OnnxNode op);
+  /// An operator that only moves codes: on `values`, the codes of the node's inputs, with what else
+  /// it has as inputs in `op`. qdq: between DequantizeLinear and QuantizeLinear, which change no
+  /// code and say the scale. Error unsupported if it would have to change scales.
+  void code_operator(const IntNode& node, const std::vector<std::string>& values, OnnxNode op);
+  void code_operator(const IntNode& node, OnnxNode op) {
+    code_operator(node, {codes(node.inputs[0])}, std::move(op));
+  }
 
   /// `value` of a rank 4 tensor with axes NHWC, or such a value put into the file's axes as
   /// `output`.

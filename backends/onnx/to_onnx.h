@@ -18,7 +18,7 @@ enum class OnnxForm {
 /// - Layers: weights and int32 biases as codes (qdq: a bias has scale_x * scale_w and zero point
 /// 0).
 /// - Ops that move codes without changing scales (pools by maximum, reshape, transpose, slice, pad,
-///   concat of equal scales) work on the codes in both forms.
+///   concat of equal scales): on the codes, in qdq between DequantizeLinear and QuantizeLinear.
 /// - A fused activation that the output's type already enforces is written as Relu or Clip before
 ///   QuantizeLinear (qdq) or not at all; another one clips the codes behind the operator, since
 ///   ONNX Runtime would execute a Clip between real values in float.

@@ -304,13 +304,25 @@ void OnnxBuilder::real_operator(const IntNode& node, OnnxNode op) {
   quantized(node, add(std::move(op), fresh(output(node).name + "/real")));
 }
 
-void OnnxBuilder::code_operator(const IntNode& node, OnnxNode op) {
+void OnnxBuilder::code_operator(const IntNode& node, const std::vector<std::string>& values,
+                                OnnxNode op) {
   for (const int number : node.inputs) {
     if (tensor(number).qparams != output(node).qparams) {
       unsupported(node, "scales that differ between input and output", "equal scales");
     }
   }
+  std::vector<std::string> inputs = values;
+  if (form_ == OnnxForm::qdq) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      inputs[i] = dequantized(node, inputs[i], node.inputs[i]);
+    }
+  }
+  op.inputs.insert(op.inputs.begin(), inputs.begin(), inputs.end());
   op.name = node.name;
+  if (form_ == OnnxForm::qdq) {
+    quantized(node, add(std::move(op), fresh(output(node).name + "/real")));
+    return;
+  }
   const std::string out = codes_output(node);
   add(std::move(op), out);
   finish_codes(node, out);

@@ -9,6 +9,8 @@ namespace facsim::backends::detail {
 
 namespace {
 
+const std::vector<int64_t> kNchwFromNhwc{0, 3, 1, 2};
+
 int rank_of(const OnnxBuilder& builder, const IntNode& node) {
   return builder.input(node, 0).shape.rank();
 }
@@ -44,8 +46,7 @@ void write_average(OnnxBuilder& builder, const IntNode& node, const std::string&
 }  // namespace
 
 void write_onnx_max_pool2d(OnnxBuilder& builder, const IntNode& node) {
-  builder.code_operator(
-      node, onnx_node("MaxPool", {builder.codes(node.inputs[0])}, pool_attributes(node)));
+  builder.code_operator(node, onnx_node("MaxPool", {}, pool_attributes(node)));
 }
 
 void write_onnx_avg_pool2d(OnnxBuilder& builder, const IntNode& node) {
@@ -83,10 +84,12 @@ void write_onnx_pad(OnnxBuilder& builder, const IntNode& node) {
   std::vector<int64_t> pads = in_file_order(node.attributes.pad_before);
   const std::vector<int64_t> after = in_file_order(node.attributes.pad_after);
   pads.insert(pads.end(), after.begin(), after.end());
-  builder.code_operator(node,
-                        onnx_node("Pad", {builder.codes(node.inputs[0]),
-                                          builder.integers(node.name + "/pads", std::move(pads)),
-                                          builder.zero_point(node.inputs[0])}));
+  OnnxNode op = onnx_node("Pad", {builder.integers(node.name + "/pads", std::move(pads))});
+  // Real 0, which is what Pad takes without a value.
+  if (builder.form() == OnnxForm::qoperator) {
+    op.inputs.push_back(builder.zero_point(node.inputs[0]));
+  }
+  builder.code_operator(node, std::move(op));
 }
 
 void write_onnx_concat(OnnxBuilder& builder, const IntNode& node) {
@@ -96,9 +99,9 @@ void write_onnx_concat(OnnxBuilder& builder, const IntNode& node) {
     return builder.tensor(number).qparams == builder.output(node).qparams;
   });
   if (equal) {
-    OnnxNode concat = onnx_node("Concat", {}, attributes);
-    for (const int number : node.inputs) concat.inputs.push_back(builder.codes(number));
-    builder.code_operator(node, std::move(concat));
+    std::vector<std::string> values;
+    for (const int number : node.inputs) values.push_back(builder.codes(number));
+    builder.code_operator(node, values, onnx_node("Concat", {}, attributes));
     return;
   }
   if (builder.form() == OnnxForm::qdq) {
@@ -129,16 +132,15 @@ void write_onnx_slice(OnnxBuilder& builder, const IntNode& node) {
     end.push_back(a.end[i]);
     strides.push_back(a.strides[i]);
   }
-  const std::string x = builder.codes(node.inputs[0]);
   if (axes.empty()) {
-    builder.code_operator(node, onnx_node("Identity", {x}));
+    builder.code_operator(node, onnx_node("Identity", {}));
     return;
   }
-  builder.code_operator(node,
-                        onnx_node("Slice", {x, builder.integers(node.name + "/begin", begin),
-                                            builder.integers(node.name + "/end", end),
-                                            builder.integers(node.name + "/axes", axes),
-                                            builder.integers(node.name + "/strides", strides)}));
+  const std::string& name = node.name;
+  builder.code_operator(node, onnx_node("Slice", {builder.integers(name + "/begin", begin),
+                                                  builder.integers(name + "/end", end),
+                                                  builder.integers(name + "/axes", axes),
+                                                  builder.integers(name + "/strides", strides)}));
 }
 
 void write_onnx_transpose(OnnxBuilder& builder, const IntNode& node) {
@@ -148,8 +150,7 @@ void write_onnx_transpose(OnnxBuilder& builder, const IntNode& node) {
     perm[static_cast<size_t>(file_axis(axis, rank))] =
         file_axis(node.attributes.permutation[static_cast<size_t>(axis)], rank);
   }
-  builder.code_operator(node, onnx_node("Transpose", {builder.codes(node.inputs[0])},
-                                        {onnx_attribute("perm", perm)}));
+  builder.code_operator(node, onnx_node("Transpose", {}, {onnx_attribute("perm", perm)}));
 }
 
 /// nearest: floor of the coordinate, or half up with aligned corners, as TFLite;
@@ -173,8 +174,7 @@ void write_onnx_resize(OnnxBuilder& builder, const IntNode& node) {
       builder.integers(node.name + "/sizes", {resize.size[0], resize.size[1]});
   const bool same = builder.input(node, 0).qparams == builder.output(node).qparams;
   if (nearest && same) {
-    builder.code_operator(node, onnx_node("Resize", {builder.codes(node.inputs[0]), "", "", sizes},
-                                          std::move(attributes)));
+    builder.code_operator(node, onnx_node("Resize", {"", "", sizes}, std::move(attributes)));
     return;
   }
   OnnxNode op = onnx_node("Resize", {builder.dequantized(node, node.inputs[0]), "", "", sizes},
@@ -200,20 +200,20 @@ void write_onnx_reshape(OnnxBuilder& builder, const IntNode& node) {
     transpose.name = node.name + "/channels_first";
     x = builder.add(std::move(transpose));
   }
-  OnnxNode reshape = onnx_node("Flatten", {x}, {onnx_attribute("axis", int64_t{1})});
+  OnnxNode reshape = onnx_node("Flatten", {}, {onnx_attribute("axis", int64_t{1})});
   if (to != 2) {
     std::vector<int64_t> extents = builder.output(node).shape.extents();
     extents[0] = 0;  // as it is: the batch
-    reshape = onnx_node("Reshape", {x, builder.integers(node.name + "/shape", extents)});
+    reshape = onnx_node("Reshape", {builder.integers(node.name + "/shape", extents)});
   }
-  reshape.name = node.name;
-  const std::string& out = builder.output(node).name;
-  if (to == 4) {
-    builder.from_nhwc(node, builder.add(std::move(reshape)), to, out);
-  } else {
-    builder.add(std::move(reshape), out);
+  if (to != 4) {
+    builder.code_operator(node, {x}, std::move(reshape));
+    return;
   }
-  builder.finish_codes(node, out);
+  reshape.name = node.name + "/reshaped";
+  reshape.inputs.insert(reshape.inputs.begin(), x);
+  builder.code_operator(node, {builder.add(std::move(reshape))},
+                        onnx_node("Transpose", {}, {onnx_attribute("perm", kNchwFromNhwc)}));
 }
 
 }  // namespace facsim::backends::detail
