@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <set>
 
+#include "backends/io/npy.h"
 #include "backends/onnx/quantized_network.h"
 #include "backends/onnx/to_onnx.h"
+#include "backends/tflite/read_tflite.h"
+#include "backends/tflite/write_tflite.h"
 #include "sim/core/error.h"
 #include "tests/deployed/int_graph_maker.h"
 #include "tests/deployed/run_int_graph.h"
+#include "tests/formats/temp_folder.h"
 
 namespace facsim::test {
 namespace {
@@ -106,6 +110,141 @@ TEST_CASE("round trip: ONNX, QOperator") {
       return through_onnx(graph, backends::OnnxForm::qoperator);
     });
   }
+}
+
+TEST_CASE("round trip: TFLite") {
+  check_round_trips(sim::kInt8, "tflite-reference", {"lut"}, [](const IntGraph& graph) {
+    return backends::parse_tflite(backends::tflite_bytes(graph), "drawn.tflite");
+  });
+}
+
+/// What a writer says about a network.
+template <class Write>
+ErrorInfo refusal(const IntGraph& graph, Write write) {
+  try {
+    write(graph);
+  } catch (const Error& error) {
+    return error.infos().front();
+  }
+  FAIL("no error");
+  return {};
+}
+
+IntGraph drawn_layer() {
+  IntGraphMaker maker(1, sim::kInt8);
+  const int x = maker.input({1, 6}, maker.centred(1));
+  return maker.take({maker.layer("linear", x, {4, 6}, {}, true)});
+}
+
+/// Changes that neither format can say: the error is `unsupported` and names the node or tensor.
+TEST_CASE("writers: refuse what the format cannot say") {
+  struct Row {
+    const char* reason;
+    void (*change)(IntGraph&);
+    const char* place;
+  };
+  static const Row rows[] = {
+      {"a scale per channel of an activation",
+       [](IntGraph& g) {
+         IntTensor& x = g.tensors[0];
+         x.qparams->scale.assign(6, 0.1f);
+         x.qparams->zero_point.assign(6, 0);
+         x.qparams->channel_axis = 1;
+       },
+       "tensor \"x0\""},
+      {"codes narrower than their type",
+       [](IntGraph& g) { g.tensors[0].qparams->quant_min = -127; }, "tensor \"x0\""},
+      {"3-bit activations",
+       [](IntGraph& g) {
+         quant::QParams& q = *g.tensors[0].qparams;
+         q = {{0.1f}, {0}, -1, {3, true}, -4, 3};
+       },
+       "tensor \"x0\""},
+      {"a real bias",
+       [](IntGraph& g) {
+         g.tensors[2].qparams.reset();
+         g.tensors[2].dtype = DType::float32;
+         g.tensors[2].data = Tensor(DType::float32, g.tensors[2].shape);
+       },
+       "node \"linear3\" (linear)"},
+      {"a bias that is not in accumulator units",
+       [](IntGraph& g) { g.tensors[2].qparams->scale[1] *= 2; }, "node \"linear3\" (linear)"},
+      {"bias codes of more than 32 bits",
+       [](IntGraph& g) {
+         IntTensor& bias = g.tensors[2];
+         bias.qparams->type = {64, true};
+         bias.qparams->quant_min = INT64_MIN;
+         bias.qparams->quant_max = INT64_MAX;
+         bias.dtype = DType::int64;
+         bias.data = Tensor(DType::int64, bias.shape);
+         bias.data->set_int(2, int64_t{1} << 40);
+       },
+       "node \"linear3\" (linear)"},
+      {"a constant as an output", [](IntGraph& g) { g.outputs = {1}; }, "network output \"c1\""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.reason));
+    IntGraph graph = drawn_layer();
+    row.change(graph);
+    const auto check_one = [&](auto write) {
+      const ErrorInfo info = refusal(graph, write);
+      CAPTURE(to_string(info));
+      CHECK(info.code == ErrorCode::unsupported);
+      CHECK(info.place == row.place);
+    };
+    check_one([](const IntGraph& g) { backends::tflite_bytes(g); });
+    check_one([](const IntGraph& g) { backends::to_onnx(g, backends::OnnxForm::qdq); });
+    check_one([](const IntGraph& g) { backends::to_onnx(g, backends::OnnxForm::qoperator); });
+  }
+}
+
+TEST_CASE("write_tflite: uint8 codes become int8 where TFLite's rule allows it") {
+  IntGraphMaker maker(3, sim::kUint8);
+  const int x = maker.input({1, 5, 5, 2}, maker.centred(1));
+  backends::NodeAttributes attributes;
+  attributes.window.kernel = {3, 3};
+  const int y = maker.layer("conv2d", x, {3, 3, 3, 2}, attributes, true);
+  const IntGraph graph = maker.take({y});
+  const IntGraph read = backends::parse_tflite(backends::tflite_bytes(graph), "net.tflite");
+  for (const int t : {x, y}) {
+    const IntTensor& before = graph.tensors[static_cast<size_t>(t)];
+    const IntTensor* after = find_tensor(read, before.name);
+    REQUIRE(after != nullptr);
+    CHECK(after->qparams->type == sim::kInt8);
+    CHECK(after->qparams->scale == before.qparams->scale);
+    CHECK(after->qparams->zero_point[0] == before.qparams->zero_point[0] - 128);
+  }
+
+  IntGraphMaker other(3, sim::kUint8);
+  const int pooled_input = other.input({1, 4, 4, 2}, other.centred(1));
+  attributes.window.kernel = {2, 2};
+  const IntGraph pool = other.take(
+      {other.node("avg_pool2d", {pooled_input}, attributes, other.qparams(pooled_input))});
+  const ErrorInfo info = refusal(pool, [](const IntGraph& g) { backends::tflite_bytes(g); });
+  CHECK(info.code == ErrorCode::unsupported);
+  CHECK(info.place == "node \"avg_pool2d1\" (avg_pool2d)");
+}
+
+TEST_CASE("write_tflite: a table, and scales that TFLite fixes") {
+  IntGraphMaker maker(1, sim::kInt8);
+  const int x = maker.input({1, 4}, maker.centred(1));
+  const IntGraph graph = maker.take({maker.node("sigmoid", {x}, {}, maker.qparams(x))});
+  const ErrorInfo info = refusal(graph, [](const IntGraph& g) { backends::tflite_bytes(g); });
+  CHECK(info.code == ErrorCode::unsupported);
+  CHECK(info.place == "node \"sigmoid1\" (sigmoid)");
+  CHECK(info.expected.find("0.00390625 and -128") != std::string::npos);
+}
+
+TEST_CASE("writers: files appear whole or not at all") {
+  const TempFolder folder;
+  const IntGraph graph = drawn_layer();
+  backends::write_tflite(folder / "net.tflite", graph);
+  CHECK(backends::read_file(folder / "net.tflite") == backends::tflite_bytes(graph));
+  CHECK_THROWS_AS(backends::write_tflite(folder / "absent" / "net.tflite", graph), Error);
+  IntGraph bad = graph;
+  bad.outputs = {1};
+  CHECK_THROWS_AS(backends::write_tflite(folder / "net.tflite", bad), Error);
+  CHECK(backends::read_file(folder / "net.tflite") == backends::tflite_bytes(graph));
 }
 
 }  // namespace
