@@ -30,7 +30,11 @@ Tensor codes_tensor(const std::vector<int64_t>& values, DType dtype, bool scalar
 
 OnnxType type_of(const IntTensor& tensor) {
   if (tensor.dtype == DType::float32) return OnnxType::float32;
-  return tensor.qparams ? *onnx_type(tensor.qparams->type) : OnnxType::int32;  // a bias
+  if (!tensor.qparams || tensor.dtype == DType::int32) return OnnxType::int32;
+  if (const auto type = onnx_type(tensor.qparams->type)) return *type;
+  throw Error({ErrorCode::unsupported, fmt::format("tensor \"{}\"", tensor.name),
+               fmt::format("codes of {} bits", tensor.qparams->type.bits), "2, 4, 8, 16 or 32 bits",
+               "ONNX cannot say it"});
 }
 
 }  // namespace
@@ -113,12 +117,9 @@ void OnnxBuilder::check_tensors() const {
       throw Error({ErrorCode::unsupported, fmt::format("tensor \"{}\"", t.name), std::move(found),
                    std::move(expected), "ONNX cannot say it"});
     };
-    if (!t.qparams) continue;
+    if (!t.qparams || t.data) continue;
     const quant::QParams& q = *t.qparams;
-    if (!onnx_type(q.type)) {
-      refuse(fmt::format("codes of {} bits", q.type.bits), "2, 4, 8, 16 or 32 bits");
-    }
-    if (t.data) continue;
+    type_of(t);
     if (q.per_channel()) refuse("an activation with a scale per channel", "one scale");
     if (q.quant_min != q.type.min() || q.quant_max != q.type.max()) {
       refuse(fmt::format("codes {}..{}", q.quant_min, q.quant_max),

@@ -221,7 +221,9 @@ IntGraph border(M& m) {
   M& maker = m;
   const int real = maker.input(image(m), quant::QParams{{0.0f}, {0}, -1, {}, 0, 0});
   const int codes = maker.node("quantize", {real}, {}, maker.any(1));
-  const int pooled = maker.node("global_avg_pool", {codes}, {}, maker.qparams(codes));
+  NodeAttributes pool;
+  pool.window.kernel = {2, 2};
+  const int pooled = maker.node("max_pool2d", {codes}, pool, maker.qparams(codes));
   return maker.take(
       {maker.node("dequantize", {pooled}, {}, quant::QParams{{0.0f}, {0}, -1, {}, 0, 0})});
 }

@@ -113,9 +113,12 @@ TEST_CASE("round trip: ONNX, QOperator") {
 }
 
 TEST_CASE("round trip: TFLite") {
-  check_round_trips(sim::kInt8, "tflite-reference", {"lut"}, [](const IntGraph& graph) {
-    return backends::parse_tflite(backends::tflite_bytes(graph), "drawn.tflite");
-  });
+  // A table has no operator; PADV2 with the lowest code, which a padded maximum needs, is not read;
+  // global_avg_pool is written as MEAN and read as mean, whose rule is its own.
+  check_round_trips(sim::kInt8, "tflite-reference", {"lut", "max_pool2d", "global_avg_pool"},
+                    [](const IntGraph& graph) {
+                      return backends::parse_tflite(backends::tflite_bytes(graph), "drawn.tflite");
+                    });
 }
 
 /// What a writer says about a network.

@@ -67,8 +67,8 @@ try {
     threads: options.threads,
     batch: options.batch,
     runs: times.length,
-    ns_min: Math.round(times[0]),
-    ns_median: Math.round(times[times.length >> 1]),
+    minimum_ns: Math.round(times[0]),
+    median_ns: Math.round(times[times.length >> 1]),
   }));
 } catch (error) {
   console.error(`error: ${error.message}`);

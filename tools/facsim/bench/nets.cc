@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "backends/lower/lower.h"
+#include "backends/onnx/to_onnx.h"
 #include "sim/graph/executor.h"
 #include "tools/bench/nets.h"
 #include "tools/facsim/output.h"
@@ -92,6 +93,8 @@ class NetsBench final : public Bench {
         ->delimiter(',')
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    app.add_option("--write-onnx", onnx_folder_,
+                   "only write the networks there as QLinear ONNX, uint8 activations");
     app.footer(
         "Times whole networks with random int8 weights under onnxruntime-cpu (float32 scale)\n"
         "and tflite-micro (fixed-point double rounding). Every image's output is compared with\n"
@@ -111,6 +114,7 @@ class NetsBench final : public Bench {
   }
 
   ExitCode run(const Globals& globals) override {
+    if (!onnx_folder_.empty()) return write_onnx(globals);
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     using Align = TextTable::Align;
     TextTable table({{"network"},
@@ -144,6 +148,19 @@ class NetsBench final : public Bench {
   }
 
  private:
+  /// For another library to run (tools/bench/onnxruntime.sh).
+  ExitCode write_onnx(const Globals& globals) const {
+    const backends::Profile profile = backends::load_profile("onnxruntime-cpu", globals.search());
+    std::filesystem::create_directories(onnx_folder_);
+    for (const bench::NetGeometry& geometry : bench::bench_nets()) {
+      if (!options_.wanted(geometry.name)) continue;
+      const backends::IntGraph network = bench::make_net(geometry, profile, sim::kUint8, 1);
+      backends::write_onnx_model(std::filesystem::path(onnx_folder_) / (geometry.name + ".onnx"),
+                                 backends::to_onnx(network, backends::OnnxForm::qoperator));
+    }
+    return ExitCode::equal;
+  }
+
   void time_nets(const bench::NetGeometry& geometry, const std::vector<PreparedNet>& nets,
                  int64_t batch, TextTable& table, nlohmann::ordered_json& list) const {
     std::vector<Tensor> outputs(nets.size());
@@ -192,6 +209,7 @@ class NetsBench final : public Bench {
 
   BenchOptions options_;
   std::vector<int64_t> batches_{1};
+  std::string onnx_folder_;
 };
 
 }  // namespace
