@@ -46,6 +46,19 @@ void write_pool(TfliteBuilder& builder, const IntNode& node, tflite::BuiltinOper
               tflite_options(table));
 }
 
+/// True if the last window of a SAME padding ends at the image's last row and column or behind it.
+/// Where strides step over the end, XNNPACK (tfjs-tflite 0.0.1-alpha.10) computes others than SAME
+/// defines: with a 1 x 3 kernel, stride 2 x 1 and 6 rows about half of the values.
+bool reaches_the_end(const sim::Window2d& window, const Shape& x) {
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const int64_t in = x[static_cast<int>(axis) + 1], stride = window.stride[axis];
+    const int64_t reach =
+        (in - 1) / stride * stride + (window.kernel[axis] - 1) * window.dilation[axis];
+    if (reach + 1 < in) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node, TflitePadValue value) {
@@ -54,7 +67,8 @@ TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node, TflitePa
   const IntTensor& x = builder.input(node, 0);
   const int input = builder.operand(node, 0);
   if (p == sim::Padding2d{}) return {input, tflite::Padding::VALID};
-  if (p == sim::resolve_padding(sim::PaddingKind::same, window, x.shape[1], x.shape[2])) {
+  if (p == sim::resolve_padding(sim::PaddingKind::same, window, x.shape[1], x.shape[2]) &&
+      reaches_the_end(window, x.shape)) {
     return {input, tflite::Padding::SAME};
   }
   const Shape padded{1, p.top + x.shape[1] + p.bottom, p.left + x.shape[2] + p.right, x.shape[3]};
