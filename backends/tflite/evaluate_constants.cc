@@ -40,6 +40,11 @@ void set_integers(TfliteNode& node, const std::vector<int64_t>& values) {
     node.unsupported(fmt::format("integers as {}", tflite::EnumNameTensorType(t.type)),
                      "INT32 or INT64");
   }
+  constexpr size_t kMost = 1024;
+  if (values.size() > kMost) {
+    node.unsupported(fmt::format("{} known integers", values.size()),
+                     fmt::format("at most {}", kMost));
+  }
   Tensor out(*dtype, Shape{static_cast<int64_t>(values.size())});
   const sim::IntType range = sim::full_range(*dtype);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -107,6 +112,8 @@ bool evaluate_scales(TfliteNode& node) {
   if (!value || is_quantize != (value->dtype() == DType::float32)) return false;
   const auto qparams = node.graph().qparams(is_quantize ? node.output() : node.input(0));
   if (!qparams) node.fail("no scale", "a scale and a zero point");
+  const int64_t bytes_of_result = is_quantize ? 1 : 4;
+  node.graph().spend(node.output().name, value->numel() * bytes_of_result);
   if (!is_quantize) {
     node.graph().set_known(node.output().number, quant::dequantize(*value, *qparams));
     return true;

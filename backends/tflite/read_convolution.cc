@@ -44,7 +44,7 @@ int tflite_weights(TfliteNode& node, size_t weights, int rank, TfliteWeights lay
         node.fail(fmt::format("weights of shape {}", to_string(t.shape)), "(1, H, W, C)",
                   ErrorCode::shape_mismatch);
       }
-      node.graph().spend(t, static_cast<int64_t>(data.bytes()));
+      node.graph().spend(t.name, static_cast<int64_t>(data.bytes()));
       data = permuted(data, kOneHwcToOhwi);
     }
     out.dtype = data.dtype();

@@ -35,14 +35,14 @@ class TfliteGraph {
 
   /// Scales and zero points of a tensor; nothing for one without. A tensor with a scale per channel
   /// has them on `axis` (-1: where the file says). Error bad_value, unsupported.
-  std::optional<quant::QParams> qparams(const TfliteTensor& tensor, int axis = -1) const;
+  std::optional<quant::QParams> qparams(const TfliteTensor& tensor, int axis = -1);
 
   /// The elements of a constant in the file's own shape (rank 0 as (1)), int4 unpacked; elements of
   /// tensors that share a buffer are shared. Error unsupported for other types.
   Tensor constant(const TfliteTensor& tensor);
-  /// Counts bytes that are copied for a constant. Error unsupported beyond what a file of this size
-  /// has: bytes that many tensors share must not fill the memory.
-  void spend(const TfliteTensor& tensor, int64_t bytes);
+  /// Counts bytes that are copied out of the file, or made from what is in it. Error unsupported
+  /// beyond what a file of this size has: what many tensors share must not fill the memory.
+  void spend(std::string_view tensor_name, int64_t bytes);
   /// The file's name of a tensor, or "tensor_<number>".
   static std::string name_of(const TfliteTensor& tensor);
   /// Known integers: a constant, or what was evaluated.
@@ -68,7 +68,7 @@ class TfliteGraph {
   IntTensor& int_tensor(int number) { return graph_.tensors[static_cast<size_t>(number)]; }
 
  private:
-  IntTensor describe(const TfliteTensor& tensor) const;
+  IntTensor describe(const TfliteTensor& tensor);
   std::string unique(std::string name, int number);
 
   const TfliteFile& file_;

@@ -54,9 +54,9 @@ Tensor unpack_int4(std::span<const uint8_t> bytes, int64_t count) {
   return codes;
 }
 
-/// Bytes of constants that a network may take up, in bytes of its file: int4 doubles, and files
-/// share equal buffers.
-constexpr int64_t kConstantsPerFileByte = 16, kSmallConstants = 1 << 20;
+/// Bytes that a network may take up, in bytes of its file: int4 doubles, constants that are
+/// evaluated become four times as large, and files share equal buffers.
+constexpr int64_t kBytesPerFileByte = 16, kSmallNetwork = 1 << 20;
 
 }  // namespace
 
@@ -98,7 +98,7 @@ TfliteGraph::Batched TfliteGraph::batched(const TfliteTensor& t) const {
   return {Shape(std::move(extents)), 1};
 }
 
-std::optional<quant::QParams> TfliteGraph::qparams(const TfliteTensor& t, int axis) const {
+std::optional<quant::QParams> TfliteGraph::qparams(const TfliteTensor& t, int axis) {
   const auto* table = t.quantization;
   if (table == nullptr) return {};
   const std::string place = file_.place_of(t);
@@ -131,6 +131,8 @@ std::optional<quant::QParams> TfliteGraph::qparams(const TfliteTensor& t, int ax
              "one per index of that axis of " + to_string(t.shape), ErrorCode::shape_mismatch);
     }
   }
+  constexpr int64_t kBytesPerScale = sizeof(float) + sizeof(int64_t);
+  spend(t.name, count * kBytesPerScale);
   out.scale.assign(table->scale()->begin(), table->scale()->end());
   out.zero_point.assign(table->zero_point()->begin(), table->zero_point()->end());
   out.type = *type;
@@ -140,13 +142,13 @@ std::optional<quant::QParams> TfliteGraph::qparams(const TfliteTensor& t, int ax
   return out;
 }
 
-void TfliteGraph::spend(const TfliteTensor& t, int64_t bytes) {
-  const int64_t limit =
-      kSmallConstants + kConstantsPerFileByte * static_cast<int64_t>(file_.size());
+void TfliteGraph::spend(std::string_view tensor_name, int64_t bytes) {
+  const int64_t limit = kSmallNetwork + kBytesPerFileByte * static_cast<int64_t>(file_.size());
   spent_ += bytes;
   if (spent_ <= limit) return;
-  throw Error({ErrorCode::unsupported, file_.place_of(t), "constants that share bytes too often",
-               fmt::format("at most {} bytes of constants", limit), ""});
+  throw Error({ErrorCode::unsupported, fmt::format("{}: tensor \"{}\"", file_.place(), tensor_name),
+               "tensors that share bytes too often",
+               fmt::format("at most {} bytes in all tensors", limit), ""});
 }
 
 Tensor TfliteGraph::constant(const TfliteTensor& t) {
@@ -161,7 +163,7 @@ Tensor TfliteGraph::constant(const TfliteTensor& t) {
   Shape shape = t.shape.rank() == 0 ? Shape{1} : t.shape;
   Tensor& flat = buffers_[{t.buffer, t.type}];
   if (flat.numel() != count || flat.empty()) {
-    spend(t, count * static_cast<int64_t>(size_of(*dtype)));
+    spend(t.name, count * static_cast<int64_t>(size_of(*dtype)));
     if (t.type == tflite::TensorType::INT4) {
       flat = unpack_int4(t.bytes, count);
     } else {
@@ -193,6 +195,7 @@ std::string TfliteGraph::name_of(const TfliteTensor& t) {
 }
 
 std::string TfliteGraph::unique(std::string name, int number) {
+  spend(name, 2 * static_cast<int64_t>(name.size()));
   while (!names_.insert(name).second) name += fmt::format("#{}", number);
   return name;
 }
@@ -203,7 +206,7 @@ int TfliteGraph::add(IntTensor t) {
   return static_cast<int>(graph_.tensors.size()) - 1;
 }
 
-IntTensor TfliteGraph::describe(const TfliteTensor& t) const {
+IntTensor TfliteGraph::describe(const TfliteTensor& t) {
   IntTensor out;
   out.name = name_of(t);
   const auto dtype = tensor_dtype(t.type);

@@ -257,6 +257,63 @@ TEST_CASE("tflite: bad file 64, a few bytes that many tensors share are not copi
   refused(file.bytes(), ErrorCode::unsupported, {"share bytes"});
 }
 
+TEST_CASE(
+    "tflite: bad file 64, scales, names and evaluated constants that are shared are bounded") {
+  // 400 constants of 16 KiB with 16 384 scales each, all of them shared: 80 MB of scales.
+  FileBuilder file;
+  const int channels = 1 << 14;
+  const int x = file.int8("x", {1, channels});
+  file.inputs({x});
+  const int first = file.constant<int8_t>(
+      "c", TensorType::INT8, {1, channels}, std::vector<int8_t>(channels, 1),
+      {std::vector<float>(channels, 0.5f), std::vector<int64_t>(channels, 0), 1});
+  flatbuffers::FlatBufferBuilder b;
+  std::vector<flatbuffers::Offset<tflite::Tensor>> tensors;
+  const auto shape = b.CreateVector(std::vector<int32_t>{1, channels});
+  const auto scales = b.CreateVector(file.tensor(first).quantization->scale);
+  const auto zeros = b.CreateVector(file.tensor(first).quantization->zero_point);
+  tflite::QuantizationParametersBuilder shared(b);
+  shared.add_scale(scales);
+  shared.add_zero_point(zeros);
+  shared.add_quantized_dimension(1);
+  const auto per_channel = shared.Finish();
+  const auto one_scale = tflite::CreateQuantizationParametersDirect(
+      b, nullptr, nullptr, &file.tensor(x).quantization->scale,
+      &file.tensor(x).quantization->zero_point);
+  const std::string long_name(4000, 'n');
+  const auto name = b.CreateString(long_name);
+  const auto make = [&](bool has_scales, uint32_t buffer) {
+    tflite::TensorBuilder tensor(b);
+    tensor.add_shape(shape);
+    tensor.add_type(has_scales ? TensorType::INT8 : TensorType::FLOAT32);
+    tensor.add_buffer(buffer);
+    tensor.add_name(name);
+    if (has_scales) tensor.add_quantization(buffer == 0 ? one_scale : per_channel);
+    return tensor.Finish();
+  };
+  std::vector<flatbuffers::Offset<tflite::Operator>> operators;
+  tensors.push_back(make(true, 0));
+  for (int i = 0; i < 400; ++i) {
+    tensors.push_back(make(true, 1));
+    tensors.push_back(make(false, 0));
+    const auto number = static_cast<int32_t>(tensors.size());
+    operators.push_back(tflite::CreateOperator(b, 0,
+                                               b.CreateVector(std::vector<int32_t>{number - 2}),
+                                               b.CreateVector(std::vector<int32_t>{number - 1})));
+  }
+  const std::vector<int32_t> zero{0};
+  const auto graph = tflite::CreateSubGraphDirect(b, &tensors, &zero, &zero, &operators);
+  const std::vector<flatbuffers::Offset<tflite::SubGraph>> graphs{graph};
+  const std::vector<flatbuffers::Offset<tflite::OperatorCode>> codes{
+      tflite::CreateOperatorCode(b, 6, 0, 1, BuiltinOperator::DEQUANTIZE)};
+  const std::vector<uint8_t> data(channels, 1);
+  const std::vector<flatbuffers::Offset<tflite::Buffer>> buffers{
+      tflite::CreateBuffer(b), tflite::CreateBufferDirect(b, &data)};
+  tflite::FinishModelBuffer(b, tflite::CreateModelDirect(b, 3, &codes, &graphs, nullptr, &buffers));
+  refused({reinterpret_cast<const char*>(b.GetBufferPointer()), b.GetSize()},
+          ErrorCode::unsupported, {"share bytes"});
+}
+
 // Row 65
 TEST_CASE("tflite: bad file 65, shapes") {
   refused([](ConvFile& f) { f.tensor(ConvFile::x).shape[1] = -1; }, ErrorCode::bad_value,
