@@ -15,6 +15,14 @@ namespace facsim::fused {
 
 class PatternRegistry;
 
+/// Where a layer of a float network goes when it is fused.
+struct FusionRemark {
+  std::string node, op;
+  std::string pattern;  ///< the pattern it becomes part of, by nni's name; empty: it stays alone
+  std::string into;     ///< the fused node's name, that of the pattern's last layer
+  std::string reason;   ///< why a layer stays alone that patterns have a place for; else empty
+};
+
 /// A DAG of modules: float at first, then fused, then quantized for a profile, then converted.
 class Network {
  public:
@@ -30,6 +38,9 @@ class Network {
   /// Replaces each match of a pattern by its nni module (longest match first). Parameters move
   /// along.
   void fuse(const PatternRegistry& patterns);
+  /// What `fuse` would do with each layer, in order, and why it would leave one out. The network
+  /// must be float and not fused yet.
+  std::vector<FusionRemark> fusion_remarks(const PatternRegistry& patterns) const;
   /// nn/nni -> nnqat/nniqat by from_float, quantizers by the profile; adds the input quantizer.
   void prepare_qat(const backends::Profile& profile, const PatternRegistry& patterns);
   /// With the profiles that single layers name (FloatNode::profile), by name. Error unsupported for

@@ -369,4 +369,30 @@ Shape int_output_shape(const IntGraph& graph, const IntNode& node) {
   return ShapeRules(graph, node).output();
 }
 
+int64_t int_macs(const IntGraph& graph, const IntNode& node) {
+  const auto shape = [&](int tensor) -> const Shape& {
+    return graph.tensors[static_cast<size_t>(tensor)].shape;
+  };
+  const Shape& out = shape(node.output);
+  if (node.op == "batch_matmul") {
+    const Shape& lhs = shape(node.inputs[0]);
+    return out.numel() * lhs[lhs.rank() - (node.attributes.transpose_lhs ? 2 : 1)];
+  }
+  if (node.inputs.size() < 2) return 0;
+  const Shape& weights = shape(node.inputs[1]);
+  if (node.op == "transpose_conv2d") {  // each input element meets one filter per output channel
+    const Shape& x = shape(node.inputs[0]);
+    return x[1] * x[2] * weights.numel();
+  }
+  if (node.op == "svdf" || node.op == "lstm") {  // every weight once in each step
+    int64_t elements = 0;
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      if (shape(node.inputs[i]).rank() == 2) elements += shape(node.inputs[i]).numel();
+    }
+    return shape(node.inputs[0])[1] * elements;
+  }
+  const bool is_layer = node.op.ends_with("conv2d") || node.op == "linear";
+  return is_layer ? out.numel() * (weights.numel() / weights[0]) : 0;
+}
+
 }  // namespace facsim::backends

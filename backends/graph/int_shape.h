@@ -10,4 +10,8 @@ namespace facsim::backends {
 /// the node's name.
 Shape int_output_shape(const IntGraph& graph, const IntNode& node);
 
+/// Multiply-accumulates of a node for one image, taps that lie in the padding included; 0 for ops
+/// that multiply nothing. The graph must be checked.
+int64_t int_macs(const IntGraph& graph, const IntNode& node);
+
 }  // namespace facsim::backends

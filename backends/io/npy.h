@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/core/tensor.h"
@@ -20,6 +21,9 @@ void write_npy(const std::filesystem::path& file, const Tensor& tensor);  ///< a
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 NamedTensors read_npz(const std::filesystem::path& file);
 void write_npz(const std::filesystem::path& file, const NamedTensors& tensors);  ///< stored, atomic
+/// With a text of at most 65535 bytes as the archive's comment, which numpy and unzip pass over.
+void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
+               std::string_view comment);
 
 /// A .npz from which single arrays are read: for archives that also hold what a Tensor cannot
 /// (text, float64), or more than is wanted at once. Same checks as read_npz.
@@ -36,6 +40,7 @@ class NpzFile {
   Tensor read(std::string_view name) const;                       ///< Error missing_key
   std::vector<double> read_float64(std::string_view name) const;  ///< a float64 vector, unchanged
   NamedTensors read_all() const;
+  std::string comment() const;  ///< of the archive; empty if it has none
 
  private:
   struct Impl;

@@ -221,6 +221,12 @@ std::vector<double> NpzFile::read_float64(std::string_view name) const {
 
 NamedTensors NpzFile::read_all() const { return impl_->read_all(); }
 
+std::string NpzFile::comment() const {
+  int size = 0;
+  const char* text = zip_get_archive_comment(impl_->archive.get(), &size, ZIP_FL_ENC_RAW);
+  return text == nullptr ? "" : std::string(text, static_cast<size_t>(size));
+}
+
 NpzFile NpzFile::from_bytes(std::string_view bytes, std::string place) {
   return NpzFile(std::make_unique<Impl>(bytes, std::move(place)));
 }

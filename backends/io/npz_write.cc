@@ -110,7 +110,8 @@ std::string central_header(const WrittenMember& entry) {
       .data();
 }
 
-std::string end_of_directory(uint64_t entries, uint64_t size, uint64_t offset) {
+std::string end_of_directory(uint64_t entries, uint64_t size, uint64_t offset,
+                             std::string_view comment) {
   const uint64_t end = offset + size;
   return Record()
       .u32(kZip64EndSignature)
@@ -134,13 +135,20 @@ std::string end_of_directory(uint64_t entries, uint64_t size, uint64_t offset) {
       .u16(0xffff)
       .u32(kInZip64Extra)
       .u32(kInZip64Extra)
-      .u16(0)
+      .u16(comment.size())
+      .text(comment)
       .data();
 }
 
 }  // namespace
 
 void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
+  write_npz(file, tensors, {});
+}
+
+void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
+               std::string_view comment) {
+  FACSIM_CHECK(comment.size() <= 0xffff);
   std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
     if (!detail::is_array_name(name) || !names.insert(name).second) {
@@ -163,7 +171,7 @@ void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
     directory += central_header(entry);
   }
   out.write(directory);
-  out.write(end_of_directory(tensors.size(), directory.size(), offset));
+  out.write(end_of_directory(tensors.size(), directory.size(), offset, comment));
   out.commit();
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "sim/core/check.h"
+#include "sim/ops/in_place.h"
 
 namespace facsim::sim {
 
@@ -60,19 +61,44 @@ std::vector<Lifetime> lifetimes(const Graph& graph, const MemoryPlan& plan) {
   return lives;
 }
 
+/// The tensor whose memory each tensor takes: itself, or for an op that works in place its input if
+/// this is the last node that reads it. Lifetimes of owners grow by those of the tensors they host.
+std::vector<int> share_in_place(const Graph& graph, const MemoryPlan& plan,
+                                std::vector<Lifetime>& lives) {
+  std::vector<int> owner(graph.tensors.size());
+  std::iota(owner.begin(), owner.end(), 0);
+  const std::vector<Lifetime> own_lives = lives;
+  for (int n = 0; n < static_cast<int>(graph.nodes.size()); ++n) {
+    const Graph::Node& node = graph.nodes[static_cast<size_t>(n)];
+    const auto* op = dynamic_cast<const InPlaceOp*>(node.op.get());
+    const auto out = static_cast<size_t>(node.output);
+    if (op == nullptr || !op->may_overwrite_input()) continue;
+    const auto in = static_cast<size_t>(root_of(plan, node.inputs[0]));
+    const bool in_arena = plan.tensors[in].home == MemoryPlan::Home::arena &&
+                          plan.tensors[out].home == MemoryPlan::Home::arena;
+    if (!in_arena || own_lives[in].last != n) continue;
+    FACSIM_CHECK_EQ(arena_size(graph.tensors[in], 1), arena_size(graph.tensors[out], 1));
+    owner[out] = owner[in];
+    Lifetime& host = lives[static_cast<size_t>(owner[in])];
+    host.last = std::max(host.last, own_lives[out].last);
+  }
+  return owner;
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const Graph& graph, int64_t images) {
   FACSIM_CHECK(images >= 1);
   MemoryPlan plan;
   choose_homes(graph, plan);
-  const std::vector<Lifetime> lives = lifetimes(graph, plan);
+  std::vector<Lifetime> lives = lifetimes(graph, plan);
+  const std::vector<int> owner = share_in_place(graph, plan, lives);
 
   std::vector<size_t> order;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
     if (plan.tensors[t].home != MemoryPlan::Home::arena || lives[t].first < 0) continue;
     plan.tensors[t].bytes = arena_size(graph.tensors[t], images);
-    order.push_back(t);
+    if (owner[t] == static_cast<int>(t)) order.push_back(t);
   }
   for (int n = 0; n < static_cast<int>(graph.nodes.size()); ++n) {
     size_t live = 0, largest = 0, second = 0;
@@ -107,6 +133,9 @@ MemoryPlan plan_memory(const Graph& graph, int64_t images) {
                                      return plan.tensors[a].offset < plan.tensors[b].offset;
                                    }),
                   t);
+  }
+  for (size_t t = 0; t < owner.size(); ++t) {
+    plan.tensors[t].offset = plan.tensors[static_cast<size_t>(owner[t])].offset;
   }
   return plan;
 }

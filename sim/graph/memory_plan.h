@@ -11,8 +11,9 @@ namespace facsim::sim {
 /// Where each intermediate tensor of a graph lives in one arena, for a given number of images.
 ///
 /// Two tensors share bytes only if no node needs both: a tensor lives from the node that writes it
-/// to the last node that reads it or a view of it. Larger tensors are placed first, each at the
-/// lowest free offset (the "greedy by size" of TensorFlow Lite Micro's GreedyMemoryPlanner).
+/// to the last node that reads it or a view of it. The output of an op that works in place takes
+/// the memory of an input that nobody reads afterwards. Larger tensors are placed first, each at
+/// the lowest free offset (the "greedy by size" of TensorFlow Lite Micro's GreedyMemoryPlanner).
 struct MemoryPlan {
   /// Who holds a tensor's bytes.
   enum class Home {

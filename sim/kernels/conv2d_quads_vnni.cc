@@ -252,6 +252,8 @@ const StageTable* stage_of(const FusedProgram& program) {
       return &kStageTable<ScaleBiasStage<HalfEven>>;
     case FusedProgram::FloatShape::bias_scale:
       return &kStageTable<BiasScaleStage<HalfEven>>;
+    case FusedProgram::FloatShape::bias_scale_bias:
+      return &kStageTable<BiasScaleBiasStage<HalfEven>>;
     default:
       return nullptr;
   }

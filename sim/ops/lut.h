@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sim/ops/in_place.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim {
@@ -11,7 +12,7 @@ struct LutParams {
   IntType input_type = kInt8, output_type = kInt8;
   std::vector<int64_t> table;  ///< 2^input_type.bits entries, each inside output_type
 };
-class Lut final : public Op {
+class Lut final : public Op, public InPlaceOp {
  public:
   explicit Lut(LutParams params);
   std::string_view kind() const override { return "lut"; }
@@ -23,6 +24,7 @@ class Lut final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  bool may_overwrite_input() const override { return input_dtype(0) == output_dtype(); }
 
  private:
   LutParams params_;

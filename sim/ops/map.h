@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "sim/ops/in_place.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim {
@@ -19,7 +20,7 @@ struct MapParams {
   Requantizer requantize;
   int channel_axis = -1;  ///< -1: the last
 };
-class Map final : public Op {
+class Map final : public Op, public InPlaceOp {
  public:
   explicit Map(MapParams params);
   std::string_view kind() const override { return params_.kind; }
@@ -29,6 +30,7 @@ class Map final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  bool may_overwrite_input() const override { return params_.input_dtype == output_dtype(); }
   const MapParams& params() const { return params_; }
 
  private:

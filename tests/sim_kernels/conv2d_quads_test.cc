@@ -76,6 +76,13 @@ const std::vector<Scheme>& schemes() {
                          a, codes.type);
     };
   };
+  static const auto before = [](FloatBias bias) {
+    return [bias](const Arguments& a, const Codes& codes) {
+      return Requantizer(programs::float_zero_point_before(codes.type, Rounding::half_even, bias,
+                                                           FloatScale::multiply),
+                         with_real_end(a, codes), codes.type);
+    };
+  };
   static const std::vector<Scheme> all = {
       {"double",
        [](const Arguments& a, const Codes& codes) {
@@ -89,12 +96,8 @@ const std::vector<Scheme>& schemes() {
       {"float", after(FloatBias::none)},
       {"float, bias before", after(FloatBias::before_scale)},
       {"float, bias after", after(FloatBias::after_scale)},
-      {"float, zero point before", [](const Arguments& a, const Codes& codes) {
-         return Requantizer(
-             programs::float_zero_point_before(codes.type, Rounding::half_even, FloatBias::none,
-                                               FloatScale::multiply),
-             with_real_end(a, codes), codes.type);
-       }}};
+      {"float, zero point before", before(FloatBias::none)},
+      {"float, bias and zero point before", before(FloatBias::before_scale)}};
   return all;
 }
 

@@ -166,4 +166,34 @@ TEST_CASE("facsim compare: unreadable files exit 3") {
   }
 }
 
+TEST_CASE("facsim compare: results of other inputs, networks or profiles are called so") {
+  const DeployedFixture f;
+  const auto run = [&](const char* inputs, const char* out, std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"run",          "--model", f.file("net.json"), "--inputs",
+                                      f.file(inputs), "-o",      f.file(out)};
+    words.insert(words.end(), more.begin(), more.end());
+    CHECK(run_command(words).exit_code == 0);
+  };
+  backends::write_npz(f.folder / "other.npz", {{"x", codes({5, 4, 4, 2}, 41)}});
+  run("x.npz", "a.npz");
+  run("x.npz", "same.npz");
+  run("other.npz", "b.npz");
+  run("x.npz", "c.npz", {"--set", "/requantize/rounding=floor"});
+  const auto differing = [&](const char* other) {
+    const auto json = nlohmann::json::parse(compare_json({f.file("a.npz"), f.file(other)}).out);
+    return json.value("runs_differ", std::vector<std::string>{});
+  };
+  CHECK(differing("same.npz").empty());
+  REQUIRE(differing("b.npz").size() == 1);
+  CHECK(contains(differing("b.npz")[0], "inputs differ"));
+  REQUIRE(differing("c.npz").size() == 1);
+  CHECK(contains(differing("c.npz")[0], "profiles differ: tflite-micro"));
+  CHECK(contains(run_command({"compare", f.file("a.npz"), f.file("b.npz")}).err, "inputs differ"));
+
+  // A model against results of another run says it too.
+  const CommandResult model = run_command({"compare", "--model", f.file("net.json"), "--inputs",
+                                           f.file("other.npz"), "--golden", f.file("a.npz")});
+  CHECK(contains(model.err, "inputs differ"));
+}
+
 }  // namespace facsim::test

@@ -109,4 +109,34 @@ TEST_CASE("facsim ranges: bad command lines and files") {
   CHECK(run_command({"ranges", "--model", f.file("none.json")}).exit_code == 3);
 }
 
+TEST_CASE("facsim ranges: accumulators that inputs caused stand beside those that are possible") {
+  const DeployedFixture f;
+  const auto layer = ranges_json(f, {"--channels", "--inputs", f.file("x.npz")}, 0).at("layers")[0];
+  REQUIRE(layer.at("observed").size() == 3);
+  // The same sums by hand, over the five images' receptive fields.
+  const Tensor& weights = *f.graph.tensors[1].data;
+  for (int64_t c = 0; c < 3; ++c) {
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (int64_t field = 0; field < 5 * 4; ++field) {
+      const int64_t n = field / 4, oh = field / 2 % 2, ow = field % 2;
+      int64_t sum = f.graph.tensors[2].data->int_at(c);
+      for (int64_t tap = 0; tap < 18; ++tap) {
+        const int64_t kh = tap / 6, kw = tap / 2 % 3, ic = tap % 2;
+        const int64_t x = f.input.int_at(((n * 4 + oh + kh) * 4 + ow + kw) * 2 + ic);
+        sum += weights.int_at(c * 18 + tap) * (x + 3);  // zero point -3
+      }
+      low = std::min(low, sum);
+      high = std::max(high, sum);
+    }
+    const auto observed = layer.at("observed")[static_cast<size_t>(c)];
+    CHECK(observed.at("min") == low);
+    CHECK(observed.at("max") == high);
+    CHECK(observed.at("min") >= layer.at("ranges")[static_cast<size_t>(c)].at("min"));
+    CHECK(observed.at("max") <= layer.at("ranges")[static_cast<size_t>(c)].at("max"));
+  }
+  const CommandResult table =
+      run_command({"ranges", "--model", f.file("net.json"), "--inputs", f.file("x.npz")});
+  CHECK(contains(table.out, "observed from"));
+}
+
 }  // namespace facsim::test

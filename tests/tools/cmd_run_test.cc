@@ -109,6 +109,7 @@ TEST_CASE("facsim run: bad input is one clear error, its exit code, and no outpu
   folder.write("broken.json", "{\"format\": \"facsim-network\",");
   folder.write("cut.npz", contents(folder / "x.npz").substr(0, 100));
   folder.write("net.onnx", "x");
+  folder.write("net.tflite", "x");
   const std::string net = f.file("net.json"), x = f.file("x.npz"), out = f.file("out.npz");
   struct Case {
     const char* reason;
@@ -119,7 +120,8 @@ TEST_CASE("facsim run: bad input is one clear error, its exit code, and no outpu
   const Case cases[] = {
       {"no model file", {"--model", f.file("no.json"), "--inputs", x}, 3, "no.json"},
       {"broken model", {"--model", f.file("broken.json"), "--inputs", x}, 3, "broken.json"},
-      {"a format not read", {"--model", f.file("net.onnx"), "--inputs", x}, 4, ".onnx"},
+      {"no ONNX model", {"--model", f.file("net.onnx"), "--inputs", x}, 3, "not an ONNX model"},
+      {"no TFLite model", {"--model", f.file("net.tflite"), "--inputs", x}, 3, "not a TFLite file"},
       {"no input file", {"--model", net, "--inputs", f.file("no.npz")}, 3, "no.npz"},
       {"truncated input", {"--model", net, "--inputs", f.file("cut.npz")}, 3, "cut.npz"},
       {"0-sized batch", {"--model", net, "--inputs", f.file("empty_batch.npz")}, 3, "N at least 1"},

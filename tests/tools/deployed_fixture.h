@@ -2,6 +2,8 @@
 // A small deployed network on disk, and its results by the library.
 #pragma once
 
+#include <cstring>
+
 #include "backends/io/network_file.h"
 #include "backends/io/npy.h"
 #include "backends/lower/lower.h"

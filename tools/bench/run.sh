@@ -45,6 +45,6 @@ section 'Requantization alone' "$facsim" bench requantize --rounds $rounds
 section 'Cost of more work, 1 thread' "$facsim" bench scaling -j 1 --rounds $rounds
 if [ -n "$training" ]; then
   torch=torch
-  "$facsim" bench qat --only none --peers torch > /dev/null || torch=  # says what is missing
+  "$facsim" bench qat --only none --network fashion_cnn:2 --peers torch > /dev/null || torch=  # says what is missing
   section 'Training steps' "$facsim" bench qat ${torch:+--peers torch} --threads 1,2 --rounds $((rounds / 2 + 1))
 fi

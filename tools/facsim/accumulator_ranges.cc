@@ -14,11 +14,6 @@ namespace {
 
 using sim::int128;
 
-const sim::Conv2d* convolution_of(const sim::Op& op) {
-  if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) return &linear->conv();
-  return dynamic_cast<const sim::Conv2d*>(&op);
-}
-
 int signed_width(int128 v) {
   int bits = 1;
   for (sim::uint128 rest = static_cast<sim::uint128>(v < 0 ? ~v : v); rest != 0; rest >>= 1) {
@@ -113,6 +108,11 @@ LayerRange range_of(const sim::Graph::Node& node, const sim::Conv2d& conv,
 }
 
 }  // namespace
+
+const sim::Conv2d* convolution_of(const sim::Op& op) {
+  if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) return &linear->conv();
+  return dynamic_cast<const sim::Conv2d*>(&op);
+}
 
 int64_t LayerRange::worst_channel() const {
   const auto largest = [](const ChannelRange& c) { return std::max(-c.min, c.max); };

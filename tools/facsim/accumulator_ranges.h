@@ -19,6 +19,14 @@ struct OverflowWitness {
   int64_t accumulator = 0;  ///< what the accumulator holds instead
 };
 
+/// The convolution of a convolution or linear op, else null.
+const sim::Conv2d* convolution_of(const sim::Op& op);
+
+/// What a run showed of a channel's accumulators.
+struct ObservedRange {
+  int64_t min = 0, max = 0;
+};
+
 struct ChannelRange {
   sim::int128 min = 0, max = 0;  ///< any partial sum, bias included where it is
   int bits = 0;                  ///< of the smallest signed register that holds both
@@ -37,6 +45,7 @@ struct LayerRange {
   std::vector<ChannelRange> channels{};
   std::vector<int64_t> leaving{};  ///< channels whose partial sums can leave the width
   std::optional<OverflowWitness> witness{};
+  std::vector<ObservedRange> observed{};  ///< by channel; empty if nothing was run
 
   const ChannelRange& worst() const;
   int64_t worst_channel() const;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "backends/io/provenance.h"
 #include "backends/parity/compare.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
@@ -33,6 +34,9 @@ class ArrayFile {
   }
   bool is_single() const { return !npz_; }
   const std::vector<std::string>& names() const { return names_; }
+  std::optional<backends::Provenance> provenance() const {
+    return npz_ ? backends::provenance_from_comment(npz_->comment()) : std::nullopt;
+  }
   Tensor read(const std::string& name) const {
     return npz_ ? npz_->read(name) : backends::read_npy(file_);
   }
@@ -43,10 +47,27 @@ class ArrayFile {
   std::vector<std::string> names_;
 };
 
+/// What the runs that wrote two files had not in common: the first thing to know when they differ.
+std::vector<std::string> differing_runs(const std::optional<backends::Provenance>& a,
+                                        const std::optional<backends::Provenance>& b) {
+  std::vector<std::string> out;
+  if (!a || !b) return out;
+  if (a->inputs != b->inputs) {
+    out.push_back(fmt::format("inputs differ: {} and {}", a->inputs, b->inputs));
+  }
+  if (a->network != b->network) {
+    out.push_back(fmt::format("networks differ: {} and {}", a->network, b->network));
+  }
+  if (a->profile_fingerprint != b->profile_fingerprint) {
+    out.push_back(fmt::format("profiles differ: {} ({}) and {} ({})", a->profile,
+                              a->profile_fingerprint, b->profile, b->profile_fingerprint));
+  }
+  return out;
+}
+
 /// Two files by array name; an .npy stands for the only array of the other side.
-ComparisonReport compare_files(const std::filesystem::path& got_file,
-                               const std::filesystem::path& expected_file, int first_mismatches) {
-  const ArrayFile got(got_file), expected(expected_file);
+ComparisonReport compare_files(const ArrayFile& got, const ArrayFile& expected,
+                               int first_mismatches) {
   const bool unnamed = got.names().size() == 1 && expected.names().size() == 1 &&
                        (got.is_single() || expected.is_single());
   const std::set<std::string> expected_names(expected.names().begin(), expected.names().end());
@@ -75,7 +96,7 @@ class CompareCommand final : public Command {
   void set_up(CLI::App& app) override {
     app.add_option("A", files_[0], "what you have: .npz or .npy");
     app.add_option("B", files_[1], "what it should be: .npz or .npy");
-    app.add_option("--model", model_, "run this network (.json) instead of reading A");
+    model_.add_to(app, "--model", "run this network instead of reading A");
     app.add_option("--inputs", inputs_, "its inputs: .npz or .npy");
     app.add_option("--golden", golden_, "what its tensors should be: .npz");
     app.add_option("--fail-on", fail_on_, "any, lsb:N, rate:P (0..1), argmax or never");
@@ -92,23 +113,30 @@ class CompareCommand final : public Command {
   ExitCode run(const Globals& globals) override {
     const backends::Tolerance tolerance = parse_tolerance();
     NetworkComparison result;
-    if (!model_.empty()) {
+    std::vector<std::string> differing;
+    if (model_.given()) {
       if (!files_[0].empty()) throw UsageError("compare takes A and B, or --model, not both");
       if (inputs_.empty() || golden_.empty()) {
         throw UsageError("compare --model needs --inputs and --golden");
       }
       const DeployedNetwork network(model_, globals);
       const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+      differing = differing_runs(network.provenance(inputs), ArrayFile(golden_).provenance());
       result = compare_network(network, inputs, backends::read_npz(golden_), first_, globals);
     } else {
       if (files_[0].empty() || files_[1].empty())
         throw UsageError("compare needs two files A and B");
-      result.report = compare_files(files_[0], files_[1], first_);
+      const ArrayFile got(files_[0]), expected(files_[1]);
+      differing = differing_runs(got.provenance(), expected.provenance());
+      result.report = compare_files(got, expected, first_);
     }
     refuse_nothing(result.report);
+    for (const std::string& text : differing) note(printable(text));
     const bool accepted = backends::accepts(tolerance, result.report);
     if (globals.format == OutputFormat::json) {
-      print_json(report_json(result, accepted));
+      nlohmann::ordered_json json = report_json(result, accepted);
+      if (!differing.empty()) json["runs_differ"] = differing;
+      print_json(json);
     } else {
       print_report(result, accepted, globals.color_stdout);
     }
@@ -137,7 +165,8 @@ class CompareCommand final : public Command {
   }
 
   std::array<std::string, 2> files_;
-  std::string model_, inputs_, golden_, fail_on_ = "any";
+  ModelFile model_;
+  std::string inputs_, golden_, fail_on_ = "any";
   int first_ = 5;
 };
 

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "backends/io/network_file.h"
 #include "backends/onnx/to_onnx.h"
 #include "backends/tflite/write_tflite.h"
 #include "fused/value.h"
@@ -13,6 +12,7 @@
 #include "tools/facsim/command.h"
 #include "tools/facsim/comparison_output.h"
 #include "tools/facsim/deployed_network.h"
+#include "tools/facsim/model_file.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/runtime_process.h"
@@ -61,7 +61,8 @@ class FileBorder {
 class ExportCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
-    app.add_option("--model", model_, "quantized network")->required();
+    model_.add_to(app, "--model", "quantized network");
+    app.get_option("--model")->required();
     app.add_option("--to", to_, "file to write: .onnx or .tflite")->required();
     app.add_option("--form", form_, "ONNX: Q/DQ around real operators, or operators on codes")
         ->check(one_of({"qdq", "qoperator"}));
@@ -84,7 +85,7 @@ class ExportCommand final : public Command {
     if (!is_onnx(to_) && !form_.empty()) throw UsageError("--form is for .onnx files");
     if (verify_ && inputs_.empty()) throw UsageError("--verify needs --inputs");
     if (!verify_) {
-      const backends::IntGraph graph = backends::read_int_graph(model_);
+      const backends::IntGraph graph = model_.read();
       write(graph);
       warn(graph, runtime);
       report_written(globals, graph, runtime);
@@ -193,7 +194,7 @@ class ExportCommand final : public Command {
 
   nlohmann::ordered_json written_json(const backends::IntGraph& graph,
                                       const DeployedRuntime& runtime) const {
-    nlohmann::ordered_json json = {{"model", model_}, {"file", to_}};
+    nlohmann::ordered_json json = {{"model", model_.name()}, {"file", to_}};
     if (is_onnx(to_)) json["form"] = form_.empty() ? "qdq" : form_;
     json["nodes"] = graph.nodes.size();
     json["profile"] = graph.profile;
@@ -211,7 +212,8 @@ class ExportCommand final : public Command {
     }
   }
 
-  std::string model_, to_, form_, inputs_, runtimes_;
+  ModelFile model_;
+  std::string to_, form_, inputs_, runtimes_;
   bool verify_ = false;
   int first_ = 5;
 };

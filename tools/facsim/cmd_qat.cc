@@ -9,7 +9,7 @@
 
 #include "backends/graph/float_graph.h"
 #include "backends/io/network_file.h"
-#include "backends/onnx/float_network.h"
+#include "backends/io/read_network.h"
 #include "backends/onnx/float_onnx.h"
 #include "fused/patterns/pattern_registry.h"
 #include "fused/train/memory.h"
@@ -255,10 +255,7 @@ class QatCommand final : public Command {
  private:
   /// With the preprocessing of the options, which an ONNX file has no place for.
   backends::FloatGraph read_network() const {
-    backends::FloatGraph graph =
-        o_.network.extension() == ".onnx"
-            ? backends::float_network(backends::read_onnx_model(o_.network))
-            : backends::read_float_graph(o_.network);
+    backends::FloatGraph graph = backends::read_float_network(o_.network);
     set_preprocessing("--mean", o_.mean, graph, graph.preprocessing.mean);
     set_preprocessing("--std", o_.std, graph, graph.preprocessing.std);
     for (const float std : o_.std) {

@@ -9,6 +9,7 @@
 #include "tools/facsim/accumulator_ranges.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
+#include "tools/facsim/observed_accumulators.h"
 #include "tools/facsim/output.h"
 
 namespace facsim::cli {
@@ -35,9 +36,12 @@ std::string register_of(const sim::Accumulator& accumulator) {
 class RangesCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
-    app.add_option("--model", model_, "network file")->required();
+    model_.add_to(app, "--model", "network");
+    app.get_option("--model")->required();
     app.add_option("--bits", bits_, "ask about wrapping accumulators of that width instead")
         ->check(CLI::Range(8, 64));
+    app.add_option("--inputs", inputs_,
+                   "run these too (.npz or .npy) and show the accumulators that occurred");
     app.add_flag("--channels", per_channel_, "every output channel, not only the worst of a layer");
     app.add_option("--witness", witness_file_,
                    "write the inputs that overflow: .npz, one [KH, KW, IC] array a layer");
@@ -48,14 +52,19 @@ class RangesCommand final : public Command {
         "replayed on the scalar path. Exit code 1 if a layer is not proved.\n\n"
         "Examples:\n"
         "  facsim ranges --model net.json --profile tflite-micro\n"
+        "  facsim ranges --model net.tflite --profile cmsis-nn --inputs images.npz --channels\n"
         "  facsim ranges --model net.json --bits 20 --witness overflow.npz --format json");
   }
 
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
     std::vector<std::string> not_analysed;
-    const std::vector<LayerRange> layers = accumulator_ranges(
+    std::vector<LayerRange> layers = accumulator_ranges(
         network.executable(), bits_ == 0 ? std::nullopt : std::optional(bits_), not_analysed);
+    if (!inputs_.empty()) {
+      observe_accumulators(network.executable(), network.inputs(read_arrays(inputs_), inputs_),
+                           globals, layers);
+    }
     if (!witness_file_.empty()) write_witnesses(layers);
     if (globals.format == OutputFormat::json) {
       print_json(as_json(network, layers, not_analysed));
@@ -83,14 +92,19 @@ class RangesCommand final : public Command {
 
   void print_tables(const Globals& globals, const std::vector<LayerRange>& layers) const {
     using Align = TextTable::Align;
-    TextTable table({{"layer"},
-                     {"op"},
-                     {"accumulator"},
-                     {"channel", Align::right},
-                     {"smallest sum", Align::right},
-                     {"largest sum", Align::right},
-                     {"bits", Align::right},
-                     {"verdict"}});
+    std::vector<TextTable::Column> columns = {{"layer"},
+                                              {"op"},
+                                              {"accumulator"},
+                                              {"channel", Align::right},
+                                              {"smallest sum", Align::right},
+                                              {"largest sum", Align::right},
+                                              {"bits", Align::right},
+                                              {"verdict"}};
+    if (!inputs_.empty()) {
+      columns.push_back({"observed from", Align::right});
+      columns.push_back({"to", Align::right});
+    }
+    TextTable table(columns);
     std::string witnesses;
     int64_t channels = 0;
     size_t proved = 0;
@@ -103,9 +117,15 @@ class RangesCommand final : public Command {
         const ChannelRange& range = layer.channels[c];
         const bool leaves = std::binary_search(layer.leaving.begin(), layer.leaving.end(), number);
         const char* verdict = per_channel_ && !leaves ? "proved" : to_string(layer.verdict);
-        table.add_row({printable(layer.name), layer.op, register_of(layer.accumulator),
-                       fmt::format("{}", c), shown(range.min), shown(range.max),
-                       fmt::format("{}", range.bits), verdict});
+        std::vector<std::string> row = {
+            printable(layer.name),         layer.op,         register_of(layer.accumulator),
+            fmt::format("{}", c),          shown(range.min), shown(range.max),
+            fmt::format("{}", range.bits), verdict};
+        if (!layer.observed.empty()) {
+          row.push_back(with_commas(layer.observed[c].min));
+          row.push_back(with_commas(layer.observed[c].max));
+        }
+        table.add_row(std::move(row));
       }
       if (layer.witness) witnesses += described(layer) + "\n";
     }
@@ -162,6 +182,9 @@ class RangesCommand final : public Command {
                                    {"bits", range.bits}});
         }
       }
+      for (const ObservedRange& observed : layer.observed) {
+        one["observed"].push_back({{"min", observed.min}, {"max", observed.max}});
+      }
       if (layer.witness) {
         RangesJson codes = RangesJson::array();
         for (int64_t i = 0; i < layer.witness->input.numel(); ++i) {
@@ -182,7 +205,8 @@ class RangesCommand final : public Command {
             {"not_analysed", not_analysed}};
   }
 
-  std::string model_, witness_file_;
+  ModelFile model_;
+  std::string inputs_, witness_file_;
   int bits_ = 0;
   bool per_channel_ = false;
 };

@@ -116,7 +116,7 @@ class ReportCommand final : public Command {
                     .control_setting = control_.empty() ? std::string() : control_setting_,
                     .occupancy = {},
                     .occupancy_images = kOccupancyImages};
-    const DeployedNetwork network(training_ / "model.json", globals);
+    const DeployedNetwork network(ModelFile((training_ / "model.json").string()), globals);
     data.profile_title = network.profile().title;
     data.seconds = seconds_ > 0 ? seconds_ : data.history.seconds;
     const sim::Graph& graph = network.executable();

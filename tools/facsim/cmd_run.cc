@@ -21,7 +21,8 @@ namespace {
 class RunCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
-    app.add_option("--model", model_, "network file (.json)")->required();
+    model_.add_to(app, "--model", "network");
+    app.get_option("--model")->required();
     app.add_option("--inputs", inputs_, "input arrays: .npz by tensor name, or one .npy")
         ->required();
     app.add_option("-o,--output", output_, "results: .npz (or .npy for a single tensor)")
@@ -31,16 +32,20 @@ class RunCommand final : public Command {
     app.add_flag("--events", events_, "count saturations, wraps and overflows per node (slower)");
     app.footer(
         "Real inputs are quantized by the network input's quantizer, integers are taken as codes.\n"
-        "Arrays have the layout of the network's file.\n\n"
+        "Arrays have the layout of the network's file. An .npz of results says in its comment "
+        "which\n"
+        "network, profile and inputs made it; `compare` reads that.\n\n"
         "Examples:\n"
         "  facsim run --model net.json --profile tflite-micro --inputs x.npz -o out.npz\n"
-        "  facsim run --model net.json --inputs x.npy -o all.npz --dump all --isa scalar");
+        "  facsim run --model net.tflite --profile cmsis-nn --inputs x.npy -o all.npz --dump all "
+        "--isa scalar");
   }
 
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
     std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
     const int64_t images = inputs[0].shape()[0];
+    const backends::Provenance provenance = network.provenance(inputs);
 
     ProgressBar bar("run", images, globals.progress);
     sim::ExecutorOptions options;
@@ -59,8 +64,8 @@ class RunCommand final : public Command {
 
     const backends::NamedTensors tensors = named(network, result);
     throw_if_interrupted();
-    write(tensors);
-    report(globals, network, tensors, result, images, seconds.count());
+    write(tensors, provenance);
+    report(globals, provenance, network, tensors, result, images, seconds.count());
     return ExitCode::equal;
   }
 
@@ -81,9 +86,9 @@ class RunCommand final : public Command {
     return tensors;
   }
 
-  void write(const backends::NamedTensors& tensors) const {
+  void write(const backends::NamedTensors& tensors, const backends::Provenance& provenance) const {
     if (std::filesystem::path(output_).extension() != ".npy") {
-      backends::write_npz(output_, tensors);
+      backends::write_npz(output_, tensors, backends::to_comment(provenance));
       return;
     }
     if (tensors.size() != 1) {
@@ -93,14 +98,16 @@ class RunCommand final : public Command {
     backends::write_npy(output_, tensors[0].second);
   }
 
-  void report(const Globals& globals, const DeployedNetwork& network,
-              const backends::NamedTensors& tensors, const sim::RunResult& result, int64_t images,
-              double seconds) const {
+  void report(const Globals& globals, const backends::Provenance& provenance,
+              const DeployedNetwork& network, const backends::NamedTensors& tensors,
+              const sim::RunResult& result, int64_t images, double seconds) const {
     const sim::Graph& graph = network.executable();
     if (globals.format == OutputFormat::json) {
-      nlohmann::ordered_json json = {{"model", model_},
+      nlohmann::ordered_json json = {{"model", model_.name()},
                                      {"profile", network.profile().name},
-                                     {"profile_fingerprint", network.profile().fingerprint},
+                                     {"profile_fingerprint", provenance.profile_fingerprint},
+                                     {"network_fingerprint", provenance.network},
+                                     {"inputs_fingerprint", provenance.inputs},
                                      {"images", images},
                                      {"seconds", seconds},
                                      {"output", output_},
@@ -148,7 +155,8 @@ class RunCommand final : public Command {
     return table.text();
   }
 
-  std::string model_, inputs_, output_, dump_ = "outputs";
+  ModelFile model_;
+  std::string inputs_, output_, dump_ = "outputs";
   bool events_ = false;
 };
 

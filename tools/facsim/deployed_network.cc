@@ -4,32 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <span>
 
 #include <fmt/format.h>
 
-#include "backends/io/network_file.h"
 #include "backends/lower/lower.h"
 #include "backends/text/did_you_mean.h"
-#include "backends/tflite/read_tflite.h"
 #include "fused/value.h"
 #include "sim/core/error.h"
+#include "tools/facsim/layer_profiles.h"
 #include "tools/facsim/output.h"
 
 namespace facsim::cli {
 
 namespace {
-
-backends::IntGraph read_network(const std::filesystem::path& model) {
-  const std::string extension = model.extension().string();
-  if (extension == ".tflite") return backends::read_tflite(model);
-  if (extension == ".onnx") {
-    throw Error({ErrorCode::unsupported, model.string(), "a " + extension + " network",
-                 "a facsim network (.json) or .tflite", "this build does not read " + extension + " files"});
-  }
-  return backends::read_int_graph(model);
-}
 
 std::string expected_shape(Shape shape) {
   std::string text = to_string(shape);
@@ -63,27 +51,28 @@ void require_finite(const Tensor& array, const std::string& place) {
 /// The network under `profile`; the profiles that single nodes name are found as --profile is.
 sim::Graph lowered(const backends::IntGraph& graph, const backends::Profile& profile,
                    const backends::ProfileSearch& search) {
-  std::map<std::string, backends::Profile, std::less<>> others;
+  LayerProfiles others(search);
   return backends::lower(graph, profile, [&](std::string_view name) -> const backends::Profile& {
-    auto found = others.find(name);
-    if (found == others.end()) {
-      found = others.emplace(name, backends::load_profile(name, search)).first;
-    }
-    return found->second;
+    return others.find(name);
   });
 }
 
 }  // namespace
 
-DeployedNetwork::DeployedNetwork(const std::filesystem::path& model, const Globals& globals)
-    : graph_(read_network(model)), profile_(globals.load_profile(graph_.profile)) {
+DeployedNetwork::DeployedNetwork(const ModelFile& model, const Globals& globals)
+    : graph_(model.read()), profile_(globals.load_profile(graph_.profile)) {
   executable_ = lowered(graph_, profile_, globals.search());
   if (!graph_.profile_fingerprint.empty() && graph_.profile_fingerprint != profile_.fingerprint) {
     note(fmt::format("{} was made for profile {} ({}), and runs under {} ({})",
-                     printable(model.string()), printable(graph_.profile),
+                     printable(model.name()), printable(graph_.profile),
                      printable(graph_.profile_fingerprint), printable(profile_.name),
                      profile_.fingerprint));
   }
+}
+
+backends::Provenance DeployedNetwork::provenance(const std::vector<Tensor>& inputs) const {
+  return {backends::fingerprint(graph_), profile_.name, profile_.fingerprint,
+          backends::fingerprint(inputs)};
 }
 
 Tensor DeployedNetwork::to_file_layout(const Tensor& nhwc) const {

@@ -7,9 +7,11 @@
 
 #include "backends/graph/int_graph.h"
 #include "backends/io/npy.h"
+#include "backends/io/provenance.h"
 #include "backends/profile/profile.h"
 #include "sim/graph/graph.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/model_file.h"
 
 namespace facsim::cli {
 
@@ -18,7 +20,7 @@ class DeployedNetwork {
  public:
   /// The profile is --profile, or the one the network names; a node that names one of its own keeps
   /// it. Error unsupported for formats that this build does not read.
-  DeployedNetwork(const std::filesystem::path& model, const Globals& globals);
+  DeployedNetwork(const ModelFile& model, const Globals& globals);
 
   const backends::IntGraph& graph() const { return graph_; }
   const backends::Profile& profile() const { return profile_; }
@@ -29,6 +31,9 @@ class DeployedNetwork {
   /// input's quantizer by the profile's rule and must be finite; integers of any width are codes
   /// and must fit its type.
   std::vector<Tensor> inputs(const backends::NamedTensors& arrays, const std::string& file) const;
+
+  /// What a file of this network's results says about the run on `inputs`.
+  backends::Provenance provenance(const std::vector<Tensor>& inputs) const;
 
   /// A tensor as the network's file lays it out (NCHW or NHWC).
   Tensor to_file_layout(const Tensor& nhwc) const;

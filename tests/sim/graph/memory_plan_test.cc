@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "sim/ops/in_place.h"
 #include "tests/sim/graph/graphs.h"
 
 namespace facsim::sim::test {
@@ -22,17 +23,17 @@ int root_of(const MemoryPlan& plan, int t) {
   return t;
 }
 
+bool overwrites_input(const Graph::Node& node) {
+  const auto* op = dynamic_cast<const InPlaceOp*>(node.op.get());
+  return op != nullptr && op->may_overwrite_input();
+}
+
 /// Replays the graph over one arena and checks that whatever a node reads is still what was
-/// written.
+/// written, and that its output touches an input only where an op works in place.
 void check_nothing_is_overwritten(const Graph& graph, const MemoryPlan& plan) {
   std::vector<int> owner(plan.arena_bytes, -1);
   for (const Graph::Node& node : graph.nodes) {
     const auto& out = plan.tensors[static_cast<size_t>(node.output)];
-    if (out.home == Home::arena) {
-      REQUIRE(out.offset % 64 == 0);
-      REQUIRE(out.offset + out.bytes <= plan.arena_bytes);
-      std::fill_n(owner.begin() + static_cast<std::ptrdiff_t>(out.offset), out.bytes, node.output);
-    }
     for (const int t : node.inputs) {
       const int root = root_of(plan, t);
       const auto& in = plan.tensors[static_cast<size_t>(root)];
@@ -40,6 +41,16 @@ void check_nothing_is_overwritten(const Graph& graph, const MemoryPlan& plan) {
       bool intact = true;
       for (size_t i = in.offset; i < in.offset + in.bytes; ++i) intact &= owner[i] == root;
       REQUIRE(intact);
+      const bool apart = out.offset + out.bytes <= in.offset || in.offset + in.bytes <= out.offset;
+      if (out.home != Home::arena || apart) continue;
+      REQUIRE(overwrites_input(node));
+      REQUIRE(out.offset == in.offset);
+      REQUIRE(out.bytes == in.bytes);
+    }
+    if (out.home == Home::arena) {
+      REQUIRE(out.offset % 64 == 0);
+      REQUIRE(out.offset + out.bytes <= plan.arena_bytes);
+      std::fill_n(owner.begin() + static_cast<std::ptrdiff_t>(out.offset), out.bytes, node.output);
     }
   }
 }
@@ -50,13 +61,36 @@ TEST_CASE("memory_plan: a chain needs its two largest neighbours") {
   GraphBuilder b;
   const int x = b.input({1, 16, 16, 8});
   int t = b.shift(x, 1);
-  for (int i = 0; i < 6; ++i) t = b.shift(t, 1);
+  for (int i = 0; i < 6; ++i) t = b.add(t, t);
   b.graph.outputs = {b.pool(t)};
   const MemoryPlan plan = plan_memory(b.graph, 1);
   CHECK(plan.arena_bytes == 2 * rounded(16 * 16 * 8));
   CHECK(plan.largest_live_set == plan.arena_bytes);
   CHECK(plan.two_largest_live == plan.arena_bytes);
   check_nothing_is_overwritten(b.graph, plan);
+}
+
+TEST_CASE("memory_plan: an op works in place where nobody reads its input afterwards") {
+  GraphBuilder b;
+  const int x = b.input({1, 16, 16, 8});
+  int t = b.shift(x, 1);
+  for (int i = 0; i < 6; ++i) t = b.shift(t, 1);
+  b.graph.outputs = {b.pool(t)};
+  const MemoryPlan chain = plan_memory(b.graph, 1);
+  CHECK(chain.arena_bytes == rounded(16 * 16 * 8));
+  CHECK(chain.largest_live_set == chain.arena_bytes);
+  check_nothing_is_overwritten(b.graph, chain);
+
+  // The same values are read again, by a node and through a view.
+  GraphBuilder again;
+  const int a = again.shift(again.input({1, 4, 4, 4}), 1);
+  const int view = again.reshape(a, {64});
+  const int shifted = again.shift(a, 1);
+  again.graph.outputs = {again.pool(again.add(shifted, shifted)), again.shift(view, 3)};
+  const MemoryPlan kept = plan_memory(again.graph, 1);
+  const auto offset = [&](int tensor) { return kept.tensors[static_cast<size_t>(tensor)].offset; };
+  CHECK(offset(shifted) != offset(a));
+  check_nothing_is_overwritten(again.graph, kept);
 }
 
 TEST_CASE("memory_plan: a residual graph reaches its largest live set") {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/core/error.h"
+#include "sim/ops/in_place.h"
 #include "sim/ops/op.h"
 
 namespace facsim::sim::test {
@@ -49,12 +50,14 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
          std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
-/// The norm's output, after checking that every other way to run gives the same bits.
+/// The norm's output, after checking that every other way to run gives the same bits, in the
+/// input's memory as well where the op may work there.
 inline Tensor run_everywhere(const Op& op, const std::vector<const Tensor*>& inputs,
                              Events* events = nullptr) {
   Events norm_events;
   const Tensor norm = run(op, inputs, {Isa::scalar, nullptr, true}, &norm_events);
   ThreadPool pool(3);
+  const auto* in_place = dynamic_cast<const InPlaceOp*>(&op);
   for (const Isa isa : available_isas()) {
     for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), &pool}) {
       for (const bool count : {false, true}) {
@@ -63,6 +66,11 @@ inline Tensor run_everywhere(const Op& op, const std::vector<const Tensor*>& inp
         Events counted;
         CHECK(same_bits(norm, run(op, inputs, {isa, threads, count}, &counted)));
         CHECK(counted == (count ? norm_events : Events{}));
+        if (in_place == nullptr || !in_place->may_overwrite_input()) continue;
+        Tensor memory = inputs[0]->clone();
+        const Tensor* const same[] = {&memory};
+        op.run(same, memory, {isa, threads, count});
+        CHECK(same_bits(norm, memory));
       }
     }
   }

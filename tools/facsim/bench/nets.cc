@@ -140,7 +140,7 @@ class NetsBench final : public Bench {
     bool exact = true;
     for (const nlohmann::ordered_json& one : list) exact = exact && one["mismatches"] == 0;
     if (globals.format == OutputFormat::json) {
-      print_json({{"threads", globals.threads}, {"nets", list}});
+      print_json({{"threads", sim::ThreadPool(globals.threads).threads()}, {"nets", list}});
     } else {
       print(table.text());
     }

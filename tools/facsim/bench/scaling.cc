@@ -122,7 +122,7 @@ class ScalingBench final : public Bench {
     if (!html_.empty()) {
       backends::write_file_atomically(
           html_,
-          html_page("cost of a convolution",
+          html_page("Cost of a convolution",
                     fmt::format("Threads: {}; {} rounds", pool.threads(), options_.contest.rounds),
                     sections));
     }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/facsim/model_file.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "tools/facsim/command.h"
+#include "tools/facsim/one_of.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+std::pair<std::string, int64_t> parse_dim(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  int64_t extent = 0;
+  const bool parsed = equals != std::string::npos && equals > 0 && [&] {
+    const char* end = text.data() + text.size();
+    const auto result = std::from_chars(text.data() + equals + 1, end, extent);
+    return result.ec == std::errc() && result.ptr == end && extent > 0;
+  }();
+  if (!parsed) {
+    throw UsageError(fmt::format("--dim \"{}\": expected NAME=N with N >= 1", printable(text)));
+  }
+  return {text.substr(0, equals), extent};
+}
+
+}  // namespace
+
+void ModelFile::add_to(CLI::App& app, const std::string& option, const std::string& help) {
+  app.add_option(option, file_, help + ": facsim's .json, .tflite or .onnx");
+  app.add_option("--dim", dims_, "NAME=N: size of a symbolic dimension of an ONNX file; repeatable")
+      ->allow_extra_args(false);
+  app.add_option("--qdq", qdq_,
+                 "ONNX groups of DequantizeLinear, op and QuantizeLinear that become integer ops: "
+                 "those of ONNX Runtime's CPU provider (onnxruntime), or every one")
+      ->check(one_of({"onnxruntime", "every"}))
+      ->capture_default_str();
+}
+
+backends::QuantizedNetworkOptions ModelFile::onnx_options() const {
+  backends::QuantizedNetworkOptions onnx;
+  if (qdq_ == "every") onnx.groups = backends::QdqGroups::every;
+  for (const std::string& text : dims_) onnx.dims.insert(parse_dim(text));
+  return onnx;
+}
+
+backends::IntGraph ModelFile::read() const { return backends::read_network(file_, onnx_options()); }
+
+std::variant<backends::IntGraph, backends::FloatGraph> ModelFile::read_any() const {
+  return backends::read_any_network(file_, onnx_options());
+}
+
+}  // namespace facsim::cli

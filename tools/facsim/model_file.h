@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "backends/io/read_network.h"
+
+namespace CLI {
+class App;
+}
+
+namespace facsim::cli {
+
+/// The network that a command reads, with the options that say how: --dim for sizes that an ONNX
+/// file leaves open, --qdq for its float groups.
+class ModelFile {
+ public:
+  ModelFile() = default;
+  explicit ModelFile(std::string file) : file_(std::move(file)) {}
+  /// `option` is "--model" or, for a positional argument, "model".
+  void add_to(CLI::App& app, const std::string& option, const std::string& help);
+
+  const std::string& name() const { return file_; }
+  bool given() const { return !file_.empty(); }
+  /// The quantized network. UsageError for a --dim that is not NAME=N.
+  backends::IntGraph read() const;
+  std::variant<backends::IntGraph, backends::FloatGraph> read_any() const;
+
+ private:
+  backends::QuantizedNetworkOptions onnx_options() const;
+
+  std::string file_, qdq_ = "onnxruntime";
+  std::vector<std::string> dims_;
+};
+
+}  // namespace facsim::cli
