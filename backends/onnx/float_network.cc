@@ -275,10 +275,13 @@ FloatReader FloatNetworkBuilder::reader_of(const OnnxNode& node) {
        {find_weighted_reader, find_window_reader, find_reshaping_reader, find_elementwise_reader}) {
     if (const FloatReader reader = find(node.op_type)) return reader;
   }
-  unsupported(node, "op " + node.op_type, "a layer of a float network",
-              node.op_type.find("Linear") != std::string::npos
-                  ? "a quantized network runs as it is (facsim run)"
-                  : "");
+  std::string hint;
+  if (node.op_type.ends_with("QuantizeLinear") || node.op_type.ends_with("DequantizeLinear")) {
+    hint = "a quantized network runs as it is (facsim run)";
+  } else if (node.op_type.ends_with("Softmax")) {
+    hint = "export the network up to its logits: training has its own softmax";
+  }
+  unsupported(node, "op " + node.op_type, "a layer of a float network", std::move(hint));
 }
 
 void FloatNetworkBuilder::read_node(const OnnxNode& node) {

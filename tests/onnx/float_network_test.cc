@@ -428,6 +428,7 @@ TEST_CASE("float_network: every op that is no layer is named, all at once") {
   CHECK(contains(text, "node \"g\" (Gelu): op Gelu"));
   CHECK(contains(text, "node \"n\" (LayerNormalization): op LayerNormalization"));
   CHECK(contains(text, "node \"s\" (Softmax): op Softmax"));
+  CHECK(contains(text, "up to its logits"));
   CHECK_FALSE(contains(text, "Relu)"));
   ModelMaker quantized = conv_model();
   quantized.node("QuantizeLinear", "q", {"c", "w"});
