@@ -17,7 +17,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::string_view kMicrosoft = "com.microsoft";
+constexpr std::string_view kOrtDomain = "com.microsoft";
 
 bool is_clip(const OnnxNode& node) {
   return node.domain.empty() && (node.op_type == "Relu" || node.op_type == "Clip");
@@ -34,11 +34,11 @@ bool is_group_op(const OnnxNode& node) {
 }
 
 bool is_quantize(const OnnxNode& node) {
-  return node.op_type == "QuantizeLinear" && (node.domain.empty() || node.domain == kMicrosoft);
+  return node.op_type == "QuantizeLinear" && (node.domain.empty() || node.domain == kOrtDomain);
 }
 
 bool is_dequantize(const OnnxNode& node) {
-  return node.op_type == "DequantizeLinear" && (node.domain.empty() || node.domain == kMicrosoft);
+  return node.op_type == "DequantizeLinear" && (node.domain.empty() || node.domain == kOrtDomain);
 }
 
 /// Whether QuantizeLinear's own range makes Relu or Clip do nothing: ONNX Runtime qdq_util.cc
@@ -280,7 +280,7 @@ void QuantizedBuilder::dispatch(const OnnxNode& node) {
     }
     return &tensor;
   };
-  const bool own = node.domain.empty(), microsoft = node.domain == kMicrosoft;
+  const bool own = node.domain.empty(), microsoft = node.domain == kOrtDomain;
   const std::string& op = node.op_type;
   if (own && op == "QLinearConv") {
     const int made =
