@@ -451,5 +451,40 @@ TEST_CASE("quantized network: ops, types and operands it does not know") {
   CHECK(contains(refused(model, ErrorCode::bad_value), "no outputs"));
 }
 
+TEST_CASE("quantized network: long chains and many nodes cost no more than their number") {
+  constexpr int kMany = 20'000;
+  const auto chain = [&](Small& net, const std::string& op, std::string value,
+                         const NetworkMaker::Attributes& attributes) {
+    for (int i = 0; i < kMany; ++i) value = net.m.node(op, {value}, attributes);
+    return value;
+  };
+  // Of reals: no recursion follows it.
+  for (const char* op : {"Relu", "Sqrt", "Transpose"}) {
+    CAPTURE(std::string(op));
+    Small net;
+    const std::string real = chain(net, op, conv(net.m, net.real()), {});
+    const std::string text =
+        refused(net.with(net.m.quantize(real, {0.5f, 0, OnnxType::uint8})), ErrorCode::unsupported);
+    CHECK(text.size() < 100'000);
+  }
+  // Of codes, all nodes and values with one name behind another.
+  Small net;
+  const std::string codes = net.m.quantize(net.m.node("Relu", {net.real()}), kScale);
+  OnnxModel model = net.with(chain(net, "Transpose", codes, {{"perm", Integers{0, 2, 1, 3}}}));
+  for (OnnxNode& node : model.graph.nodes) node.name = "same";
+  CHECK(quantized_network(model).nodes.size() == kMany + 1);
+  // Weights that every node reads are one constant.
+  Small shared;
+  const auto layer = shared.m.layer(OnnxType::int8, {4, 4, 1, 1}, 0, false, 0.5f, 0.2f);
+  std::string y = shared.x.name;
+  const std::string scale = shared.m.scale_name(kScale), zero = shared.m.zero_name(kScale);
+  for (int i = 0; i < 1000; ++i) {
+    y = shared.m.node("QLinearConv", {y, scale, zero, layer.codes, layer.scale, layer.zero_point,
+                                      scale, zero, layer.bias});
+  }
+  const IntGraph graph = quantized_network(shared.with(y));
+  CHECK(graph.tensors.size() == 1 + 2 + 1000);
+}
+
 }  // namespace
 }  // namespace facsim::backends
