@@ -250,8 +250,11 @@ int emit_reshape(QuantizedBuilder& builder, const OnnxNode& node, int x, const S
                  const std::string& output);
 /// Pads of a Pad: those before each axis, then those behind. Error if they do not fit `rank`.
 std::vector<int64_t> pads_of(const QuantizedBuilder& builder, const OnnxNode& node, int rank);
-/// Window of Conv and of pools over an input of shape (1, C, H, W).
-sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel);
+/// Window of Conv and of pools over an input of shape (1, C, H, W); `width`: the node has one axis,
+/// H is 1.
+enum class WindowAxes { both, width };
+sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel,
+                        WindowAxes axes);
 std::array<int64_t, 2> kernel_of(const OnnxNode& node);
 
 }  // namespace facsim::backends::detail

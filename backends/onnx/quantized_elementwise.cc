@@ -51,7 +51,7 @@ int emit_pool(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOp
   NodeAttributes attributes;
   attributes.activation = result.activation;
   if (!global) {
-    attributes.window = window_of(node, shape, kernel_of(node));
+    attributes.window = window_of(node, shape, kernel_of(node), WindowAxes::both);
     attributes.count_include_pad = integer_attribute(node, "count_include_pad", 0) != 0;
   }
   return builder.add(node, global ? "global_avg_pool" : "avg_pool2d", {builder.tensor_of(node, x)},

@@ -121,22 +121,29 @@ int emit_linear(QuantizedBuilder& builder, const OnnxNode& node, int x, const On
 int emit_conv(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOperand& x,
               const QuantizedOperand& w, const OnnxTensor* bias, const QuantizedResult& result) {
   const OnnxTensor& weights = constant_codes(node, w, "weights");
-  const Shape& shape = weights.values.shape();
-  const Shape input = builder.shape_of(x.codes);
-  if (shape.rank() != 4 || input.rank() != 4) {
+  Shape shape = weights.values.shape();
+  Shape input = builder.shape_of(x.codes);
+  const bool is_1d = shape.rank() == 3 && input.rank() == 3;
+  if (!is_1d && (shape.rank() != 4 || input.rank() != 4)) {
     QuantizedBuilder::fail(node, "weights " + to_string(shape) + " and input " + to_string(input),
-                           "(M, C / group, KH, KW) and (N, C, H, W)", ErrorCode::unsupported);
+                           "(M, C / group, KH, KW) and (N, C, H, W), or one axis less",
+                           ErrorCode::unsupported);
   }
-  if (weights.values.empty())
+  if (weights.values.empty()) {
     QuantizedBuilder::fail(node, "weights " + to_string(shape), "no empty axis");
-  const std::vector<int64_t> kernel =
-      integers_attribute(node, "kernel_shape", {shape[2], shape[3]});
-  if (kernel != std::vector<int64_t>{shape[2], shape[3]}) {
+  }
+  const std::vector<int64_t> kernel(shape.begin() + 2, shape.end());
+  if (integers_attribute(node, "kernel_shape", kernel) != kernel) {
     QuantizedBuilder::fail(node, "kernel_shape other than the weights' " + to_string(shape), "",
                            ErrorCode::shape_mismatch);
   }
+  if (is_1d) {  // an image of one row
+    shape = {shape[0], shape[1], 1, shape[2]};
+    input = {input[0], input[1], 1, input[2]};
+  }
   NodeAttributes attributes;
-  attributes.window = window_of(node, input, {shape[2], shape[3]});
+  attributes.window =
+      window_of(node, input, {shape[2], shape[3]}, is_1d ? WindowAxes::width : WindowAxes::both);
   attributes.groups = integer_attribute(node, "group", 1);
   if (attributes.groups < 1 || input[1] % attributes.groups != 0 ||
       shape[0] % attributes.groups != 0 || shape[1] != input[1] / attributes.groups) {
@@ -153,12 +160,20 @@ int emit_conv(QuantizedBuilder& builder, const OnnxNode& node, const QuantizedOp
   }
   attributes.activation = result.activation;
   std::vector<int> operands{builder.tensor_of(node, x)};
-  operands.push_back(builder.add_constant(node, weights, QuantizedBuilder::Form::ohwi, w.qparams,
-                                          [&] { return permuted(weights.values, kOihwToOhwi); }));
+  if (is_1d) {
+    operands[0] = emit_reshape(builder, node, operands[0], input, result.name + "/image");
+  }
+  operands.push_back(
+      builder.add_constant(node, weights, QuantizedBuilder::Form::ohwi, w.qparams,
+                           [&] { return permuted(weights.values.reshaped(shape), kOihwToOhwi); }));
   if (bias != nullptr) {
     operands.push_back(add_bias(builder, node, *bias, x.qparams, w.qparams, shape[0]));
   }
-  return builder.add(node, "conv2d", operands, attributes, result.name, result.qparams);
+  if (!is_1d) return builder.add(node, "conv2d", operands, attributes, result.name, result.qparams);
+  const int y =
+      builder.add(node, "conv2d", operands, attributes, result.name + "/row", result.qparams);
+  const Shape row = builder.onnx_shape(y);
+  return emit_reshape(builder, node, y, {1, row[1], row[3]}, result.name);
 }
 
 int gemm_channel_axis(const OnnxNode& node) {

@@ -280,7 +280,7 @@ int emit_max_pool(QuantizedBuilder& builder, const OnnxNode& node, int x,
                              "pads of MaxPool itself");
   }
   NodeAttributes attributes;
-  attributes.window = window_of(node, shape, kernel_of(node));
+  attributes.window = window_of(node, shape, kernel_of(node), WindowAxes::both);
   return builder.add_move(node, "max_pool2d", x, std::move(attributes), output);
 }
 
@@ -475,15 +475,24 @@ std::array<int64_t, 2> kernel_of(const OnnxNode& node) {
   return {kernel[0], kernel[1]};
 }
 
-sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel) {
+sim::Window2d window_of(const OnnxNode& node, const Shape& x, std::array<int64_t, 2> kernel,
+                        WindowAxes axes) {
   if (x.rank() != 4) {
     QuantizedBuilder::refuse(node, "an input of shape " + to_string(x), "(N, C, H, W)");
   }
+  // One entry for each axis, or two for pads; of one axis only, those of the width.
   const auto list = [&](std::string_view name, const Integers& fallback, int64_t least) {
-    const Integers values = integers_attribute(node, name, fallback);
-    if (values.size() != fallback.size()) {
+    const size_t count = axes == WindowAxes::width ? fallback.size() / 2 : fallback.size();
+    Integers values = integers_attribute(
+        node, name, Integers(fallback.begin(), fallback.begin() + static_cast<int64_t>(count)));
+    if (values.size() != count) {
       QuantizedBuilder::fail(node, std::to_string(values.size()) + " " + std::string(name),
-                             std::to_string(fallback.size()), ErrorCode::shape_mismatch);
+                             std::to_string(count), ErrorCode::shape_mismatch);
+    }
+    if (axes == WindowAxes::width) {
+      for (size_t i = 0; i < count; ++i) {
+        values.insert(values.begin() + static_cast<int64_t>(2 * i), fallback[0]);
+      }
     }
     for (const int64_t value : values) {
       if (value < least || value > kLargestWindow) {

@@ -113,6 +113,24 @@ void conv(NetworkMaker& m, bool qdq) {
 void qdq_conv(NetworkMaker& m) { conv(m, true); }
 void qlinear_conv(NetworkMaker& m) { conv(m, false); }
 
+/// One axis of pixels.
+void conv_1d(NetworkMaker& m) {
+  const OnnxType type = activation_type(m);
+  const int64_t group = m.pick(1, 2), kernel = m.pick(1, 5), outputs = group * m.pick(1, 4);
+  const MadeCodes x = m.input_codes({0, group * 3, m.pick(9, 20)}, m.scale(type, 2));
+  const auto layer =
+      m.layer(weight_type(m, type), {outputs, 3, kernel}, 0, m.coin(), x.scale.scale, 0.5f);
+  NetworkMaker::Attributes attributes{{"group", group}, {"strides", Integers{m.pick(1, 3)}}};
+  if (m.coin()) {
+    attributes.push_back({"auto_pad", std::string("SAME_UPPER")});
+  } else {
+    attributes.push_back({"pads", Integers{m.pick(0, 2), m.pick(0, 2)}});
+    attributes.push_back({"dilations", Integers{m.pick(1, 2)}});
+  }
+  const CodeScale y = output_scale(m, type, x.scale.scale * 0.5f / 127, 3 * kernel, false);
+  m.output(m.quantize(qdq_layer(m, "Conv", x.name, x.scale, layer, 0, attributes, true), y), type);
+}
+
 /// The bias is a float constant: ONNX Runtime makes int32 codes of it.
 void qdq_conv_float_bias(NetworkMaker& m) {
   const OnnxType type = activation_type(m);
@@ -523,6 +541,7 @@ const std::vector<Family>& families() {
       {"QDQ Conv", "conv2d", qdq_conv, 60},
       {"QLinearConv", "conv2d", qlinear_conv, 60},
       {"QDQ Conv with a float bias", "conv2d", qdq_conv_float_bias, 20},
+      {"QDQ Conv of one axis", "conv2d", conv_1d, 40},
       {"QDQ Gemm", "linear", qdq_gemm, 40},
       {"QGemm", "linear", qgemm, 40},
       {"QDQ MatMul", "linear", qdq_matmul, 40},
