@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Does what was trained equal what real runtimes compute? Trains a network on Fashion-MNIST under the profile
-# of each runtime, exports it (ONNX QDQ, ONNX QOperator, TFLite), runs the file in ONNX Runtime or in TensorFlow
-# Lite with XNNPACK on all 10 000 test images, and counts the outputs that differ from the simulator: 0 is demanded.
-# As a control, a network trained for another profile (tflite-micro) must differ from XNNPACK under its own.
+# Does what was trained equal what real runtimes compute? Trains a network on Fashion-MNIST in float and writes it
+# as float ONNX (or takes one: --network FILE.onnx), trains that under the profile of each runtime, exports it (ONNX
+# QDQ, ONNX QOperator, TFLite), runs the file in ONNX Runtime or in TensorFlow Lite with XNNPACK on all 10 000 test
+# images, and counts the outputs that differ from the simulator: 0 is demanded. As a control, a network trained for
+# another profile (tflite-micro) must differ from XNNPACK under its own.
 # Installs what is missing (Debian packages; the runtimes from npm). Exit code 1 if anything differs.
+# --network: fashion_cnn (default), fashion_resnet8, fashion_mobilenet of configs/networks, or a file.
 # usage: tools/verify_runtimes.sh [--quick] [--network NAME|FILE] [--data DIR] [--output DIR]
 #                                 [--facsim FILE] [--seed N] [-j N] [--keep]
 set -euo pipefail
@@ -53,7 +55,7 @@ if [ -z "$facsim" ]; then
 fi
 
 step "install the runtimes"
-command -v node > /dev/null && command -v npm > /dev/null || facsim_setup packages-runtimes.txt
+if ! command -v node > /dev/null || ! command -v npm > /dev/null; then facsim_setup packages-runtimes.txt; fi
 FACSIM_RUNTIMES=$(tools/runtimes/install.sh | tail -n 1)
 export FACSIM_RUNTIMES
 
@@ -63,8 +65,21 @@ if [ -z "$data" ]; then
   data=$(dirname "$data")
 fi
 mkdir -p "$output"
-size=(--float-epochs 3 --epochs 2)
-((quick)) && size=(--limit 12000 --float-epochs 1 --epochs 1)
+float_epochs=3 epochs=2 limit=()
+((quick)) && float_epochs=1 epochs=1 limit=(--limit 12000)
+
+# A network description is trained in float once and written as float ONNX; every QAT run starts from that file.
+border=()
+if [[ $network != *.onnx ]]; then
+  step "train in float, write float ONNX"
+  "$facsim" qat --profile onnxruntime-cpu --network "$network" --data "$data" --output "$output/float" \
+    --seed "$seed" -j "$threads" "${limit[@]}" --float-epochs "$float_epochs" --epochs 0 --float-onnx "$output/float.onnx"
+  # ONNX has no place for the preprocessing of pixels.
+  read -r mean std < <(node -p "const p = JSON.parse(fs.readFileSync('$output/float/model.json')).preprocessing; p.mean + ' ' + p.std")
+  network=$output/float.onnx border=(--mean "$mean" --std "$std")
+else
+  border=(--mean 0.286 --std 0.353)  # Fashion-MNIST's
+fi
 
 # field FILE EXPRESSION: a value of a JSON file, `j`.
 field() { node -p "const j = JSON.parse(fs.readFileSync('$1')); $2"; }
@@ -90,7 +105,7 @@ verify() {
 for profile in onnxruntime-cpu xnnpack-x86 tflite-micro; do
   step "train through $profile"
   "$facsim" qat --profile "$profile" --network "$network" --data "$data" --output "$output/$profile" \
-    --seed "$seed" -j "$threads" "${size[@]}"
+    --seed "$seed" -j "$threads" "${limit[@]}" --epochs "$epochs" "${border[@]}"
   [ -e "$output/test_images.npz" ] ||
     node tools/runtimes/test_images.mjs "$output/$profile/model.json" "$data" "$output/test_images.npz"
 done

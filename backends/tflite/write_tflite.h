@@ -15,6 +15,8 @@ namespace facsim::backends {
 /// - padding that is neither SAME nor VALID: PAD (PADV2 with the lowest code for a maximum);
 /// - average pools that count their padding: PAD and a VALID pool;
 /// - reshapes of a channel-first network: TRANSPOSE and RESHAPE;
+/// - linear layers with a scale per channel: 1 x 1 convolutions between RESHAPEs, since XNNPACK's
+///   delegate leaves such FULLY_CONNECTED to TFLite's kernel, which rounds differently;
 /// - layers without bias get one of zeros, since XNNPACK's delegate takes no others.
 /// uint8 activations are written as int8, scale and zero point - 128 (unsigned weights only with
 /// zero point 128), where TFLite's rule for the op depends on code - zero_point alone.

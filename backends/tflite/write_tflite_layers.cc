@@ -154,16 +154,51 @@ void write_tflite_transpose_conv2d(TfliteBuilder& builder, const IntNode& node) 
               tflite_options(table));
 }
 
+namespace {
+
+void write_reshape(TfliteBuilder& builder, const IntNode& node, int input, int output,
+                   const Shape& shape) {
+  std::vector<int64_t> extents = shape.extents();
+  extents[0] = -1;
+  const std::vector<int32_t> new_shape(extents.begin(), extents.end());
+  const int list = builder.integers(node.name + "/shape", extents);
+  builder.add(tflite::BuiltinOperator::RESHAPE, 1, {input, list}, output,
+              tflite_options(tflite::CreateReshapeOptionsDirect(builder.tables(), &new_shape)));
+}
+
+/// Rows as pixels of a 1 x 1 convolution: the same sums, and a scale per channel that every kernel
+/// of TensorFlow Lite takes.
+void write_as_convolution(TfliteBuilder& builder, const IntNode& node) {
+  const IntTensor &x = builder.input(node, 0), &y = builder.output(node);
+  const Tensor& weights = *builder.input(node, 1).data;
+  const int64_t channels = weights.shape()[0], taps = weights.shape()[1];
+  const int64_t rows = x.shape.numel() / taps;
+  const Shape pixels{1, rows, 1, taps}, sums{1, rows, 1, channels};
+  const int input = builder.between(node, x, pixels, "pixels");
+  write_reshape(builder, node, builder.operand(node, 0), input, pixels);
+  const int w = write_weights(builder, node, weights.reshaped({channels, 1, 1, taps}), 0);
+  const int bias = write_bias(builder, node);
+  const int output = builder.between(node, y, sums, "sums");
+  const auto table = tflite::CreateConv2DOptions(builder.tables(), tflite::Padding::VALID, 1, 1,
+                                                 tflite_activation(node.attributes.activation));
+  const int version = is_int4(builder.input(node, 1)) ? 7 : is_int16(x) ? 4 : 3;
+  builder.add(tflite::BuiltinOperator::CONV_2D, version, {input, w, bias}, output,
+              tflite_options(table));
+  write_reshape(builder, node, output, builder.result(node), y.shape);
+}
+
+}  // namespace
+
 void write_tflite_linear(TfliteBuilder& builder, const IntNode& node) {
   const IntTensor &x = builder.input(node, 0), &weights = builder.input(node, 1);
+  if (weights.qparams->per_channel()) return write_as_convolution(builder, node);
   const int w = write_weights(builder, node, *weights.data, 0);
   const int bias = write_bias(builder, node);
   const bool keeps_axes = builder.output(node).shape.rank() != 2;
   const auto table = tflite::CreateFullyConnectedOptions(
       builder.tables(), tflite_activation(node.attributes.activation),
       tflite::FullyConnectedOptionsWeightsFormat::DEFAULT, keeps_axes);
-  const bool is_per_channel = weights.qparams->per_channel();
-  const int version = is_per_channel ? 4 : is_int4(weights) ? 10 : is_int16(x) ? 7 : 4;
+  const int version = is_int4(weights) ? 10 : is_int16(x) ? 7 : 4;
   builder.add(tflite::BuiltinOperator::FULLY_CONNECTED, version,
               {builder.operand(node, 0), w, bias}, builder.result(node), tflite_options(table));
 }

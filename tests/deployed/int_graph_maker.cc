@@ -66,10 +66,10 @@ IntGraph depthwise(M& m) {
 }
 
 IntGraph linear(M& m) {
-  const int x = m.input({1, m.pick(1, 40)}, m.any(2));
+  const int x = m.input({1, m.pick(1, 200)}, m.any(2));
   NodeAttributes a;
   a.activation = any_activation(m);
-  return m.take({m.layer("linear", x, {m.pick(1, 12), m.tensor(x).shape[1]}, a, m.coin())});
+  return m.take({m.layer("linear", x, {m.pick(1, 300), m.tensor(x).shape[1]}, a, m.coin())});
 }
 
 template <int kOp>
