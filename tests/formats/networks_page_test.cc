@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backends/graph/float_layers-internal.h"
 #include "backends/graph/int_ops.h"
 #include "backends/io/network_file.h"
 #include "backends/io/network_json-internal.h"
@@ -49,6 +50,16 @@ TEST_CASE("networks page: every op of a quantized network has a row with its att
       const bool named = row.find("`" + key + "`") != std::string::npos;
       CHECK((named || as_conv2d));
     }
+  }
+}
+
+TEST_CASE("networks page: every layer of a float network has a row") {
+  const std::string page =
+      read_file(std::filesystem::path(FACSIM_SOURCE_DIR) / "configs/NETWORKS.md");
+  const std::string table = page.substr(page.find("| layer | keys"));
+  for (const detail::FloatLayer& layer : detail::float_layers()) {
+    CAPTURE(layer.name);
+    CHECK(table.find("`" + std::string(layer.name) + "`") != std::string::npos);
   }
 }
 
