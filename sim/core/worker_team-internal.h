@@ -21,13 +21,15 @@ namespace facsim::sim {
 /// A call opens a slot. Its indices are shared out in ranges, one for each thread that may come; a
 /// thread claims one index after the other from its own range, then from those of others, so that
 /// the caller does all itself if nobody comes. At the end it waits for workers that are inside the
-/// call only, that is in an index which they claimed. A worker without work watches the count of
-/// calls for 100 us, giving its core away to others after the first 20, and sleeps then; so does a
-/// caller that waits. Calls from any number of threads are independent of each other; one that
-/// finds all slots taken, or no thread to be had, does its indices alone.
+/// call only: in an index which they claimed, or on the few instructions before their first claim.
+/// A worker without work watches the count of calls for 100 us, giving its core away to others
+/// after the first 20, and sleeps then; so does a caller that waits. Calls from any number of
+/// threads are independent of each other; one that finds all slots taken, or no thread to be had,
+/// does its indices alone.
 ///
 /// A child process that fork() made has none of the parent's threads: pools from before run all in
-/// the calling thread there, new ones have a new team. Forking inside a body is not supported.
+/// the calling thread there, new ones have a new team. Forking inside a body is not supported. A
+/// pool made while no other lives starts its threads anew (about 20 us): keep one.
 class WorkerTeam {
  public:
   using Body = std::function<void(int64_t)>;
@@ -73,8 +75,8 @@ class WorkerTeam {
   Slot* take_slot();
   static void claim(Slot& slot, int first_range) noexcept;
   static void stop(Slot& slot) noexcept;
-  void call_helpers(int wanted);
-  void start_threads(int wanted);
+  void call_helpers(int wanted) noexcept;
+  void start_threads(int wanted) noexcept;
   void await_visitors(Slot& slot);
   void visit(Slot& slot);
   void work();
@@ -87,6 +89,7 @@ class WorkerTeam {
   alignas(64) std::atomic<int> wanted_{0};      ///< by all open calls
   alignas(64) std::atomic<int> started_{0};
   std::atomic<int> sleeping_{0};
+  std::atomic<bool> may_start_{true};  ///< false once a thread was refused
   std::atomic<bool> ends_{false};
   std::mutex mutex_;  ///< of the two conditions and of `threads_`
   std::condition_variable call_came_, visitors_left_;

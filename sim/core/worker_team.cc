@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 #include "sim/core/float_mode.h"
@@ -83,7 +82,14 @@ WorkerTeam::~WorkerTeam() {
     ends_.store(true);
   }
   call_came_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_) {
+    // A body that ends the process ends static pools in its own thread.
+    if (thread.get_id() == std::this_thread::get_id()) {
+      thread.detach();
+    } else {
+      thread.join();
+    }
+  }
 }
 
 bool WorkerTeam::left_by_fork() const {
@@ -112,8 +118,8 @@ void WorkerTeam::run(int64_t count, int helpers, const Body& body) {
   call_helpers(helpers);
   claim(*slot, 0);
   slot->open.store(false);
-  wanted_.fetch_sub(helpers);
   await_visitors(*slot);
+  wanted_.fetch_sub(helpers);  // not before: visitors are awake, but not free for other calls
   const std::exception_ptr error = std::exchange(slot->error, nullptr);
   slot->taken.store(false, std::memory_order_release);
   if (error) std::rethrow_exception(error);
@@ -153,12 +159,13 @@ void WorkerTeam::stop(Slot& slot) noexcept {
 // A worker counts itself as sleeping before it looks at calls_ a last time, and a caller counts its
 // call before it looks at sleeping_: one of the two sees the other. The lock between them makes
 // sure that the worker already waits when it is notified.
-void WorkerTeam::call_helpers(int wanted) {
+void WorkerTeam::call_helpers(int wanted) noexcept {
   calls_.fetch_add(1);
   // Calls at the same time want threads of their own while there are cores for them.
   const int all = wanted_.fetch_add(wanted) + wanted;
   const int threads = std::min(all, std::max(wanted, cores_ - 1));
-  if (started_.load(std::memory_order_relaxed) < threads) start_threads(threads);
+  const bool more = started_.load(std::memory_order_relaxed) < threads;
+  if (more && may_start_.load(std::memory_order_relaxed)) start_threads(threads);
   const int sleeping = sleeping_.load();
   const int awake = started_.load(std::memory_order_relaxed) - sleeping;
   const int missing = std::min({wanted, sleeping, all - awake});
@@ -167,12 +174,13 @@ void WorkerTeam::call_helpers(int wanted) {
   for (int i = 0; i < missing; ++i) call_came_.notify_one();
 }
 
-void WorkerTeam::start_threads(int wanted) {
+void WorkerTeam::start_threads(int wanted) noexcept {
   const std::lock_guard lock(mutex_);
   try {
     while (static_cast<int>(threads_.size()) < wanted) threads_.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {
-    // No more threads to be had: those there are share the work with the caller.
+  } catch (...) {
+    // No thread or no memory to be had: those there are share the work with the caller.
+    may_start_.store(false, std::memory_order_relaxed);
   }
   started_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
 }

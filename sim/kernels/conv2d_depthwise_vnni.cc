@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled with -mavx512vnni on its own, as conv2d_quads_vnni.cc.
+// Compiled with -mavx512vnni on its own.
 #include <hwy/detect_targets.h>
 
 #include "sim/kernels/conv2d_tile-internal.h"

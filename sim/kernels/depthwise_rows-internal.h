@@ -66,8 +66,8 @@ struct DepthwiseRowKernels {
   DepthwiseRowKernel partial = nullptr;  ///< one row of fewer than 64 channels
 };
 /// The kernels for horizontal stride 1 or 2 that requantize as the program says; null where there
-/// are none: no VNNI in this build, a form without a kernel, an end that is not uniform. The caller
-/// asks the CPU.
+/// are none: no VNNI in this build, another compiler than GCC (Clang 14 spills the sums), a form
+/// without a kernel, an end that is not uniform. The caller asks the CPU.
 DepthwiseRowKernels depthwise_row_kernels(const FusedProgram& program, int64_t stride);
 
 /// Depthwise convolution without copies: each input row is read where it is, a column's taps are

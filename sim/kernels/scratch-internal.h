@@ -29,6 +29,7 @@ class Scratch {
     const size_t bytes = static_cast<size_t>(count) * sizeof(T) + 64;
     if (bytes > bytes_) {
       data_.reset();
+      bytes_ = 0;  // should there be no memory
       data_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
       std::memset(data_.get(), 0, bytes);
       bytes_ = bytes;
@@ -44,8 +45,8 @@ class Scratch {
   size_t bytes_ = 0;
 };
 
-/// Takes what a thread keeps in `slot` for as long as this lives. A thread that waits for others
-/// may be given another run of the same code meanwhile: that one finds the slot empty, not in use.
+/// Takes what a thread keeps in `slot` for as long as this lives. Whoever runs the same code inside
+/// (a nested call) finds the slot empty, not in use.
 template <class T>
 class Borrowed {
  public:

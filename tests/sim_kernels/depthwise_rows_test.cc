@@ -64,8 +64,13 @@ Requantizer row_requantizer(const RowProgram& p, IntType output, int64_t channel
   return Requantizer(p.program, a, output);
 }
 
+/// Those of double rounding, which every build with row kernels has.
 bool has_row_kernels() {
-  return available_isas().back() == Isa::avx3_dl && conv2d_depthwise_quads_tile() != nullptr;
+  FusedProgram program;
+  program.form = FusedProgram::Form::fixed_double;
+  program.high_half = program.uniform_end = true;
+  return available_isas().back() == Isa::avx3_dl &&
+         depthwise_row_kernels(program, 1).one_row != nullptr;
 }
 
 std::unique_ptr<const DepthwiseRows> make_rows(const Conv2dParams& params) {

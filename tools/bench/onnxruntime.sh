@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Networks of `facsim bench nets` beside ONNX Runtime (npm, tools/runtimes) on the same networks as QLinear ONNX
-# with uint8 activations: in turns A B A B, the minimum of all rounds of each, 1 and 2 threads.
+# Networks of `facsim bench nets --activation uint8` beside ONNX Runtime (npm, tools/runtimes) on the same networks as
+# QLinear ONNX: in turns A B A B, the minimum of all rounds of each, 1 and 2 threads. (ONNX Runtime's is a minimum of
+# single runs, ours of samples of several: that favours ONNX Runtime.) Equal outputs are what verify_runtimes.sh checks.
 # usage: tools/bench/onnxruntime.sh [--facsim FILE] [--rounds N] [--only SUBSTRING]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +28,7 @@ for model in "$folder"/*.onnx; do
   for threads in 1 2; do
     ours=() theirs=()
     for ((round = 0; round < rounds; ++round)); do
-      ours+=("$("$facsim" bench nets --only "$net" -j "$threads" --format json |
+      ours+=("$("$facsim" bench nets --activation uint8 --only "$net" -j "$threads" --format json |
         node -p "JSON.parse(fs.readFileSync(0)).nets.filter(n => n.profile === 'onnxruntime-cpu')[0].minimum_ns")")
       theirs+=("$(node tools/runtimes/time_onnx.mjs "$model" --threads "$threads" --seconds 1 |
         node -p "JSON.parse(fs.readFileSync(0)).minimum_ns")")

@@ -12,7 +12,7 @@ namespace facsim::cli {
 
 namespace {
 
-constexpr int64_t kImagesInMemory = 64;  // images whose tensors are all in memory
+constexpr int64_t kObservedAtOnce = 64;  // images whose tensors are all in memory
 
 void observe_layer(const sim::Op& op, const Tensor& batch, sim::ThreadPool& pool, sim::Isa isa,
                    LayerRange& layer) {
@@ -45,9 +45,9 @@ void observe_accumulators(const sim::Graph& graph, const std::vector<Tensor>& in
   sim::ThreadPool pool(globals.threads);
   const int64_t images = inputs[0].shape()[0];
   ProgressBar bar("ranges", images, globals.progress);
-  for (int64_t first = 0; first < images; first += kImagesInMemory) {
+  for (int64_t first = 0; first < images; first += kObservedAtOnce) {
     throw_if_interrupted();
-    const int64_t count = std::min(kImagesInMemory, images - first);
+    const int64_t count = std::min(kObservedAtOnce, images - first);
     std::vector<Tensor> batch;
     for (const Tensor& input : inputs) batch.push_back(input.slice(first, count));
     const sim::RunResult result = executor.run(std::move(batch));

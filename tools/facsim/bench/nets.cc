@@ -12,6 +12,7 @@
 #include "backends/onnx/to_onnx.h"
 #include "sim/graph/executor.h"
 #include "tools/bench/nets.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 
 namespace facsim::cli {
@@ -37,10 +38,11 @@ struct PreparedNet {
   Tensor images, expected;  ///< of the largest batch; of the distinct images
 };
 
-Tensor distinct_images(const bench::NetGeometry& geometry, int64_t count) {
+Tensor distinct_images(const bench::NetGeometry& geometry, DType dtype, int64_t count) {
   std::mt19937_64 random(1);
-  Tensor images = Tensor::uninitialized(DType::int8, {count, geometry.extent, geometry.extent, 3});
-  for (int8_t& code : images.values<int8_t>()) code = static_cast<int8_t>(random() >> 56);
+  Tensor images = Tensor::uninitialized(dtype, {count, geometry.extent, geometry.extent, 3});
+  auto* codes = static_cast<uint8_t*>(images.raw());
+  for (int64_t i = 0; i < images.numel(); ++i) codes[i] = static_cast<uint8_t>(random() >> 56);
   return images;
 }
 
@@ -58,9 +60,9 @@ Tensor in_turn(const Tensor& images, int64_t count) {
 }
 
 PreparedNet prepare(const bench::NetGeometry& geometry, const std::string& profile_name,
-                    int64_t largest_batch, const Globals& globals) {
+                    sim::IntType activation, int64_t largest_batch, const Globals& globals) {
   const backends::Profile profile = backends::load_profile(profile_name, globals.search());
-  const backends::IntGraph network = bench::make_net(geometry, profile, sim::kInt8, 1);
+  const backends::IntGraph network = bench::make_net(geometry, profile, activation, 1);
   PreparedNet net;
   net.profile = profile_name;
   for (const backends::IntTensor& tensor : network.tensors) {
@@ -74,7 +76,8 @@ PreparedNet prepare(const bench::NetGeometry& geometry, const std::string& profi
   }
   net.executor =
       std::make_unique<sim::Executor>(graph, executor_options(globals.isa, globals.threads));
-  const Tensor images = distinct_images(geometry, std::min(largest_batch, kDistinctImages));
+  const Tensor images =
+      distinct_images(geometry, activation.storage(), std::min(largest_batch, kDistinctImages));
   const sim::Executor norm(graph, executor_options(sim::Isa::scalar, globals.threads));
   net.expected = norm.run({images}).outputs[0];
   net.images = in_turn(images, largest_batch);
@@ -93,11 +96,15 @@ class NetsBench final : public Bench {
         ->delimiter(',')
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    app.add_option("--activation", activation_, "codes of the networks")
+        ->check(one_of({"int8", "uint8"}))
+        ->capture_default_str();
     app.add_option("--write-onnx", onnx_folder_,
                    "only write the networks there as QLinear ONNX, uint8 activations");
     app.footer(
         "Times whole networks with random int8 weights under onnxruntime-cpu (float32 scale)\n"
-        "and tflite-micro (fixed-point double rounding). Every image's output is compared with\n"
+        "and, on int8 codes, tflite-micro (fixed-point double rounding). Every image's output is "
+        "compared with\n"
         "the norm's; a batch has up to 4 distinct images.\n"
         "\n"
         "Megabytes: weights as the network's file holds them (a run also holds them as its "
@@ -132,8 +139,12 @@ class NetsBench final : public Bench {
       if (!options_.wanted(geometry.name)) continue;
       const int64_t largest = *std::max_element(batches_.begin(), batches_.end());
       std::vector<PreparedNet> nets;
-      for (const char* profile : {"onnxruntime-cpu", "tflite-micro"}) {
-        nets.push_back(prepare(geometry, profile, largest, globals));
+      const bool is_uint8 = activation_ == "uint8";
+      std::vector<const char*> profiles = {"onnxruntime-cpu"};
+      if (!is_uint8) profiles.push_back("tflite-micro");
+      for (const char* profile : profiles) {
+        nets.push_back(
+            prepare(geometry, profile, is_uint8 ? sim::kUint8 : sim::kInt8, largest, globals));
       }
       for (const int64_t batch : batches_) time_nets(geometry, nets, batch, table, list);
     }
@@ -209,7 +220,7 @@ class NetsBench final : public Bench {
 
   BenchOptions options_;
   std::vector<int64_t> batches_{1};
-  std::string onnx_folder_;
+  std::string onnx_folder_, activation_ = "int8";
 };
 
 }  // namespace

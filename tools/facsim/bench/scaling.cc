@@ -145,18 +145,20 @@ class ScalingBench final : public Bench {
     });
     std::vector<std::unique_ptr<bench::LayerRunner>> runners;
     std::vector<bench::Contender> contenders;
-    std::vector<int64_t> mismatches;
+    std::vector<std::unique_ptr<bench::LayerRunner>> norms;
     for (const ScaledLayer& layer : layers) {
       const bench::LayerCase data = bench::make_layer_case(layer.geometry, activation, 1);
-      const auto norm = bench::make_facsim_runner(data, profile, sim::Isa::scalar, &pool);
+      norms.push_back(bench::make_facsim_runner(data, profile, sim::Isa::scalar, &pool));
+      norms.back()->run();
       runners.push_back(bench::make_facsim_runner(data, profile, isa, &pool));
       bench::LayerRunner* runner = runners.back().get();
-      norm->run();
-      runner->run();
-      mismatches.push_back(count_mismatches(runner->output(), norm->output()));
       contenders.push_back({layer.geometry.name, [runner] { runner->run(); }});
     }
     const std::vector<bench::Times> times = bench::contest(contenders, options_.contest);
+    std::vector<int64_t> mismatches;  // of the last timed runs
+    for (size_t i = 0; i < runners.size(); ++i) {
+      mismatches.push_back(count_mismatches(runners[i]->output(), norms[i]->output()));
+    }
     const auto base_macs = static_cast<double>(layers.front().geometry.macs());
     Growth growth;
     for (size_t i = 0; i < layers.size(); ++i) {
