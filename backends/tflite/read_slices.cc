@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "backends/tflite/tflite_slices-internal.h"
 
@@ -55,16 +54,21 @@ void emit_pieces(TfliteNode& node, size_t input, int64_t axis,
   if (node.output_count() != extents.size()) {
     node.fail(fmt::format("{} outputs", node.output_count()), std::to_string(extents.size()));
   }
+  const int64_t extent = t.shape[static_cast<int>(axis)];
   int64_t begin = 0;
   for (size_t i = 0; i < extents.size(); ++i) {
+    if (extents[i] < 0 || extents[i] > extent - begin) {
+      node.fail(fmt::format("piece {} of {} at {}", i, extents[i], begin),
+                fmt::format("inside the extent {}", extent), ErrorCode::shape_mismatch);
+    }
     std::vector<TfliteCut> cuts = uncut(t.shape);
     cuts[static_cast<size_t>(axis)] = {begin, begin + extents[i], 1};
     begin += extents[i];
     emit_cut(node, t, number, cuts, i);
   }
-  if (begin != t.shape[static_cast<int>(axis)]) {
-    node.fail(fmt::format("pieces of {} in all", begin),
-              fmt::format("{}", t.shape[static_cast<int>(axis)]), ErrorCode::shape_mismatch);
+  if (begin != extent) {
+    node.fail(fmt::format("pieces of {} in all", begin), fmt::format("{}", extent),
+              ErrorCode::shape_mismatch);
   }
 }
 
@@ -129,8 +133,11 @@ std::vector<TfliteCut> tflite_strided_cuts(const TfliteNode& node, const Shape& 
     }
     if (!has(options.begin_mask())) cuts[i].begin = inside(begin[i]);
     if (has(options.end_mask())) continue;
-    const int64_t last = options.offset() ? cuts[i].begin + end[i] : end[i];
-    cuts[i].end = options.offset() ? std::min(last, extent) : inside(last);
+    if (options.offset()) {  // a length
+      cuts[i].end = end[i] > extent - cuts[i].begin ? extent : cuts[i].begin + end[i];
+    } else {
+      cuts[i].end = inside(end[i]);
+    }
   }
   return cuts;
 }
@@ -172,9 +179,16 @@ void read_tflite_split_v(TfliteNode& node) {
   const int64_t from_front = axis < 0 ? axis + shape.rank() : axis;
   const auto open = std::find(sizes.begin(), sizes.end(), -1);
   if (open != sizes.end() && from_front >= 0 && from_front < shape.rank()) {
+    int64_t rest = shape[static_cast<int>(from_front)];
     *open = 0;
-    *open = shape[static_cast<int>(from_front)] -
-            std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+    for (const int64_t size : sizes) {
+      if (size < 0 || size > rest) {
+        node.fail(fmt::format("a piece of {}", size), fmt::format("0..{}", rest),
+                  ErrorCode::shape_mismatch);
+      }
+      rest -= size;
+    }
+    *open = rest;
   }
   emit_pieces(node, 0, axis, sizes);
 }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "backends/text/utf8.h"
+
 namespace facsim::backends::detail {
 
 namespace {
@@ -61,7 +63,12 @@ std::string_view text_of(const flatbuffers::String* text, const std::string& pla
     refuse_file(place, fmt::format("a name of {} bytes", text->size()),
                 fmt::format("at most {}", kLongestName));
   }
-  return {text->c_str(), text->size()};
+  const std::string_view name{text->c_str(), text->size()};
+  if (!is_utf8(name)) refuse_file(place, "a name that is not UTF-8", "UTF-8");
+  if (name.find('\0') != std::string_view::npos) {
+    refuse_file(place, "a name with a zero byte", "text without zero bytes");
+  }
+  return name;
 }
 
 /// The code of an operator: newer files repeat small codes in builtin_code, older ones have only

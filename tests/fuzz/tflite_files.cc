@@ -115,6 +115,49 @@ std::string pieces() {
   return file.bytes();
 }
 
+/// Paddings that are evaluated from int64 lists: cut, gathered, packed, joined, reshaped.
+std::string known() {
+  FileBuilder file;
+  const int x = file.int8("x", {1, 4, 2}), y = file.int8("y", {1, 5, 4});
+  const auto list = [&](const char* name, const std::vector<int64_t>& values) {
+    return file.constant<int64_t>(name, TensorType::INT64, {static_cast<int32_t>(values.size())},
+                                  values);
+  };
+  const auto result = [&](const char* name, std::vector<int32_t> shape) {
+    return file.activation(name, TensorType::INT64, std::move(shape));
+  };
+  const int source = list("source", {0, 7, 0, 1, 2, 7}), begin = list("begin", {0}),
+            end = list("end", {6}), step = list("step", {2}), indices = list("indices", {0, 3});
+  const int cut = result("cut", {3}), picked = result("picked", {2}), first = result("first", {}),
+            zeros = result("zeros", {2}), all = result("all", {7}), six = result("six", {6}),
+            paddings = result("paddings", {3, 2}), row = result("row", {1, 2});
+  tflite::StridedSliceOptionsT shrink;
+  shrink.shrink_axis_mask = 1;
+  file.add(BuiltinOperator::STRIDED_SLICE, {source, begin, end, step}, {cut},
+           tflite::StridedSliceOptionsT{});
+  file.add(BuiltinOperator::STRIDED_SLICE, {source, begin, end, step}, {first}, shrink);
+  file.add(BuiltinOperator::GATHER, {source, indices}, {picked}, tflite::GatherOptionsT{});
+  file.add(BuiltinOperator::PACK, {first, first}, {zeros}, tflite::PackOptionsT{});
+  file.add(BuiltinOperator::CONCATENATION, {zeros, picked, cut}, {all},
+           tflite::ConcatenationOptionsT{});
+  file.add(BuiltinOperator::SLICE, {all, begin, end}, {six});
+  file.add(BuiltinOperator::RESHAPE, {six, list("shape", {3, 2})}, {paddings});
+  const int padded = file.int8("padded", {1, 5, 2}), front = file.int8("front", {1, 5, 1}),
+            back = file.int8("back", {1, 5, 1});
+  file.add(BuiltinOperator::PAD, {x, paddings}, {padded});
+  file.add(BuiltinOperator::SPLIT_V, {padded, list("sizes", {1, -1}), list("axis", {2})},
+           {front, back}, tflite::SplitVOptionsT{});
+  tflite::ConcatenationOptionsT join;
+  join.axis = 2;
+  const int joined = file.int8("joined", {1, 5, 2});
+  file.add(BuiltinOperator::CONCATENATION, {back, front}, {joined}, join);
+  file.add(BuiltinOperator::EXPAND_DIMS, {picked, begin}, {row});
+  file.add(BuiltinOperator::CONCATENATION, {joined, padded}, {y}, join);
+  file.inputs({x});
+  file.outputs({y});
+  return file.bytes();
+}
+
 /// A filter with states.
 std::string states() {
   FileBuilder file;
@@ -135,6 +178,8 @@ std::string states() {
 
 }  // namespace
 
-std::vector<std::string> tflite_files() { return {layers(), structure(), pieces(), states()}; }
+std::vector<std::string> tflite_files() {
+  return {layers(), structure(), pieces(), states(), known()};
+}
 
 }  // namespace facsim::fuzz

@@ -109,6 +109,9 @@ void change_options(tflite::BuiltinOptionsUnion& options, Numbers& in) {
     concat->axis = in.value();
   } else if (auto* pack = options.AsPackOptions()) {
     pack->axis = in.value();
+  } else if (auto* gather = options.AsGatherOptions()) {
+    gather->axis = in.value();
+    gather->batch_dims = in.value();
   } else if (auto* unpack = options.AsUnpackOptions()) {
     unpack->axis = in.value();
   } else if (auto* svdf = options.AsSVDFOptions()) {
@@ -140,8 +143,17 @@ void change_operator(tflite::OperatorT& op, size_t codes, Numbers& in) {
 }
 
 void change_buffer(std::vector<uint8_t>& bytes, Numbers& in) {
-  if (bytes.empty() || in.byte() % 8 == 0) {
+  const uint8_t kind = bytes.empty() ? uint8_t{0} : in.byte();
+  if (kind % 8 == 0) {
     bytes.resize(in.below(128));
+  } else if (kind % 8 == 1) {
+    constexpr std::array<int64_t, 6> kEnds{INT64_MAX,     INT64_MIN,        INT64_MAX - 1,
+                                           INT64_MIN + 1, int64_t{1} << 62, int64_t{1} << 32};
+    const auto value = static_cast<uint64_t>(kEnds[in.below(kEnds.size())]);
+    const size_t at = in.below(bytes.size()) & ~size_t{7};
+    for (size_t i = 0; i < 8 && at + i < bytes.size(); ++i) {
+      bytes[at + i] = static_cast<uint8_t>(value >> (8 * i));
+    }
   } else {
     // Little-endian integers, such as axes and sizes.
     const auto value = static_cast<uint32_t>(in.value());

@@ -314,6 +314,42 @@ TEST_CASE(
           ErrorCode::unsupported, {"share bytes"});
 }
 
+TEST_CASE("tflite: bad file 64, known integers that operators copy are bounded") {
+  // 5 000 operators, each of which copies 1 024 int64: 40 MB.
+  FileBuilder file;
+  const int x = file.int8("x", {1, 4}), y = file.int8("y", {1, 4});
+  const int source =
+      file.constant<int64_t>("source", TensorType::INT64, {1024}, std::vector<int64_t>(1024, 7));
+  const int shape = file.int32s("shape", {1024});
+  for (int i = 0; i < 5000; ++i) {
+    file.add(BuiltinOperator::RESHAPE, {source, shape},
+             {file.activation("", TensorType::INT64, {1024})});
+  }
+  file.add(BuiltinOperator::RELU, {x}, {y});
+  file.inputs({x});
+  file.outputs({y});
+  refused(file.bytes(), ErrorCode::unsupported, {"tensor \"\"", "share bytes"});
+  file.graph().operators.erase(file.graph().operators.begin(),
+                               file.graph().operators.begin() + 4900);
+  CHECK(file.read().nodes.size() == 1);
+}
+
+TEST_CASE("tflite: names that are not UTF-8, or that have a zero byte") {
+  const auto named = [](std::string name) {
+    return [name = std::move(name)](ConvFile& f) { f.tensor(ConvFile::w).name = name; };
+  };
+  for (const char* name : {"\xff", "w\xc3", "\xc0\x80", "\xed\xa0\x80"}) {
+    refused(named(name), ErrorCode::bad_value, {"net.tflite: tensor 1", "not UTF-8"});
+  }
+  refused(named(std::string("w\0b", 3)), ErrorCode::bad_value,
+          {"net.tflite: tensor 1", "a zero byte"});
+  refused([](ConvFile& f) { f.graph().name = "\xff"; }, ErrorCode::bad_value,
+          {"subgraph 0", "not UTF-8"});
+  ConvFile file;
+  file.tensor(ConvFile::y).name = "\xc3\xa9";
+  CHECK(file.read().tensors.back().name == "\xc3\xa9");
+}
+
 // Row 65
 TEST_CASE("tflite: bad file 65, shapes") {
   refused([](ConvFile& f) { f.tensor(ConvFile::x).shape[1] = -1; }, ErrorCode::bad_value,

@@ -502,6 +502,155 @@ TEST_CASE("tflite: shapes that the file computes are evaluated") {
   CHECK(graph.tensors.size() == 2);
 }
 
+/// x (1, 1, 2, 1) -> PAD by "paddings" (4, 2) of this type, which other operators compute -> y.
+struct ComputedPaddings : OneOp {
+  int paddings;
+  explicit ComputedPaddings(TensorType type = TensorType::INT32)
+      : OneOp({1, 1, 2, 1}, {1, 2, 3, 1}), paddings(activation("paddings", type, {4, 2})) {}
+  Codes padded() {
+    add(BuiltinOperator::PAD, {x, paddings}, {y});
+    return run(read(), {5, 6});
+  }
+  void refused(ErrorCode code, const char* where, const char* part) {
+    add(BuiltinOperator::PAD, {x, paddings}, {y});
+    const std::string text = error_text(code, [&] { read(); });
+    CAPTURE(text);
+    CHECK(contains(text, where));
+    CHECK(contains(text, part));
+  }
+};
+
+TEST_CASE("tflite: known integers are joined as PACK, CONCATENATION and GATHER order them") {
+  // Lists joined behind each other, then reshaped to (4, 2).
+  ComputedPaddings joined;
+  const int front = joined.int32s("front", {0, 0, 1, 0}),
+            back = joined.int32s("back", {0, 1, 0, 0});
+  const int list = joined.activation("list", TensorType::INT32, {8});
+  const int shape = joined.int32s("shape", {4, 2});
+  joined.add(BuiltinOperator::CONCATENATION, {front, back}, {list}, [] {
+    tflite::ConcatenationOptionsT o;
+    o.axis = -1;
+    return o;
+  }());
+  joined.add(BuiltinOperator::RESHAPE, {list, shape}, {joined.paddings});
+  CHECK(joined.padded() == Codes{0, 0, 0, 5, 6, 0});
+
+  ComputedPaddings gathered;
+  const int source = gathered.int32s("source", {1, 0});
+  const int indices = gathered.int32s("indices", {1, 1, 0, 1, 1, 0, 1, 1});
+  const int picked = gathered.activation("picked", TensorType::INT32, {8});
+  gathered.add(BuiltinOperator::GATHER, {source, indices}, {picked}, tflite::GatherOptionsT{});
+  gathered.add(BuiltinOperator::RESHAPE, {picked, gathered.int32s("shape", {4, 2})},
+               {gathered.paddings});
+  CHECK(gathered.padded() == Codes{0, 0, 0, 5, 6, 0});
+}
+
+TEST_CASE("tflite: known integers of more axes are refused where their order would change") {
+  // PACK of (before) and (after) on axis 1 is the columns of the paddings, not its halves.
+  for (const int axis : {0, 1}) {
+    ComputedPaddings file;
+    const int before = file.int32s("before", {0, 1, 0, 0}),
+              after = file.int32s("after", {0, 0, 1, 0});
+    tflite::PackOptionsT pack;
+    pack.values_count = 2;
+    pack.axis = axis;
+    file.add(BuiltinOperator::PACK, {before, after}, {file.paddings}, pack);
+    file.refused(ErrorCode::unsupported, "operator 0 (PACK)", "rank 0");
+  }
+  {
+    ComputedPaddings file;
+    const auto column = [&](const char* name, const std::vector<int32_t>& values) {
+      return file.constant<int32_t>(name, TensorType::INT32, {4, 1}, values);
+    };
+    tflite::ConcatenationOptionsT concat;
+    concat.axis = 1;
+    file.add(BuiltinOperator::CONCATENATION,
+             {column("before", {0, 1, 0, 0}), column("after", {0, 0, 1, 0})}, {file.paddings},
+             concat);
+    file.refused(ErrorCode::unsupported, "operator 0 (CONCATENATION)", "rank 1");
+  }
+  const auto gather = [](std::vector<int32_t> shape, int axis, int batch_dims, ErrorCode code,
+                         const char* part) {
+    ComputedPaddings file;
+    const int source = file.constant<int32_t>("source", TensorType::INT32, std::move(shape),
+                                              std::vector<int32_t>(8, 0));
+    tflite::GatherOptionsT options;
+    options.axis = axis;
+    options.batch_dims = batch_dims;
+    file.add(BuiltinOperator::GATHER, {source, file.int32s("i", {0, 1, 2, 3, 4, 5, 6, 7})},
+             {file.paddings}, options);
+    file.refused(code, "operator 0 (GATHER)", part);
+  };
+  gather({4, 2}, 0, 0, ErrorCode::unsupported, "rank 1");
+  gather({8}, 1, 0, ErrorCode::unsupported, "axis 1");
+  gather({8}, 0, 1, ErrorCode::unsupported, "batch_dims 1");
+  ComputedPaddings cut;
+  const int source =
+      cut.constant<int32_t>("source", TensorType::INT32, {4, 2}, std::vector<int32_t>(8, 0));
+  cut.add(BuiltinOperator::SLICE, {source, cut.int32s("b", {0, 0}), cut.int32s("s", {-1, -1})},
+          {cut.paddings});
+  cut.refused(ErrorCode::unsupported, "operator 0 (SLICE)", "rank 1");
+}
+
+TEST_CASE("tflite: known integers have as many elements as the shape of their tensor") {
+  ComputedPaddings file;
+  const int six = file.int32s("six", {0, 0, 1, 0, 0, 1});
+  file.add(BuiltinOperator::RESHAPE, {six, file.int32s("shape", {4, 2})}, {file.paddings});
+  file.refused(ErrorCode::shape_mismatch, "operator 0 (RESHAPE)", "6 known integers");
+}
+
+TEST_CASE("tflite STRIDED_SLICE: strides near 2^63 of known integers") {
+  const auto slice = [](ComputedPaddings& file, int64_t stride, int count) {
+    const auto list = [&](const char* name, const std::vector<int64_t>& values) {
+      return file.constant<int64_t>(name, TensorType::INT64, {static_cast<int32_t>(values.size())},
+                                    values);
+    };
+    const int source = list("source", {9, 0, 0, 1, 0, 0, 1, 0, 0});
+    const int cut = file.activation("cut", TensorType::INT64, {count});
+    file.add(BuiltinOperator::STRIDED_SLICE,
+             {source, list("b", {1}), list("e", {INT64_MAX}), list("s", {stride})}, {cut},
+             tflite::StridedSliceOptionsT{});
+    file.add(BuiltinOperator::RESHAPE, {cut, file.int32s("shape", {4, 2})}, {file.paddings});
+  };
+  ComputedPaddings whole(TensorType::INT64);
+  slice(whole, 1, 8);
+  CHECK(whole.padded() == Codes{0, 0, 0, 5, 6, 0});
+  // One element each, and no index behind it.
+  for (const int64_t stride : {INT64_MAX, INT64_MAX - 1, INT64_MAX / 2, int64_t{8}}) {
+    ComputedPaddings one(TensorType::INT64);
+    slice(one, stride, 1);
+    one.refused(ErrorCode::shape_mismatch, "operator 1 (RESHAPE)", "1 known integers");
+  }
+}
+
+TEST_CASE("tflite STRIDED_SLICE, SPLIT_V: lengths near 2^63 of codes") {
+  const auto list = [](FileBuilder& file, const char* name, const std::vector<int64_t>& values) {
+    return file.constant<int64_t>(name, TensorType::INT64, {static_cast<int32_t>(values.size())},
+                                  values);
+  };
+  OneOp cut({1, 4}, {1, 3});
+  tflite::StridedSliceOptionsT offset;
+  offset.offset = true;
+  cut.add(BuiltinOperator::STRIDED_SLICE,
+          {cut.x, list(cut, "b", {0, 1}), list(cut, "e", {1, INT64_MAX}), list(cut, "s", {1, 1})},
+          {cut.y}, offset);
+  CHECK(run(cut.read()) == Codes{1, 2, 3});
+  for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{1, INT64_MAX},
+                                            {INT64_MAX, INT64_MAX},
+                                            {-1, INT64_MIN},
+                                            {-1, 5},
+                                            {INT64_MIN, -1},
+                                            {-1, -1},
+                                            {1, 2}}) {
+    OneOp file({1, 4}, {1, 3});
+    const int front = file.int8("front", {1, 1});
+    file.add(BuiltinOperator::SPLIT_V,
+             {file.x, list(file, "sizes", sizes), file.int32s("axis", {1})}, {front, file.y},
+             tflite::SplitVOptionsT{});
+    CHECK(contains(error_text(ErrorCode::shape_mismatch, [&] { file.read(); }), "SPLIT_V"));
+  }
+}
+
 TEST_CASE("tflite PAD and PADV2") {
   const auto pad = [](const std::vector<int32_t>& paddings, std::vector<int32_t> out,
                       std::optional<int8_t> value) {
