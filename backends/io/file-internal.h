@@ -60,6 +60,8 @@ class AtomicFile {
   void write(const void* data, size_t count);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   void commit();
+  /// Where the bytes are until then.
+  const std::filesystem::path& temporary() const { return temporary_; }
 
  private:
   std::filesystem::path file_;

@@ -4,7 +4,7 @@
 #include "backends/graph/int_ops.h"
 #include "backends/io/network_file.h"
 #include "backends/io/network_json-internal.h"
-#include "backends/io/npy.h"
+#include "backends/io/npz_write-internal.h"
 
 namespace facsim::backends {
 
@@ -166,10 +166,13 @@ void write_int_graph(const std::filesystem::path& json_file, const IntGraph& gra
     if (tensor.data) constants.emplace_back(tensor.name, *tensor.data);
   }
   const std::filesystem::path npz_file = std::filesystem::path(json_file).replace_extension(".npz");
-  write_npz(npz_file, constants);
-  const std::string hash = detail::hash_hex(read_file(npz_file));
-  write_file_atomically(json_file,
-                        detail::network_to_json(graph, {npz_file.filename().string(), hash}));
+  // Both files are complete beside their places before either takes its place.
+  detail::AtomicFile npz(npz_file), json(json_file);
+  detail::write_npz(npz, npz_file, constants, {});
+  const std::string hash = detail::hash_hex(read_file(npz.temporary()));
+  json.write(detail::network_to_json(graph, {npz_file.filename().string(), hash}));
+  npz.commit();
+  json.commit();
 }
 
 }  // namespace facsim::backends

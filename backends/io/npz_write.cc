@@ -4,9 +4,9 @@
 #include <limits>
 #include <set>
 
-#include "backends/io/file-internal.h"
 #include "backends/io/npy.h"
 #include "backends/io/npy_codec-internal.h"
+#include "backends/io/npz_write-internal.h"
 
 namespace facsim::backends {
 
@@ -142,25 +142,22 @@ std::string end_of_directory(uint64_t entries, uint64_t size, uint64_t offset,
 
 }  // namespace
 
-void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
-  write_npz(file, tensors, {});
-}
+namespace detail {
 
-void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
+void write_npz(AtomicFile& out, const std::filesystem::path& file, const NamedTensors& tensors,
                std::string_view comment) {
   FACSIM_CHECK(comment.size() <= 0xffff);
   std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
-    if (!detail::is_array_name(name) || !names.insert(name).second) {
+    if (!is_array_name(name) || !names.insert(name).second) {
       throw Error({ErrorCode::bad_value, file.string(), "array name \"" + name + "\"",
                    "distinct names of 1 to 60000 bytes without NUL, .. and \\", ""});
     }
   }
-  detail::AtomicFile out(file);
   std::string directory;
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    const std::string header = detail::encode_npy_header(tensor);
+    const std::string header = encode_npy_header(tensor);
     const WrittenMember entry{name + ".npy", header.size() + tensor.bytes(), offset,
                               crc_of(header, tensor)};
     const std::string local = local_header(entry);
@@ -172,6 +169,18 @@ void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
   }
   out.write(directory);
   out.write(end_of_directory(tensors.size(), directory.size(), offset, comment));
+}
+
+}  // namespace detail
+
+void write_npz(const std::filesystem::path& file, const NamedTensors& tensors) {
+  write_npz(file, tensors, {});
+}
+
+void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
+               std::string_view comment) {
+  detail::AtomicFile out(file);
+  detail::write_npz(out, file, tensors, comment);
   out.commit();
 }
 

@@ -214,5 +214,21 @@ TEST_CASE("int_graph: invalid graphs are refused with the node or tensor named")
   }
 }
 
+TEST_CASE("network file: a network that cannot be written leaves no file and no old one changed") {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "net.json");
+  error_text(ErrorCode::io, [&] { write_int_graph(folder / "net.json", test::small_network()); });
+  CHECK_FALSE(std::filesystem::exists(folder / "net.npz"));
+
+  write_int_graph(folder / "good.json", test::small_network());
+  IntGraph bad = test::small_network();
+  bad.tensors[0].name = "\xff";  // no JSON text
+  CHECK_THROWS(write_int_graph(folder / "good.json", bad));
+  CHECK_NOTHROW(read_int_graph(folder / "good.json"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder / ".")) {
+    CHECK(entry.path().string().find(".tmp-") == std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace facsim::backends

@@ -43,6 +43,7 @@ class RunCommand final : public Command {
 
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
+    check_output(network);
     std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
     const int64_t images = inputs[0].shape()[0];
     const backends::Provenance provenance = network.provenance(inputs);
@@ -70,6 +71,19 @@ class RunCommand final : public Command {
   }
 
  private:
+  /// Before anything is computed.
+  void check_output(const DeployedNetwork& network) const {
+    const std::string extension = std::filesystem::path(output_).extension().string();
+    if (extension != ".npz" && extension != ".npy") {
+      throw UsageError(fmt::format("-o {}: expected an .npz or .npy", printable(output_)));
+    }
+    const size_t tensors =
+        dump_ == "all" ? network.executable().tensors.size() : network.executable().outputs.size();
+    if (extension == ".npy" && tensors != 1) {
+      throw UsageError(fmt::format("{}: {} tensors need an .npz", printable(output_), tensors));
+    }
+  }
+
   backends::NamedTensors named(const DeployedNetwork& network, const sim::RunResult& result) const {
     const sim::Graph& graph = network.executable();
     backends::NamedTensors tensors;
@@ -90,10 +104,6 @@ class RunCommand final : public Command {
     if (std::filesystem::path(output_).extension() != ".npy") {
       backends::write_npz(output_, tensors, backends::to_comment(provenance));
       return;
-    }
-    if (tensors.size() != 1) {
-      throw UsageError(
-          fmt::format("{}: {} tensors need an .npz", printable(output_), tensors.size()));
     }
     backends::write_npy(output_, tensors[0].second);
   }

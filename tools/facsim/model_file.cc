@@ -44,7 +44,16 @@ void ModelFile::add_to(CLI::App& app, const std::string& option, const std::stri
 backends::QuantizedNetworkOptions ModelFile::onnx_options() const {
   backends::QuantizedNetworkOptions onnx;
   if (qdq_ == "every") onnx.groups = backends::QdqGroups::every;
-  for (const std::string& text : dims_) onnx.dims.insert(parse_dim(text));
+  for (const std::string& text : dims_) {
+    const auto dim = parse_dim(text);
+    if (!onnx.dims.insert(dim).second) {
+      throw UsageError(fmt::format("--dim {}: given twice", printable(dim.first)));
+    }
+  }
+  const bool asked = !dims_.empty() || qdq_ != "onnxruntime";
+  if (asked && backends::network_file_kind(file_) != backends::NetworkFile::onnx) {
+    throw UsageError("--dim and --qdq are for .onnx files");
+  }
   return onnx;
 }
 
