@@ -49,6 +49,8 @@ class OnnxBuilder {
   }
   /// The real value `real` becomes the node's output: its activation, QuantizeLinear, clipping.
   void quantized(const IntNode& node, const std::string& real);
+  /// The same without the clipping, as `out`, which may still have to be moved.
+  void quantize(const IntNode& node, const std::string& real, const std::string& out);
   /// The name under which an operator on codes leaves the output; finish_codes() then clips it.
   std::string codes_output(const IntNode& node);
   void finish_codes(const IntNode& node, const std::string& value);

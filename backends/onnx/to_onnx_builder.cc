@@ -247,6 +247,12 @@ bool OnnxBuilder::clip_is_implied(const IntTensor& t, float low, float high) con
 }
 
 void OnnxBuilder::quantized(const IntNode& node, const std::string& real) {
+  const std::string out = codes_output(node);
+  quantize(node, real, out);
+  finish_codes(node, out);
+}
+
+void OnnxBuilder::quantize(const IntNode& node, const std::string& real, const std::string& out) {
   std::string value = real;
   const bool cuts = code_bounds(node).cuts;
   const Activation activation = node.attributes.activation;
@@ -266,9 +272,7 @@ void OnnxBuilder::quantized(const IntNode& node, const std::string& real) {
   OnnxNode quantize =
       onnx_node("QuantizeLinear", {value, scale(node.output), zero_point(node.output)});
   quantize.name = node.name + "/quantize";
-  const std::string out = codes_output(node);
   add(std::move(quantize), out);
-  finish_codes(node, out);
 }
 
 std::string OnnxBuilder::codes_output(const IntNode& node) {

@@ -35,9 +35,10 @@ LayerOperands layer_operands(OnnxBuilder& builder, const IntNode& node, const Te
   return out;
 }
 
-/// op(real x, real weights, real bias): what ONNX Runtime turns into one integer operator.
+/// op(real x, real weights, real bias), quantized as `out`: what ONNX Runtime turns into one
+/// integer operator.
 void write_real_layer(OnnxBuilder& builder, const IntNode& node, const std::string& x, OnnxNode op,
-                      const LayerOperands& operands, int weight_axis) {
+                      const LayerOperands& operands, int weight_axis, const std::string& out) {
   const bool per_channel = builder.input(node, 1).qparams->per_channel();
   op.inputs = {
       builder.dequantized(node, x, node.inputs[0]),
@@ -53,8 +54,15 @@ void write_real_layer(OnnxBuilder& builder, const IntNode& node, const std::stri
     op.inputs.push_back(builder.add(std::move(bias)));
   }
   op.name = node.name;
-  builder.quantized(node,
-                    builder.add(std::move(op), builder.fresh(builder.output(node).name + "/real")));
+  builder.quantize(
+      node, builder.add(std::move(op), builder.fresh(builder.output(node).name + "/real")), out);
+}
+
+void write_real_layer(OnnxBuilder& builder, const IntNode& node, const std::string& x, OnnxNode op,
+                      const LayerOperands& operands, int weight_axis) {
+  const std::string out = builder.codes_output(node);
+  write_real_layer(builder, node, x, std::move(op), operands, weight_axis, out);
+  builder.finish_codes(node, out);
 }
 
 /// The scales and codes of x and w as QLinearConv and QGemm begin.
@@ -74,6 +82,71 @@ void write_code_layer(OnnxBuilder& builder, const IntNode& node, OnnxNode op) {
   op.name = node.name;
   const std::string out = builder.codes_output(node);
   builder.add(std::move(op), out);
+  builder.finish_codes(node, out);
+}
+
+/// Conv on `x` in the form's way, its codes under the name `out`.
+void write_conv(OnnxBuilder& builder, const IntNode& node, const std::string& x,
+                std::vector<OnnxAttribute> attributes, const LayerOperands& operands,
+                const std::string& out) {
+  if (builder.form() == OnnxForm::qdq) {
+    write_real_layer(builder, node, x, onnx_node("Conv", {}, std::move(attributes)), operands, 0,
+                     out);
+    return;
+  }
+  std::vector<std::string> inputs = layer_inputs(builder, node, x, operands.weights);
+  inputs.push_back(builder.scale(node.output));
+  inputs.push_back(builder.zero_point(node.output));
+  if (!operands.bias.empty()) inputs.push_back(operands.bias);
+  OnnxNode op = onnx_node("QLinearConv", std::move(inputs), std::move(attributes));
+  op.name = node.name;
+  builder.add(std::move(op), out);
+}
+
+/// Codes `value` with axes (N, extents...).
+std::string reshaped_codes(OnnxBuilder& builder, const std::string& name, const std::string& value,
+                           std::vector<int64_t> extents) {
+  extents.insert(extents.begin(), 0);  // as it is: the batch
+  OnnxNode reshape =
+      onnx_node("Reshape", {value, builder.integers(name + "/shape", std::move(extents))});
+  reshape.name = name;
+  return builder.add(std::move(reshape));
+}
+
+OnnxNode swapped_codes(const std::string& name, const std::string& value) {
+  OnnxNode swap =
+      onnx_node("Transpose", {value}, {onnx_attribute("perm", std::vector<int64_t>{0, 2, 1})});
+  swap.name = name;
+  return swap;
+}
+
+/// Rows (N, …, in) as pixels of a 1 x 1 convolution: the same sums, and unlike MatMul it has a bias
+/// and a scale per channel that ONNX Runtime takes into one integer operator. Rank 4 is an image in
+/// the file already.
+void write_rows(OnnxBuilder& builder, const IntNode& node) {
+  const Shape &x_shape = builder.input(node, 0).shape, &y_shape = builder.output(node).shape;
+  const Tensor& weights = *builder.input(node, 1).data;
+  const int64_t channels = weights.shape()[0], taps = weights.shape()[1];
+  const int64_t rows = x_shape.numel() / taps;
+  if (x_shape.rank() != 3 && x_shape.rank() != 4) {
+    builder.unsupported(node, fmt::format("rows of rank {}", x_shape.rank()), "rank 3 or 4");
+  }
+  const LayerOperands operands =
+      layer_operands(builder, node, weights.reshaped({channels, taps, 1, 1}));
+  std::vector<OnnxAttribute> attributes{onnx_attribute("kernel_shape", std::vector<int64_t>{1, 1})};
+  std::string x = builder.codes(node.inputs[0]);
+  const std::string out = builder.codes_output(node);
+  if (x_shape.rank() == 4) {
+    write_conv(builder, node, x, std::move(attributes), operands, out);
+  } else {
+    x = builder.add(swapped_codes(node.name + "/channels_first", x));
+    x = reshaped_codes(builder, node.name + "/pixels", x, {taps, rows, 1});
+    const std::string sums = builder.fresh(builder.output(node).name + "/pixels");
+    write_conv(builder, node, x, std::move(attributes), operands, sums);
+    const std::string flat =
+        reshaped_codes(builder, node.name + "/rows", sums, {channels, y_shape[1]});
+    builder.add(swapped_codes(node.name + "/channels_last", flat), out);
+  }
   builder.finish_codes(node, out);
 }
 
@@ -126,17 +199,9 @@ void write_onnx_conv2d(OnnxBuilder& builder, const IntNode& node) {
   const int64_t groups = builder.input(node, 0).shape[3] / weights.shape()[3];
   if (groups != 1) attributes.push_back(onnx_attribute("group", groups));
   const LayerOperands operands = layer_operands(builder, node, permuted(weights, kNhwcToNchw));
-  const std::string x = builder.codes(node.inputs[0]);
-  if (builder.form() == OnnxForm::qdq) {
-    write_real_layer(builder, node, x, onnx_node("Conv", {}, std::move(attributes)), operands, 0);
-    return;
-  }
-  std::vector<std::string> inputs = layer_inputs(builder, node, x, operands.weights);
-  inputs.push_back(builder.scale(node.output));
-  inputs.push_back(builder.zero_point(node.output));
-  if (!operands.bias.empty()) inputs.push_back(operands.bias);
-  write_code_layer(builder, node,
-                   onnx_node("QLinearConv", std::move(inputs), std::move(attributes)));
+  const std::string out = builder.codes_output(node);
+  write_conv(builder, node, builder.codes(node.inputs[0]), std::move(attributes), operands, out);
+  builder.finish_codes(node, out);
 }
 
 void write_onnx_transpose_conv2d(OnnxBuilder& builder, const IntNode& node) {
@@ -157,6 +222,7 @@ void write_onnx_transpose_conv2d(OnnxBuilder& builder, const IntNode& node) {
 
 void write_onnx_linear(OnnxBuilder& builder, const IntNode& node) {
   const Shape& shape = builder.input(node, 0).shape;
+  if (shape.numel() != builder.input(node, 1).shape[1]) return write_rows(builder, node);
   std::string x = builder.codes(node.inputs[0]);
   if (shape.rank() != 2) {
     if (shape.rank() == 4 && shape[1] * shape[2] > 1) x = builder.to_nhwc(node, x, 4);

@@ -144,9 +144,10 @@ Target onnx_target(backends::OnnxForm form, sim::IntType type) {
 }
 
 constexpr std::initializer_list<const char*> kOnnxFamilies{
-    "conv2d",          "depthwise", "linear", "add",   "mul",       "max_pool2d", "avg_pool2d",
-    "global_avg_pool", "pad",       "concat", "slice", "transpose", "reshape",    "requantize",
-    "leaky_relu",      "sigmoid",   "lut",    "clamp", "relu",      "border",     "residual"};
+    "conv2d",     "depthwise",       "linear",     "add",        "mul",   "max_pool2d",
+    "avg_pool2d", "global_avg_pool", "pad",        "concat",     "slice", "transpose",
+    "reshape",    "requantize",      "leaky_relu", "sigmoid",    "lut",   "clamp",
+    "relu",       "border",          "residual",   "linear_rows"};
 
 TEST_CASE("export: drawn networks as QDQ in ONNX Runtime") {
   const auto packages = runtimes();

@@ -72,6 +72,16 @@ IntGraph linear(M& m) {
   return m.take({m.layer("linear", x, {m.pick(1, 300), m.tensor(x).shape[1]}, a, m.coin())});
 }
 
+/// `linear` over rows, of rank 3 or 4.
+IntGraph linear_rows(M& m) {
+  const int64_t taps = m.pick(1, 40), rows = m.pick(2, 7);
+  const Shape shape = m.coin() ? Shape{1, rows, taps} : Shape{1, rows, m.pick(1, 5), taps};
+  const int x = m.input(shape, m.any(2));
+  NodeAttributes a;
+  a.activation = any_activation(m);
+  return m.take({m.layer("linear", x, {m.pick(2, 40), taps}, a, m.coin())});
+}
+
 template <int kOp>
 IntGraph two_operands(M& m) {
   constexpr const char* kOps[] = {"add", "sub", "mul", "minimum", "maximum"};
@@ -361,6 +371,7 @@ const std::vector<IntGraphFamily>& int_graph_families() {
       {"conv2d", conv2d},
       {"depthwise", depthwise},
       {"linear", linear},
+      {"linear_rows", linear_rows},
       {"add", two_operands<0>},
       {"sub", two_operands<1>},
       {"mul", two_operands<2>},
