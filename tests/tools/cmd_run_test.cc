@@ -226,4 +226,17 @@ TEST_CASE("facsim run: Ctrl-C exits 130 and leaves the old output and nothing el
   CHECK(f.folder.files() == before);
 }
 
+TEST_CASE("facsim run: never over what it reads") {
+  const DeployedFixture f;
+  for (const char* name : {"net.json", "net.npz", "x.npz"}) {
+    CAPTURE(std::string(name));
+    const std::string before = contents(f.folder / name);
+    const CommandResult result = run_command(
+        {"run", "--model", f.file("net.json"), "--inputs", f.file("x.npz"), "-o", f.file(name)});
+    CHECK(result.exit_code == 2);
+    CHECK(contains(result.err, "write to another file"));
+    CHECK(contents(f.folder / name) == before);
+  }
+}
+
 }  // namespace facsim::test

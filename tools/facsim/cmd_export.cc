@@ -15,6 +15,7 @@
 #include "tools/facsim/model_file.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/output_path.h"
 #include "tools/facsim/runtime_process.h"
 
 namespace facsim::cli {
@@ -84,6 +85,9 @@ class ExportCommand final : public Command {
     const DeployedRuntime& runtime = runtime_of(to_);
     if (!is_onnx(to_) && !form_.empty()) throw UsageError("--form is for .onnx files");
     if (verify_ && inputs_.empty()) throw UsageError("--verify needs --inputs");
+    if (!verify_ && !inputs_.empty()) throw UsageError("--inputs is for --verify");
+    if (!verify_ && !runtimes_.empty()) throw UsageError("--runtimes is for --verify");
+    require_not_an_input(to_, {model_.name(), inputs_});
     if (!verify_) {
       const backends::IntGraph graph = model_.read();
       write(graph);
@@ -94,8 +98,11 @@ class ExportCommand final : public Command {
     Globals matching = globals;
     if (matching.profile.empty()) matching.profile = runtime.profile;
     const DeployedNetwork network(model_, matching);
+    // Whatever can be missing is looked for before a file is written.
+    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const std::filesystem::path script = find_runtime(runtime, runtimes_);
     write(network.graph());
-    return verify(globals, matching, network, runtime);
+    return verify(globals, matching, network, inputs, runtime, script);
   }
 
  private:
@@ -129,16 +136,16 @@ class ExportCommand final : public Command {
   }
 
   ExitCode verify(const Globals& globals, const Globals& matching, const DeployedNetwork& network,
-                  const DeployedRuntime& runtime) const {
+                  const std::vector<Tensor>& inputs, const DeployedRuntime& runtime,
+                  const std::filesystem::path& script) const {
     const FileBorder border(network, to_);
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
     backends::NamedTensors arrays;
     for (size_t i = 0; i < inputs.size(); ++i) {
       const auto t = static_cast<size_t>(network.graph().inputs[i]);
       arrays.emplace_back(network.graph().tensors[t].name, border.to_file(inputs[i]));
     }
     RuntimeResult real =
-        run_in_runtime(runtime, runtimes_, to_, arrays, runtime_options(network.graph()));
+        run_in_runtime(runtime, script, to_, arrays, runtime_options(network.graph()));
     for (auto& [name, tensor] : real.outputs) tensor = border.from_file(name, tensor);
 
     const NetworkComparison result =
@@ -182,8 +189,8 @@ class ExportCommand final : public Command {
       return;
     }
     print_report(result, equal, globals.color_stdout);
-    print(fmt::format("{} ({}) against the simulator under {}\n", runtime.title, real.version,
-                      network.profile().name));
+    print(fmt::format("{} ({}) against the simulator under {}\n", runtime.title,
+                      printable(real.version), network.profile().name));
     if (own) {
       print(fmt::format("Under the network's own profile {}, {} of {} values differ from {}.\n",
                         printable(network.graph().profile), with_commas(own->mismatches()),

@@ -9,6 +9,7 @@
 #include "tools/facsim/command.h"
 #include "tools/facsim/model_file.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/output_path.h"
 
 namespace facsim::cli {
 
@@ -35,6 +36,8 @@ class ImportCommand final : public Command {
     if (std::filesystem::path(output_).extension() != ".json") {
       throw UsageError(fmt::format("-o {}: expected a .json", printable(output_)));
     }
+    require_not_an_input(output_, {model_.name()});
+    require_not_an_input(std::filesystem::path(output_).replace_extension(".npz"), {model_.name()});
     backends::IntGraph graph = model_.read();
     if (!globals.profile.empty()) {
       const backends::Profile profile = globals.load_profile();

@@ -12,6 +12,7 @@
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/output_path.h"
 #include "tools/facsim/progress.h"
 
 namespace facsim::cli {
@@ -42,6 +43,7 @@ class RunCommand final : public Command {
   }
 
   ExitCode run(const Globals& globals) override {
+    require_not_an_input(output_, {model_.name(), inputs_});
     const DeployedNetwork network(model_, globals);
     check_output(network);
     std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);

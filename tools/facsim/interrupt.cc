@@ -16,15 +16,27 @@ extern "C" void on_interrupt(int) {
   interrupt_seen = 1;
 }
 
-}  // namespace
-
-void catch_interrupts() {
+struct sigaction interrupt_action() {
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
+  return action;
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  const struct sigaction action = interrupt_action();
   sigaction(SIGINT, &action, nullptr);
 }
+
+TerminationInterrupts::TerminationInterrupts() {
+  const struct sigaction action = interrupt_action();
+  sigaction(SIGTERM, &action, &before_);
+}
+
+TerminationInterrupts::~TerminationInterrupts() { sigaction(SIGTERM, &before_, nullptr); }
 
 void report_file_size_limit() { std::signal(SIGXFSZ, SIG_IGN); }
 

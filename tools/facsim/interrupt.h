@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <signal.h>
+
 namespace facsim::cli {
 
 /// Thrown where work may stop after Ctrl-C; ends in exit code 130. Files are written through a
@@ -12,6 +14,18 @@ void catch_interrupts();
 /// From now on a write beyond `ulimit -f` fails like one to a full disk: the default is a signal
 /// that ends the process and leaves its temporary file.
 void report_file_size_limit();
+/// While it lives, SIGTERM asks the work to stop as Ctrl-C does; for work that must not be left
+/// half done.
+class TerminationInterrupts {
+ public:
+  TerminationInterrupts();
+  TerminationInterrupts(const TerminationInterrupts&) = delete;
+  TerminationInterrupts& operator=(const TerminationInterrupts&) = delete;
+  ~TerminationInterrupts();
+
+ private:
+  struct sigaction before_ = {};
+};
 bool interrupted();
 void throw_if_interrupted();
 

@@ -2,14 +2,18 @@
 #include "tools/facsim/runtime_process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -60,8 +64,42 @@ std::filesystem::path installed_folder(const std::filesystem::path& given) {
   return variable != nullptr && *variable != '\0' ? variable : "build/runtimes";
 }
 
+bool is_on_path(const char* program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "/bin:/usr/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::filesystem::path file = std::filesystem::path(folder) / program;
+    if (access(file.c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+/// Waits for a child and returns its status. An interrupt ends the child first, then the wait by
+/// Interrupted.
+int wait_for(pid_t pid) {
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  int status = 0;
+  while (true) {
+    const pid_t ended = waitpid(pid, &status, WNOHANG);
+    if (ended == pid) break;
+    if (ended < 0 && errno != EINTR) {
+      throw Error({ErrorCode::io, "waitpid", std::strerror(errno), "the runtime's process", ""});
+    }
+    if (interrupted()) {
+      kill(pid, SIGKILL);
+      while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+      }
+      break;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  throw_if_interrupted();
+  return status;
+}
+
 /// Runs a program with its output in files. Returns its exit code, 128 + signal if one ended it, or
-/// nothing if there is no such program.
+/// nothing if there is no such program. SIGTERM means Ctrl-C meanwhile: it must not leave the
+/// program behind.
 std::optional<int> run_program(std::vector<std::string> words, const std::filesystem::path& out,
                                const std::filesystem::path& err) {
   std::vector<char*> argv;
@@ -73,22 +111,28 @@ std::optional<int> run_program(std::vector<std::string> words, const std::filesy
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), kFlags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), kFlags, 0600);
+  const TerminationInterrupts termination;
   pid_t pid = -1;
   const int failed = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return {};
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  throw_if_interrupted();
+  const int status = wait_for(pid);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// The first line of what a program said, without "error: ".
-std::string first_line(const std::filesystem::path& file) {
+/// The first line of what a program said of a network, without "error: " and the network's name.
+std::string first_line(const std::filesystem::path& file, const std::filesystem::path& network) {
   std::string text = backends::read_file(file);
   text = text.substr(0, text.find('\n'));
-  return text.starts_with("error: ") ? text.substr(7) : text;
+  for (const std::string& start : {std::string("error: "), network.string() + ": "}) {
+    if (text.starts_with(start)) text.erase(0, start.size());
+  }
+  return text;
+}
+
+std::string text_member(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 }  // namespace
@@ -103,12 +147,18 @@ const DeployedRuntime& runtime_of(const std::filesystem::path& file) {
                "extension \"" + file.extension().string() + "\"", ".onnx or .tflite", ""});
 }
 
-RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesystem::path& folder,
+std::filesystem::path find_runtime(const DeployedRuntime& runtime,
+                                   const std::filesystem::path& folder) {
+  std::filesystem::path script = installed_folder(folder) / runtime.script;
+  if (!std::filesystem::exists(script)) not_installed("no " + script.string());
+  if (!is_on_path("node")) not_installed("no program \"node\"");
+  return script;
+}
+
+RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesystem::path& script,
                              const std::filesystem::path& file,
                              const backends::NamedTensors& inputs,
                              const std::vector<std::string>& options) {
-  const std::filesystem::path script = installed_folder(folder) / runtime.script;
-  if (!std::filesystem::exists(script)) not_installed("no " + script.string());
   const ScratchFolder scratch;
   backends::write_npz(scratch / "inputs.npz", inputs);
   std::vector<std::string> words{"node", script.string(), file.string(),
@@ -117,7 +167,7 @@ RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesyst
   words.insert(words.end(), options.begin(), options.end());
   const auto code = run_program(words, scratch / "out", scratch / "err");
   if (!code) not_installed("no program \"node\"");
-  const std::string said = first_line(scratch / "err");
+  const std::string said = first_line(scratch / "err", file);
   if (*code == kNotInstalled) not_installed(said);
   if (*code != 0) {
     throw Error({ErrorCode::unsupported, file.string(),
@@ -127,8 +177,9 @@ RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesyst
   const auto line = nlohmann::json::parse(backends::read_file(scratch / "out"), nullptr, false);
   RuntimeResult result;
   if (line.is_object()) {
-    result.version = line.value("runtime", "") + " " + line.value("version", "");
-    result.seconds = line.value("seconds", 0.0);
+    result.version = text_member(line, "runtime") + " " + text_member(line, "version");
+    const auto seconds = line.find("seconds");
+    if (seconds != line.end() && seconds->is_number()) result.seconds = seconds->get<double>();
   }
   result.outputs = backends::read_npz(scratch / "outputs.npz");
   return result;

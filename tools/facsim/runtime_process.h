@@ -24,10 +24,14 @@ struct RuntimeResult {
   double seconds = 0;
 };
 
-/// Runs `file` on inputs in the runtime, in a process of its own (node). `folder` is where
-/// tools/runtimes/install.sh put the runtimes; empty: FACSIM_RUNTIMES, then build/runtimes.
-/// Error unsupported if they are not there or the runtime refuses the network; io.
-RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesystem::path& folder,
+/// The runtime's script in `folder`, where tools/runtimes/install.sh put it; empty:
+/// FACSIM_RUNTIMES, then build/runtimes. Error unsupported if it or node is not there.
+std::filesystem::path find_runtime(const DeployedRuntime& runtime,
+                                   const std::filesystem::path& folder);
+
+/// Runs `file` on inputs in the runtime, in a process of its own (node), which Ctrl-C or SIGTERM
+/// ends. Error unsupported if the runtime's packages are not there or it refuses the network; io.
+RuntimeResult run_in_runtime(const DeployedRuntime& runtime, const std::filesystem::path& script,
                              const std::filesystem::path& file,
                              const backends::NamedTensors& inputs,
                              const std::vector<std::string>& options = {});
