@@ -6,12 +6,13 @@
 #include <cmath>
 
 #include "backends/onnx/float_network-internal.h"
+#include "backends/onnx/onnx_resize-internal.h"
 
 namespace facsim::backends::onnx {
 
 namespace {
 
-constexpr int64_t kMostPixels = int64_t{1} << 24;  // on an axis
+using detail::OnnxResize;
 
 void flatten(FloatNetworkBuilder& builder, const OnnxNode& node, const FloatValue& x) {
   builder.define(
@@ -118,34 +119,47 @@ void read_pad(FloatNetworkBuilder& builder, const OnnxNode& node) {
   builder.define(node, builder.add(node, std::move(layer)));
 }
 
-/// The whole factors of an enlargement: scales [1, 1, h, w], or sizes [batch, C, H, W].
+/// Two numbers of height and width, or those of four axes.
+std::array<double, 4> of_four_axes(FloatNetworkBuilder& builder, const OnnxNode& node,
+                                   const std::vector<double>& given, bool of_image_axes,
+                                   const std::array<int64_t, 2>& others) {
+  const size_t count = of_image_axes ? 2 : 4;
+  if (given.size() != count) {
+    builder.bad(node, fmt::format("{} scales or sizes", given.size()), fmt::format("{}", count));
+  }
+  std::array<double, 4> all{static_cast<double>(others[0]), static_cast<double>(others[1])};
+  std::copy(given.begin(), given.end(), all.end() - static_cast<int64_t>(count));
+  return all;
+}
+
+/// The whole factors of an enlargement: scales [1, 1, h, w], or sizes [batch, C, H, W]; with
+/// `axes` 2, 3 only the last two.
 std::array<int64_t, 2> factors_of(FloatNetworkBuilder& builder, const OnnxNode& node,
-                                  const FloatShape& shape, size_t scales_input,
-                                  size_t sizes_input) {
+                                  const FloatShape& shape, size_t scales_input, size_t sizes_input,
+                                  bool of_image_axes) {
   std::array<double, 4> scales{0, 0, 0, 0};
   const OnnxAttribute* attribute = find_attribute(node, "scales");
   const Tensor* given = builder.constant(node, scales_input);
-  const Tensor* sizes = builder.constant(node, sizes_input);
   if (attribute != nullptr) {
     const auto* list = std::get_if<std::vector<float>>(&attribute->value);
-    if (list == nullptr || list->size() != 4) builder.bad(node, "scales", "four numbers");
-    std::copy(list->begin(), list->end(), scales.begin());
+    if (list == nullptr) builder.bad(node, "scales", "four numbers");
+    scales = of_four_axes(builder, node, {list->begin(), list->end()}, false, {1, 1});
   } else if (given != nullptr && given->numel() > 0) {
-    if (given->numel() != 4 || given->dtype() != DType::float32) {
+    if (given->numel() > 4 || given->dtype() != DType::float32) {
       builder.bad(node, "scales of shape " + facsim::to_string(given->shape()), "four numbers");
     }
-    std::copy_n(given->data<float>(), 4, scales.begin());
-  } else if (sizes != nullptr && sizes->numel() == 4 && sizes->dtype() != DType::float32) {
+    const auto values = given->values<float>();
+    scales = of_four_axes(builder, node, {values.begin(), values.end()}, of_image_axes, {1, 1});
+  } else if (const auto sizes = builder.integers(node, sizes_input, "")) {
     const std::array<int64_t, 4> from{builder.batch(), shape.channels, shape.height, shape.width};
-    for (size_t i = 0; i < 4; ++i) {
-      scales[i] = static_cast<double>(sizes->int_at(static_cast<int64_t>(i))) /
-                  static_cast<double>(from[i]);
-    }
+    scales = of_four_axes(builder, node, {sizes->begin(), sizes->end()}, of_image_axes,
+                          {from[0], from[1]});
+    for (size_t i = 0; i < 4; ++i) scales[i] /= static_cast<double>(from[i]);
   } else {
     builder.bad(node, "no scales and no sizes", "one of them, four numbers");
   }
   for (const double scale : scales) {
-    if (scale < 1 || scale > 65536 || scale != std::floor(scale) || scales[0] != 1 ||
+    if (!(scale >= 1 && scale <= 65536) || scale != std::floor(scale) || scales[0] != 1 ||
         scales[1] != 1) {
       builder.unsupported(
           node, fmt::format("scales {}, {}, {}, {}", scales[0], scales[1], scales[2], scales[3]),
@@ -156,73 +170,66 @@ std::array<int64_t, 2> factors_of(FloatNetworkBuilder& builder, const OnnxNode& 
 }
 
 /// The pixel that ONNX's rules take for output pixel i of an axis enlarged by `factor`.
-int64_t nearest_pixel(const std::string& coordinates, const std::string& rounding, int64_t i,
-                      int64_t in, int64_t factor) {
+int64_t nearest_pixel(const OnnxResize& resize, int64_t i, int64_t in, int64_t factor) {
   const double out = static_cast<double>(in * factor), at = static_cast<double>(i);
+  const bool torch = resize.coordinates == "pytorch_half_pixel";
   double x = at / static_cast<double>(factor);
-  if (coordinates == "half_pixel" || coordinates == "pytorch_half_pixel") {
+  if (resize.coordinates == "half_pixel" || torch) {
     x = (at + 0.5) / static_cast<double>(factor) - 0.5;
-    if (coordinates == "pytorch_half_pixel" && out <= 1) x = 0;
-  } else if (coordinates == "align_corners") {
+    if (torch && out <= 1) x = 0;
+  } else if (resize.coordinates == "tf_half_pixel_for_nn") {
+    x = (at + 0.5) / static_cast<double>(factor);
+  } else if (resize.coordinates == "align_corners") {
     x = out <= 1 ? 0 : at * static_cast<double>(in - 1) / (out - 1);
   }
   double pixel = std::floor(x);
-  if (rounding == "ceil") pixel = std::ceil(x);
-  if (rounding == "round_prefer_floor") pixel = std::ceil(x - 0.5);
-  if (rounding == "round_prefer_ceil") pixel = std::floor(x + 0.5);
+  if (resize.rounding == "ceil") pixel = std::ceil(x);
+  if (resize.rounding == "round_prefer_floor") pixel = std::ceil(x - 0.5);
+  if (resize.rounding == "round_prefer_ceil") pixel = std::floor(x + 0.5);
   return std::clamp<int64_t>(static_cast<int64_t>(pixel), 0, in - 1);
 }
 
 void add_upsample(FloatNetworkBuilder& builder, const OnnxNode& node, size_t scales_input,
-                  size_t sizes_input, const std::string& coordinates, const std::string& rounding) {
+                  size_t sizes_input, const OnnxResize& resize) {
   const FloatValue& x = builder.image(node, 0);
   FloatNode layer = builder.layer(node, "Upsample", {x.node});
-  layer.scale_factor = factors_of(builder, node, x.shape, scales_input, sizes_input);
-  const std::string mode = string_attribute(node, "mode", "nearest");
-  if (mode == "nearest") {
-    const std::array<int64_t, 2> extent{x.shape.height, x.shape.width};
-    for (size_t axis = 0; axis < 2; ++axis) {
-      const int64_t factor = layer.scale_factor[axis];
-      if (extent[axis] > kMostPixels / factor) {
-        builder.unsupported(node, fmt::format("{} pixels times {}", extent[axis], factor),
-                            fmt::format("at most {}", kMostPixels));
-      }
-      for (int64_t i = 0; i < extent[axis] * factor; ++i) {
-        if (nearest_pixel(coordinates, rounding, i, extent[axis], factor) == i / factor) continue;
-        builder.unsupported(node, fmt::format("{} with {}", coordinates, rounding),
-                            "each pixel repeated (asymmetric with floor)");
-      }
+  layer.scale_factor =
+      factors_of(builder, node, x.shape, scales_input, sizes_input, resize.of_image_axes);
+  const std::array<int64_t, 2> extent{x.shape.height, x.shape.width};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const int64_t factor = layer.scale_factor[axis];
+    if (extent[axis] > detail::kMostResizedPixels / factor) {
+      builder.unsupported(node, fmt::format("{} pixels times {}", extent[axis], factor),
+                          fmt::format("at most {}", detail::kMostResizedPixels));
     }
-  } else if (mode == "linear" || mode == "bilinear") {
-    const bool half = coordinates == "half_pixel" || coordinates == "pytorch_half_pixel";
-    if (!half && coordinates != "align_corners") {
-      builder.unsupported(node, "linear with " + coordinates, "half_pixel or align_corners");
+    if (resize.mode != "nearest") continue;
+    builder.spend(node, static_cast<uint64_t>(extent[axis] * factor) * sizeof(int64_t));
+    for (int64_t i = 0; i < extent[axis] * factor; ++i) {
+      if (nearest_pixel(resize, i, extent[axis], factor) == i / factor) continue;
+      builder.unsupported(node, fmt::format("{} with {}", resize.coordinates, resize.rounding),
+                          "each pixel repeated (asymmetric with floor)");
+    }
+  }
+  if (resize.mode == "linear") {
+    const bool half =
+        resize.coordinates == "half_pixel" || resize.coordinates == "pytorch_half_pixel";
+    if (!half && resize.coordinates != "align_corners") {
+      builder.unsupported(node, "linear with " + resize.coordinates, "half_pixel or align_corners");
     }
     layer.mode = ResizeAttributes::Mode::bilinear;
     layer.align_corners = !half;
-  } else {
-    builder.unsupported(node, "mode " + mode, "nearest or linear");
   }
   builder.define(node, builder.add(node, std::move(layer)));
 }
 
 void read_resize(FloatNetworkBuilder& builder, const OnnxNode& node) {
-  for (const std::string_view option : {"antialias", "exclude_outside"}) {
-    if (integer_attribute(node, option, 0) != 0) {
-      builder.unsupported(node, std::string(option), std::string(option) + " 0");
-    }
-  }
-  if (find_attribute(node, "axes") != nullptr) builder.unsupported(node, "axes", "all axes");
-  if (builder.opset() < 11) {
-    return add_upsample(builder, node, 1, node.inputs.size(), "asymmetric", "floor");
-  }
-  add_upsample(builder, node, 2, 3,
-               string_attribute(node, "coordinate_transformation_mode", "half_pixel"),
-               string_attribute(node, "nearest_mode", "round_prefer_floor"));
+  const OnnxResize resize = detail::onnx_resize_of(node, builder.opset());
+  const bool is_old = builder.opset() < 11;  // X, scales; then X, roi, scales, sizes
+  add_upsample(builder, node, is_old ? 1 : 2, is_old ? node.inputs.size() : 3, resize);
 }
 
 void read_upsample(FloatNetworkBuilder& builder, const OnnxNode& node) {
-  add_upsample(builder, node, 1, node.inputs.size(), "asymmetric", "floor");
+  add_upsample(builder, node, 1, node.inputs.size(), detail::onnx_resize_of(node, builder.opset()));
 }
 
 }  // namespace

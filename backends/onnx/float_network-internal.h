@@ -11,6 +11,7 @@
 
 #include "backends/graph/float_graph.h"
 #include "backends/graph/float_shape.h"
+#include "backends/onnx/float_network.h"
 #include "backends/onnx/onnx_constants-internal.h"
 #include "backends/onnx/onnx_model.h"
 
@@ -29,7 +30,7 @@ using FloatReader = void (*)(FloatNetworkBuilder&, const OnnxNode&);
 /// The float network under construction; each layer's reader adds to it.
 class FloatNetworkBuilder {
  public:
-  explicit FloatNetworkBuilder(const OnnxModel& model);
+  FloatNetworkBuilder(const OnnxModel& model, const FloatNetworkOptions& options);
   FloatGraph build();
 
   // For the readers of single nodes (float_layers_*.cc).
@@ -45,9 +46,12 @@ class FloatNetworkBuilder {
   const Tensor* constant(const OnnxNode& node, size_t i) const;
   /// A float constant that must be there.
   const Tensor& weights(const OnnxNode& node, size_t i) const;
-  /// The elements of a constant list, input i or the attribute `name` of older versions.
+  /// The elements of a constant list, at most 1024: input i or the attribute `name` of older
+  /// versions.
   std::optional<std::vector<int64_t>> integers(const OnnxNode& node, size_t i,
                                                std::string_view name) const;
+  /// Counts memory or work that a node causes beyond its own size; OnnxConstants::spend().
+  void spend(const OnnxNode& node, uint64_t bytes) { constants_.spend(node, bytes); }
   /// Nodes that read a value; the graph's output counts as one.
   int uses(const std::string& value) const;
 
@@ -81,6 +85,7 @@ class FloatNetworkBuilder {
   void remove_unused(const std::string& output);
 
   const OnnxModel& model_;
+  const FloatNetworkOptions& options_;
   OnnxConstants constants_;
   int64_t opset_ = 0;
   int64_t batch_ = 1;

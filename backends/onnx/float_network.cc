@@ -7,11 +7,12 @@
 #include <charconv>
 
 #include "backends/onnx/float_network-internal.h"
+#include "backends/onnx/onnx_check-internal.h"
 
 namespace facsim::backends {
 
-FloatGraph float_network(const OnnxModel& model) {
-  return onnx::FloatNetworkBuilder(model).build();
+FloatGraph float_network(const OnnxModel& model, const FloatNetworkOptions& options) {
+  return onnx::FloatNetworkBuilder(model, options).build();
 }
 
 }  // namespace facsim::backends
@@ -59,8 +60,8 @@ std::vector<float> number_list(const std::string& text, size_t count, const char
 
 }  // namespace
 
-FloatNetworkBuilder::FloatNetworkBuilder(const OnnxModel& model)
-    : model_(model), constants_(model.graph), opset_(opset_version(model, "")) {
+FloatNetworkBuilder::FloatNetworkBuilder(const OnnxModel& model, const FloatNetworkOptions& options)
+    : model_(model), options_(options), constants_(model.graph), opset_(opset_version(model, "")) {
   for (const OnnxNode& node : model.graph.nodes) {
     for (const std::string& input : node.inputs) ++uses_[input];
   }
@@ -124,12 +125,17 @@ const Tensor& FloatNetworkBuilder::weights(const OnnxNode& node, size_t i) const
 
 std::optional<std::vector<int64_t>> FloatNetworkBuilder::integers(const OnnxNode& node, size_t i,
                                                                   std::string_view name) const {
-  if (find_attribute(node, name) != nullptr) return integers_attribute(node, name, {});
+  if (find_attribute(node, name) != nullptr) {
+    std::vector<int64_t> values = integers_attribute(node, name, {});
+    detail::check_list_length(node, name, static_cast<int64_t>(values.size()));
+    return values;
+  }
   const Tensor* value = constant(node, i);
   if (value == nullptr) return {};
   if (value->dtype() == DType::float32 || value->shape().rank() > 1) {
     bad(node, fmt::format("{} \"{}\"", name, node.inputs[i]), "a list of integers");
   }
+  detail::check_list_length(node, node.inputs[i], value->numel());
   std::vector<int64_t> out;
   for (int64_t k = 0; k < value->numel(); ++k) out.push_back(value->int_at(k));
   return out;
@@ -250,9 +256,15 @@ void FloatNetworkBuilder::read_input() {
     const OnnxDim& dim = (*input.dims)[axis + 1];
     const auto* extent = std::get_if<int64_t>(&dim);
     if (extent == nullptr) {
-      throw Error({ErrorCode::unsupported, name,
-                   fmt::format("symbolic dimension \"{}\"", std::get<std::string>(dim)),
-                   "known channels, height and width", "export it with a fixed image size"});
+      const std::string& symbol = std::get<std::string>(dim);
+      const auto given = options_.dims.find(symbol);
+      if (given == options_.dims.end() || symbol.empty()) {
+        throw Error({ErrorCode::bad_value, name, fmt::format("symbolic dimension \"{}\"", symbol),
+                     "known channels, height and width",
+                     symbol.empty() ? "export it with a fixed image size"
+                                    : fmt::format("give --dim {}=N", symbol)});
+      }
+      extent = &given->second;
     }
     if (*extent < 1 || *extent > 65536) {
       throw Error(
@@ -349,7 +361,7 @@ FloatGraph FloatNetworkBuilder::build() {
       refused_.insert(node.outputs.begin(), node.outputs.end());
     }
   }
-  if (!findings_.empty()) throw Error(std::move(findings_));
+  if (!findings_.empty()) detail::throw_findings(std::move(findings_));
   if (model_.graph.outputs.size() != 1) {
     throw Error({ErrorCode::unsupported, "graph " + model_.graph.name,
                  fmt::format("{} outputs", model_.graph.outputs.size()), "one output", ""});

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <string>
+
 #include "backends/graph/float_graph.h"
 #include "backends/onnx/onnx_model.h"
 
 namespace facsim::backends {
+
+struct FloatNetworkOptions {
+  std::map<std::string, int64_t> dims;  ///< extents of symbolic dimensions, by their name
+};
 
 /// A float network as layers to fuse and train, with its parameters: one input of images
 /// [batch, C, H, W], any batch, one output.
@@ -23,6 +31,7 @@ namespace facsim::backends {
 ///
 /// Error: all findings, each with its node: unsupported names op and reason; bad_value and
 /// shape_mismatch for attributes and parameters that are wrong by ONNX's own rules.
-FloatGraph float_network(const OnnxModel& model);
+/// bad_value for a symbolic channel, height or width without an extent.
+FloatGraph float_network(const OnnxModel& model, const FloatNetworkOptions& options = {});
 
 }  // namespace facsim::backends

@@ -20,6 +20,11 @@ void check_onnx_versions(const OnnxModel& model, const std::string& place) {
                  "1.." + std::to_string(kMaxOnnxIrVersion), ErrorCode::unsupported);
   }
   if (model.opsets.empty()) refuse_model(place, "no opset_import", "the version of each domain");
+  constexpr size_t kMostOpsets = 256;  // each node looks through them
+  if (model.opsets.size() > kMostOpsets) {
+    refuse_model(place, std::to_string(model.opsets.size()) + " domains imported",
+                 "at most " + std::to_string(kMostOpsets), ErrorCode::unsupported);
+  }
   for (size_t i = 0; i < model.opsets.size(); ++i) {
     const OnnxOpset& opset = model.opsets[i];
     if (opset.version < 1 || (opset.domain.empty() && opset.version > kMaxOnnxOpset)) {
@@ -142,6 +147,24 @@ void check_and_sort(OnnxModel& model, const std::string& place) {
   sorted.reserve(order.size());
   for (const size_t i : order) sorted.push_back(std::move(graph.nodes[i]));
   graph.nodes = std::move(sorted);
+}
+
+void check_list_length(const OnnxNode& node, std::string_view name, int64_t count) {
+  constexpr int64_t kMost = 1024;
+  if (count <= kMost) return;
+  refuse_model(place_of(node), std::to_string(count) + " integers \"" + std::string(name) + "\"",
+               "at most " + std::to_string(kMost), ErrorCode::unsupported);
+}
+
+void throw_findings(std::vector<ErrorInfo> findings) {
+  constexpr size_t kMost = 100;
+  if (findings.size() > kMost) {
+    const size_t more = findings.size() - kMost;
+    findings.resize(kMost);
+    findings.push_back({ErrorCode::unsupported, "network",
+                        std::to_string(more) + " more nodes that cannot be run", "", ""});
+  }
+  throw Error(std::move(findings));
 }
 
 }  // namespace facsim::backends::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -28,9 +29,15 @@ class OnnxConstants {
   /// and for an op that is not among those of shape arithmetic. Integers become int64; a sum or
   /// product that leaves it, an index outside, or a result of more than 2^20 elements is not
   /// evaluated.
+  ///
+  /// Error unsupported when what was folded before and this take more than 1 GiB: each node counts
+  /// with the larger of its inputs and its result.
   bool fold(const OnnxNode& node);
+  /// Counts memory or work that a node causes towards the same GiB.
+  void spend(const OnnxNode& node, uint64_t bytes);
 
  private:
+  uint64_t spent_ = 0;
   std::map<std::string, Tensor, std::less<>> values_;
   std::map<std::string, Shape, std::less<>> shapes_;
 };

@@ -13,6 +13,7 @@ namespace facsim::backends::onnx {
 namespace {
 
 constexpr int64_t kMostElements = int64_t{1} << 20;
+constexpr int64_t kMostListed = 1024;  ///< extents, axes, starts
 
 using Inputs = std::vector<const Tensor*>;  // null: an optional one left out
 using Result = std::optional<Tensor>;
@@ -33,7 +34,7 @@ Result integers_of(const Tensor& t) {
 std::optional<Integers> list(const OnnxNode& node, const Inputs& inputs, size_t i,
                              std::string_view name) {
   if (i < inputs.size() && inputs[i] != nullptr) {
-    if (inputs[i]->dtype() == DType::float32) return {};
+    if (inputs[i]->dtype() == DType::float32 || inputs[i]->numel() > kMostListed) return {};
     Integers out;
     for (int64_t k = 0; k < inputs[i]->numel(); ++k) out.push_back(inputs[i]->int_at(k));
     return out;
@@ -41,7 +42,8 @@ std::optional<Integers> list(const OnnxNode& node, const Inputs& inputs, size_t 
   const OnnxAttribute* attribute = find_attribute(node, name);
   if (attribute == nullptr) return {};
   const auto* values = std::get_if<Integers>(&attribute->value);
-  return values == nullptr ? std::nullopt : std::optional(*values);
+  const bool fits = values != nullptr && values->size() <= kMostListed;
+  return fits ? std::optional(*values) : std::nullopt;
 }
 
 std::optional<int> axis_of(int64_t axis, int rank) {
@@ -325,6 +327,11 @@ Result div(const OnnxNode&, const Inputs& inputs) {
   });
 }
 
+/// Bytes of a constant with its shape.
+uint64_t cost_of(const Tensor& t) {
+  return t.bytes() + static_cast<uint64_t>(t.shape().rank()) * sizeof(int64_t);
+}
+
 struct Folding {
   std::string_view op;
   size_t inputs;  ///< that must be there
@@ -366,6 +373,15 @@ void OnnxConstants::set_shape(const std::string& name, const Shape& shape) {
   shapes_.insert_or_assign(name, shape);
 }
 
+void OnnxConstants::spend(const OnnxNode& node, uint64_t bytes) {
+  constexpr uint64_t kMost = uint64_t{1} << 30;
+  if (bytes > kMost - spent_) {
+    throw Error({ErrorCode::unsupported, place_of(node), "constants computed of more than 1 GiB",
+                 "a smaller network", ""});
+  }
+  spent_ += bytes;
+}
+
 bool OnnxConstants::fold(const OnnxNode& node) {
   if (node.outputs.size() != 1 || !(node.domain.empty() || node.domain == "ai.onnx")) return false;
   if (node.op_type == "Shape" && node.inputs.size() == 1 && node.attributes.empty()) {
@@ -383,8 +399,12 @@ bool OnnxConstants::fold(const OnnxNode& node) {
     if (value == nullptr && (!name.empty() || inputs.size() < folding->inputs)) return false;
     inputs.push_back(value);
   }
+  uint64_t read = 0;
+  for (const Tensor* input : inputs) read += input == nullptr ? 0 : cost_of(*input);
+  spend(node, read);
   Result result = folding->evaluate(node, inputs);
   if (!result) return false;
+  spend(node, cost_of(*result) - std::min(read, cost_of(*result)));
   values_.insert_or_assign(node.outputs[0], std::move(*result));
   return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages and fields of onnx.proto that facsim reads; others are skipped.
 #include <cstring>
+#include <unordered_set>
 
 #include "backends/io/npy.h"
 #include "backends/onnx/onnx_check-internal.h"
@@ -157,13 +158,11 @@ class OnnxModelReader {
           break;
       }
     }
-    for (size_t i = 0; i < node.attributes.size(); ++i) {
-      for (size_t k = 0; k < i; ++k) {
-        if (node.attributes[k].name == node.attributes[i].name) {
-          throw Error({ErrorCode::bad_value, place_of(node),
-                       "attribute \"" + node.attributes[i].name + "\" twice", "once", ""});
-        }
-      }
+    std::unordered_set<std::string_view> names;
+    for (const OnnxAttribute& attribute : node.attributes) {
+      if (names.insert(attribute.name).second) continue;
+      throw Error({ErrorCode::bad_value, place_of(node),
+                   "attribute \"" + attribute.name + "\" twice", "once", ""});
     }
     return node;
   }

@@ -83,13 +83,19 @@ class QuantizedBuilder {
   static bool has_input(const OnnxNode& node, size_t input) {
     return input < node.inputs.size() && !node.inputs[input].empty();
   }
+  /// Whether `code` is the zero point of a tensor's codes. True for a tensor without a scale yet:
+  /// build() looks again when all are known, and refuses the padding of `pad` if it is not.
+  bool expect_zero_point(const OnnxNode& pad, int tensor, int64_t code);
+  [[noreturn]] static void refuse_padding(const OnnxNode& pad) {
+    refuse(pad, "padding with another value", "real 0");
+  }
   /// How many nodes and graph outputs read a value.
   int readers(const std::string& name) const;
   /// The Pad that makes a value; null for another maker.
   const OnnxNode* pad_before(const OnnxNode& node) const;
   /// Constant of an input, of a type facsim holds. Error unsupported if it is computed.
   const OnnxTensor& constant(const OnnxNode& node, size_t input) const;
-  /// Integers of a constant input; nothing if the node leaves it out.
+  /// Integers of a constant input, at most 1024; nothing if the node leaves it out.
   std::optional<std::vector<int64_t>> integers(const OnnxNode& node, size_t input) const;
   /// A constant made here.
   const OnnxTensor& keep(OnnxTensor tensor);
@@ -173,6 +179,7 @@ class QuantizedBuilder {
   /// Adds a finding for a node that stays in float, and for those before it that do.
   void refuse_float(const std::string& name, const std::string& reason);
   void add_findings(const Error& error);
+  void check_expected_zero_points();
 
   struct KnownConstant {
     Form form;
@@ -197,6 +204,12 @@ class QuantizedBuilder {
   /// Names taken, with the number that the next of the same name gets behind it.
   std::unordered_map<std::string, int> tensor_names_, node_names_;
   std::map<const OnnxTensor*, std::vector<KnownConstant>> constants_;
+  struct ExpectedZeroPoint {
+    const OnnxNode* pad;
+    int tensor;
+    int64_t code;
+  };
+  std::vector<ExpectedZeroPoint> expected_zero_points_;
   uint64_t spent_ = 0;
   int depth_ = 0;                        ///< of ops between a float value and its QuantizeLinear
   std::vector<std::vector<int>> moved_;  ///< per tensor: those with the same codes, moved

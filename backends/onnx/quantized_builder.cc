@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "backends/graph/int_shape.h"
 #include "backends/graph/permute.h"
+#include "backends/onnx/onnx_check-internal.h"
 #include "backends/onnx/quantized-internal.h"
 
 namespace facsim::backends::detail {
@@ -55,6 +57,7 @@ std::optional<std::vector<int64_t>> QuantizedBuilder::integers(const OnnxNode& n
   if (tensor.type != OnnxType::int64 && tensor.type != OnnxType::int32) {
     fail(node, "\"" + node.inputs[input] + "\" of " + to_string(tensor.type), "int64 or int32");
   }
+  check_list_length(node, node.inputs[input], tensor.values.numel());
   std::vector<int64_t> out;
   for (int64_t i = 0; i < tensor.values.numel(); ++i) out.push_back(tensor.values.int_at(i));
   return out;
@@ -192,6 +195,26 @@ int QuantizedBuilder::bound(const OnnxNode& node, int number, const quant::QPara
     attributes.table.push_back(code);
   }
   return add(node, "lut", {number}, attributes, tensor(number).name + "/reread", inner);
+}
+
+bool QuantizedBuilder::expect_zero_point(const OnnxNode& pad, int number, int64_t code) {
+  const auto& qparams = tensor(number).qparams;
+  if (!qparams) {
+    expected_zero_points_.push_back({&pad, number, code});
+    return true;
+  }
+  return std::all_of(qparams->zero_point.begin(), qparams->zero_point.end(),
+                     [&](int64_t zero_point) { return zero_point == code; });
+}
+
+void QuantizedBuilder::check_expected_zero_points() {
+  for (const auto& [pad, number, code] : std::exchange(expected_zero_points_, {})) {
+    try {
+      if (!expect_zero_point(*pad, number, code)) refuse_padding(*pad);
+    } catch (const Error& error) {
+      add_findings(error);
+    }
+  }
 }
 
 void QuantizedBuilder::set_qparams(int number, const quant::QParams& qparams) {

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "backends/graph/permute.h"
+#include "backends/onnx/onnx_check-internal.h"
+#include "backends/onnx/onnx_resize-internal.h"
 #include "backends/onnx/quantized-internal.h"
 
 namespace facsim::backends::detail {
@@ -40,8 +42,10 @@ Integers sorted_axes(const OnnxNode& node, const Integers& axes, int rank) {
 /// An input of integers that older opsets have as an attribute.
 std::optional<Integers> input_or_attribute(const QuantizedBuilder& builder, const OnnxNode& node,
                                            size_t input, std::string_view attribute) {
-  if (find_attribute(node, attribute) != nullptr) return integers_attribute(node, attribute, {});
-  return builder.integers(node, input);
+  if (find_attribute(node, attribute) == nullptr) return builder.integers(node, input);
+  Integers out = integers_attribute(node, attribute, {});
+  check_list_length(node, attribute, static_cast<int64_t>(out.size()));
+  return out;
 }
 
 void need_batch(const OnnxNode& node, const Shape& shape) {
@@ -242,21 +246,20 @@ int emit_pad(QuantizedBuilder& builder, const OnnxNode& node, int x, const std::
   const Integers pads = pads_of(builder, node, rank);
   // The value: codes for an input of codes, reals for one of reals. Only real 0 is a move.
   bool is_zero = real_attribute(node, "value", 0) == 0;
+  const auto is_zero_point = [&](int64_t code) { return builder.expect_zero_point(node, x, code); };
   if (QuantizedBuilder::has_input(node, 2)) {
     const OnnxTensor& value = builder.constant(node, 2);
     if (value.values.numel() != 1) QuantizedBuilder::fail(node, "constant_value", "one value");
     if (value.values.dtype() == DType::float32) {
       is_zero = value.values.data<float>()[0] == 0;
     } else {
-      const auto& qparams = builder.tensor(x).qparams;
-      is_zero = qparams && value.values.int_at(0) == qparams->zero_point.front();
+      is_zero = is_zero_point(value.values.int_at(0));
     }
   } else if (!std::holds_alternative<Dequantized>(builder.value(node, 0)) &&
              !std::holds_alternative<Pending>(builder.value(node, 0))) {
-    const auto& qparams = builder.tensor(x).qparams;  // codes padded with code 0
-    is_zero = qparams && qparams->zero_point.front() == 0;
+    is_zero = is_zero_point(0);  // codes padded with code 0
   }
-  if (!is_zero) QuantizedBuilder::refuse(node, "padding with another value", "real 0");
+  if (!is_zero) QuantizedBuilder::refuse_padding(node);
   NodeAttributes attributes;
   attributes.pad_before.resize(static_cast<size_t>(rank));
   attributes.pad_after.resize(static_cast<size_t>(rank));
@@ -286,10 +289,10 @@ int emit_max_pool(QuantizedBuilder& builder, const OnnxNode& node, int x,
 
 /// Source index of each output index along one axis by ONNX's formulas for nearest, in float32 as
 /// ONNX Runtime's upsample_base.h computes them.
-std::vector<int64_t> nearest_sources(const OnnxNode& node, int64_t in, int64_t out, float scale) {
-  const std::string transform =
-      string_attribute(node, "coordinate_transformation_mode", "half_pixel");
-  const std::string mode = string_attribute(node, "nearest_mode", "round_prefer_floor");
+std::vector<int64_t> nearest_sources(const OnnxResize& resize, int64_t in, int64_t out,
+                                     float scale) {
+  const std::string& transform = resize.coordinates;
+  const std::string& mode = resize.rounding;
   std::vector<int64_t> sources;
   for (int64_t i = 0; i < out; ++i) {
     const auto position = static_cast<float>(i);
@@ -300,9 +303,9 @@ std::vector<int64_t> nearest_sources(const OnnxNode& node, int64_t in, int64_t o
       x = (position + 0.5f) / scale - 0.5f;
     } else if (transform == "align_corners") {
       x = out == 1 ? 0 : position * static_cast<float>(in - 1) / static_cast<float>(out - 1);
-    } else if (transform != "pytorch_half_pixel") {
-      QuantizedBuilder::refuse(node, "coordinate_transformation_mode " + transform);
-    }
+    } else if (transform == "tf_half_pixel_for_nn") {
+      x = (position + 0.5f) / scale;
+    }  // pytorch_half_pixel of one pixel: 0
     float index = 0;
     if (mode == "floor") {
       index = std::floor(x);
@@ -310,10 +313,8 @@ std::vector<int64_t> nearest_sources(const OnnxNode& node, int64_t in, int64_t o
       index = std::ceil(x);
     } else if (mode == "round_prefer_floor") {
       index = x == std::floor(x) + 0.5f ? std::floor(x) : std::round(x);
-    } else if (mode == "round_prefer_ceil") {
+    } else {  // round_prefer_ceil
       index = std::floor(x + 0.5f);
-    } else {
-      QuantizedBuilder::fail(node, "nearest_mode " + mode);
     }
     sources.push_back(std::clamp<int64_t>(static_cast<int64_t>(index), 0, in - 1));
   }
@@ -339,31 +340,32 @@ int emit_resize(QuantizedBuilder& builder, const OnnxNode& node, int x, const st
   const Shape shape = builder.onnx_shape(x);
   if (shape.rank() != 4)
     QuantizedBuilder::refuse(node, "rank " + std::to_string(shape.rank()), "4");
-  if (const std::string mode = string_attribute(node, "mode", "nearest"); mode != "nearest") {
-    QuantizedBuilder::refuse(node, "mode " + mode + " (float in ONNX Runtime)", "nearest");
-  }
   if (builder.opset() < 11) QuantizedBuilder::refuse(node, "opset below 11");
-  if (find_attribute(node, "axes") != nullptr || integer_attribute(node, "antialias", 0) != 0) {
-    QuantizedBuilder::refuse(node, "attributes axes or antialias");
+  const OnnxResize resize = onnx_resize_of(node, builder.opset());
+  if (resize.mode != "nearest") {
+    QuantizedBuilder::refuse(node, "mode " + resize.mode + " (float in ONNX Runtime)", "nearest");
   }
+  const size_t first = resize.of_image_axes ? 2 : 0;  // axis that scales and sizes begin with
+  const std::string count = std::to_string(4 - first);
   const auto sizes = builder.integers(node, 3);
-  std::array<int64_t, 4> out{};
-  std::array<float, 4> scale{};
+  std::array<int64_t, 4> out{1, shape[1], 0, 0};
+  std::array<float, 4> scale{1, 1, 0, 0};
   if (sizes) {
-    if (sizes->size() != 4) QuantizedBuilder::fail(node, "sizes", "4 of them");
-    for (size_t i = 0; i < 4; ++i) {
-      out[i] = i == 0 ? 1 : (*sizes)[i];
+    if (sizes->size() != 4 - first) QuantizedBuilder::fail(node, "sizes", count + " of them");
+    for (size_t i = first; i < 4; ++i) {
+      out[i] = i == 0 ? 1 : (*sizes)[i - first];
       scale[i] = static_cast<float>(out[i]) / static_cast<float>(shape[static_cast<int>(i)]);
     }
   } else {
     const OnnxTensor& scales = builder.constant(node, 2);
-    if (scales.values.numel() != 4 || scales.values.dtype() != DType::float32) {
-      QuantizedBuilder::fail(node, "scales", "4 reals");
+    if (scales.values.numel() != static_cast<int64_t>(4 - first) ||
+        scales.values.dtype() != DType::float32) {
+      QuantizedBuilder::fail(node, "scales", count + " reals");
     }
-    for (size_t i = 0; i < 4; ++i) {
-      scale[i] = scales.values.data<float>()[i];
+    for (size_t i = first; i < 4; ++i) {
+      scale[i] = scales.values.data<float>()[i - first];
       const float extent = std::floor(static_cast<float>(shape[static_cast<int>(i)]) * scale[i]);
-      if (!(extent >= 1 && extent <= static_cast<float>(kLargestWindow))) {
+      if (!(extent >= 1 && extent <= static_cast<float>(kMostResizedPixels))) {
         QuantizedBuilder::fail(node, "scales", "outputs of 1..65536 on each axis");
       }
       out[i] = static_cast<int64_t>(extent);
@@ -373,7 +375,7 @@ int emit_resize(QuantizedBuilder& builder, const OnnxNode& node, int x, const st
     QuantizedBuilder::refuse(node, "a resize of batch or channels", "height and width only");
   }
   for (size_t i = 2; i < 4; ++i) {
-    if (out[i] < 1 || out[i] > kLargestWindow) {
+    if (out[i] < 1 || out[i] > kMostResizedPixels) {
       QuantizedBuilder::fail(node, "output extent " + std::to_string(out[i]), "1..65536");
     }
   }
@@ -385,7 +387,7 @@ int emit_resize(QuantizedBuilder& builder, const OnnxNode& node, int x, const st
     bool same = true;
     for (int axis = 2; same && axis < 4; ++axis) {
       const auto at = static_cast<size_t>(axis);
-      same = nearest_sources(node, shape[axis], out[at], scale[at]) ==
+      same = nearest_sources(resize, shape[axis], out[at], scale[at]) ==
              resize_sources(shape[axis], out[at], corners, centers);
     }
     if (!same) continue;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 
+#include "backends/onnx/onnx_check-internal.h"
 #include "backends/onnx/quantized-internal.h"
 #include "quant/tensor_spec.h"
 
@@ -82,16 +83,8 @@ IntGraph QuantizedBuilder::build() {
   read_inputs();
   for (const OnnxNode& node : model_.graph.nodes) read_node(node);
   read_outputs();
-  if (!findings_.empty()) {
-    constexpr size_t kMostFindings = 100;
-    if (findings_.size() > kMostFindings) {
-      const size_t more = findings_.size() - kMostFindings;
-      findings_.resize(kMostFindings);
-      findings_.push_back({ErrorCode::unsupported, "network",
-                           std::to_string(more) + " more nodes that cannot be run", "", ""});
-    }
-    throw Error(findings_);
-  }
+  check_expected_zero_points();
+  if (!findings_.empty()) throw_findings(std::move(findings_));
   for (const IntTensor& t : graph_.tensors) {
     if (t.dtype != DType::float32 && !t.qparams) {
       throw Error({ErrorCode::unsupported, "tensor \"" + t.name + "\"",
@@ -131,7 +124,7 @@ void QuantizedBuilder::read_input(const OnnxValueInfo& info) {
   } else if (info.dims) {
     dims = *info.dims;
   } else {
-    throw Error({ErrorCode::bad_value, where, "no shape", "", "give --shape"});
+    throw Error({ErrorCode::bad_value, where, "no shape", "", "export it with a shape"});
   }
   constexpr size_t kMostAxes = 8;
   if (dims.empty() || dims.size() > kMostAxes) {
@@ -157,7 +150,8 @@ void QuantizedBuilder::read_input(const OnnxValueInfo& info) {
         throw Error({ErrorCode::bad_value, where,
                      name.empty() ? "axis " + std::to_string(axis) + " without an extent"
                                   : "symbolic dimension \"" + name + "\"",
-                     "an extent", "give --shape"});
+                     "an extent",
+                     name.empty() ? "export it with a fixed size" : "give --dim " + name + "=N"});
       }
       extents.push_back(own->second);
     }

@@ -515,13 +515,103 @@ TEST_CASE("float_network: reasons of single layers") {
   }
 }
 
+/// x, 2 x 6 x 5, twice as high and wide.
+ModelMaker resize_model(std::vector<OnnxAttribute> attributes,
+                        std::vector<int64_t> sizes = {1, 2, 12, 10}) {
+  ModelMaker maker;
+  maker.integers("sizes", std::move(sizes));
+  return maker.node("Resize", "up", {"x", "", "", "sizes"}, std::move(attributes));
+}
+
+TEST_CASE("float_network: attributes of Resize are known or refused by name") {
+  const auto refused = [](std::vector<OnnxAttribute> attributes) {
+    return resize_model(std::move(attributes)).refused(ErrorCode::unsupported);
+  };
+  const std::string coordinates = "coordinate_transformation_mode";
+  CHECK(contains(refused({{coordinates, std::string("tf_crop_and_resize")}}),
+                 "(Resize): coordinate_transformation_mode tf_crop_and_resize"));
+  CHECK(contains(refused({{"nearest_mode", std::string("simple")}}), "nearest_mode simple"));
+  CHECK(contains(refused({{"keep_aspect_ratio_policy", std::string("not_larger")}}),
+                 "keep_aspect_ratio_policy not_larger; expected stretch"));
+  CHECK(contains(refused({{"mode", std::string("cubic")}}), "mode cubic"));
+  CHECK(contains(refused({{"antialias", int64_t{1}}}), "antialias 1"));
+  CHECK(contains(refused({{"exclude_outside", int64_t{1}}}), "exclude_outside 1"));
+  CHECK(contains(refused({{"axes", Integers{1, 2}}}), "axes of another kind"));
+  CHECK(contains(refused({{"foo", int64_t{0}}}), "attribute \"foo\""));
+  CHECK(ops_of(resize_model({{"keep_aspect_ratio_policy", std::string("stretch")},
+                             {"nearest_mode", std::string("floor")},
+                             {coordinates, std::string("tf_half_pixel_for_nn")}})
+                   .read()) == "Upsample");
+}
+
+TEST_CASE("float_network: Resize with axes 2, 3 has sizes or scales of height and width") {
+  for (const Integers& axes : {Integers{2, 3}, Integers{-2, -1}}) {
+    CHECK(resize_model({{"axes", axes}}, {12, 15}).read().nodes[0].scale_factor ==
+          std::array<int64_t, 2>{2, 3});
+  }
+  CHECK(resize_model({{"axes", Integers{0, 1, 2, 3}}}).read().nodes[0].scale_factor ==
+        std::array<int64_t, 2>{2, 2});
+  ModelMaker scales;
+  scales.floats("scales", Tensor::from<float>({2}, std::array{2.0f, 3.0f}));
+  scales.node("Resize", "up", {"x", "", "scales"}, {{"axes", Integers{2, 3}}});
+  CHECK(scales.read().nodes[0].scale_factor == std::array<int64_t, 2>{2, 3});
+  CHECK(contains(resize_model({{"axes", Integers{2, 3}}}).refused(ErrorCode::bad_value),
+                 "4 scales or sizes; expected 2"));
+  CHECK(contains(resize_model({}, {12, 10}).refused(ErrorCode::bad_value),
+                 "2 scales or sizes; expected 4"));
+}
+
+TEST_CASE("float_network: a small file cannot ask for much memory or work") {
+  // 1 GiB in all: constants that grow from a few bytes, each of 8 MiB.
+  ModelMaker grown;
+  grown.integers("extents", {1 << 20});
+  OnnxTensor one{"", OnnxType::int64, Tensor::from<int64_t>({1}, std::array{int64_t{1}})};
+  for (int i = 0; i < 200; ++i) {
+    const std::string name = "k" + std::to_string(i);
+    grown.node("ConstantOfShape", name, {"extents"}, {{"value", one}});
+  }
+  CHECK(contains(grown.node("Relu", "r", {"x"}).refused(ErrorCode::unsupported),
+                 "node \"k128\" (ConstantOfShape): constants computed of more than 1 GiB"));
+  // Long lists that many nodes read.
+  ModelMaker listed;
+  listed.integers("s", Integers(1025, 1)).node("Reshape", "n", {"x", "s"});
+  CHECK(contains(listed.refused(ErrorCode::unsupported),
+                 "1025 integers \"s\"; expected at most 1024"));
+  ModelMaker attribute;
+  attribute.node("Squeeze", "n", {"x"}, {{"axes", Integers(1025, 2)}});
+  CHECK(contains(attribute.refused(ErrorCode::unsupported), "1025 integers \"axes\""));
+  // Pixels of a Resize.
+  CHECK(contains(resize_model({}, {1, 2, 6 * 65536, 5}).refused(ErrorCode::unsupported),
+                 "6 pixels times 65536; expected at most 65536"));
+  // Findings.
+  ModelMaker many;
+  for (int i = 0; i < 250; ++i) many.node("TopK", "t" + std::to_string(i), {"x"});
+  const std::string text = many.refused(ErrorCode::unsupported);
+  CHECK(contains(text, "\"t99\""));
+  CHECK_FALSE(contains(text, "\"t100\""));
+  CHECK(contains(text, "150 more nodes that cannot be run"));
+}
+
+TEST_CASE("float_network: symbolic dimensions take the extents given") {
+  const OnnxDim one{int64_t{1}};
+  ModelMaker maker({one, one, OnnxDim("height"), OnnxDim("width")});
+  maker.node("Relu", "r", {"x"});
+  CHECK(contains(maker.refused(ErrorCode::bad_value), "give --dim height=N"));
+  CHECK(float_network(maker.model, {{{"height", 6}, {"width", 7}}}).input_shape ==
+        std::array<int64_t, 3>{1, 6, 7});
+  CHECK(contains(error_text(ErrorCode::bad_value,
+                            [&] {
+                              float_network(maker.model, {{{"height", 6}, {"width", 65537}}});
+                            }),
+                 "dimension 65537"));
+}
+
 TEST_CASE("float_network: inputs and outputs that are no image classifier's") {
   const auto refused = [](std::vector<OnnxDim> dims) {
     ModelMaker maker(std::move(dims));
     return maker.node("Relu", "r", {"x"}).refused(ErrorCode::unsupported);
   };
   const OnnxDim one{int64_t{1}};
-  CHECK(contains(refused({one, one, OnnxDim("height"), one}), "symbolic dimension \"height\""));
   CHECK(contains(refused({one, OnnxDim(int64_t{784})}), "2 dimensions"));
   ModelMaker zero({one, one, OnnxDim(int64_t{0}), one});
   CHECK(contains(zero.node("Relu", "r", {"x"}).refused(ErrorCode::bad_value), "dimension 0"));

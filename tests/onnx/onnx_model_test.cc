@@ -436,6 +436,29 @@ TEST_CASE("onnx model: row 56: versions") {
                  "imported twice"));
 }
 
+TEST_CASE("onnx model: many attributes and many domains cost no more than their number") {
+  // 300 000 attributes of one node, the last one twice: a comparison of all pairs takes minutes.
+  std::string attributes;
+  const auto attribute = [](int i) {
+    return field(5, field(1, "a" + std::to_string(i)) + field(3, 1) + field(20, 2));
+  };
+  constexpr int kMany = 300'000;
+  for (int i = 0; i < kMany; ++i) attributes += attribute(i);
+  const auto model = [](const std::string& more) {
+    return wire_model(wire_node("Relu", {"x"}, {"y"}, more) + wire_value(11, "x") +
+                      wire_value(12, "y"));
+  };
+  CHECK(parse_onnx_model(model(attributes), "m.onnx").graph.nodes[0].attributes.size() == kMany);
+  CHECK(contains(parse_error(ErrorCode::bad_value, model(attributes + attribute(kMany - 1))),
+                 "attribute \"a299999\" twice"));
+  std::string domains;
+  for (int i = 0; i < 257; ++i) {
+    domains += field(8, field(1, "d" + std::to_string(i)) + field(2, 1));
+  }
+  CHECK(contains(parse_error(ErrorCode::unsupported, field(1, 8) + field(7, "") + domains),
+                 "m.onnx: 257 domains imported; expected at most 256"));
+}
+
 TEST_CASE("onnx model: what cannot be written is refused by name") {
   OnnxModel model;
   model.opsets = {{"", 13}};

@@ -383,7 +383,7 @@ TEST_CASE("quantized network: row 58: symbolic dimensions need an extent") {
   OnnxModel model = qlinear_conv();
   (*model.graph.inputs[0].dims)[2] = std::string("height");
   CHECK(contains(refused(model, ErrorCode::bad_value),
-                 "symbolic dimension \"height\"; expected an extent; give --shape"));
+                 "symbolic dimension \"height\"; expected an extent; give --dim height=N"));
   QuantizedNetworkOptions options;
   options.dims["height"] = 7;
   IntGraph graph = quantized_network(model, options);
@@ -400,6 +400,69 @@ TEST_CASE("quantized network: row 58: symbolic dimensions need an extent") {
   CHECK(contains(refused(model, ErrorCode::bad_value), "axis 2 without an extent"));
   model.graph.inputs[0].dims.reset();
   CHECK(contains(refused(model, ErrorCode::bad_value), "no shape"));
+}
+
+/// Nearest Resize of the codes x, (N, 4, 5, 6), to twice the height and width.
+OnnxModel resize_codes(const NetworkMaker::Attributes& attributes,
+                       const Integers& sizes = {1, 4, 10, 12}) {
+  Small net;
+  const std::string codes = net.m.quantize(net.m.node("Relu", {net.real()}), kScale);
+  OnnxModel model =
+      net.with(net.m.node("Resize", {codes, "", "", net.m.int64s(sizes)}, attributes));
+  model.opsets[0].version = 19;
+  return model;
+}
+
+TEST_CASE("quantized network: attributes of Resize are known or refused by name") {
+  const auto refuse = [](const std::string& name, const auto& value) {
+    return refused(resize_codes({{name, value}}), ErrorCode::unsupported);
+  };
+  CHECK(contains(refuse("keep_aspect_ratio_policy", std::string("not_larger")),
+                 "keep_aspect_ratio_policy not_larger; expected stretch"));
+  CHECK(contains(refuse("coordinate_transformation_mode", std::string("tf_crop_and_resize")),
+                 "coordinate_transformation_mode tf_crop_and_resize"));
+  CHECK(contains(refuse("nearest_mode", std::string("simple")), "nearest_mode simple"));
+  CHECK(contains(refuse("mode", std::string("cubic")), "mode cubic"));
+  CHECK(contains(refuse("mode", std::string("linear")), "float in ONNX Runtime"));
+  CHECK(contains(refuse("foo", int64_t{0}), "attribute \"foo\""));
+  CHECK(contains(refuse("axes", Integers{1, 2}), "axes of another kind"));
+}
+
+TEST_CASE("quantized network: Resize with axes 2, 3 has sizes of height and width") {
+  const NetworkMaker::Attributes tf{
+      {"coordinate_transformation_mode", std::string("tf_half_pixel_for_nn")},
+      {"nearest_mode", std::string("floor")},
+      {"axes", Integers{2, 3}}};
+  const IntGraph graph = quantized_network(resize_codes(tf, {10, 18}));
+  CHECK(ops_of(graph).ends_with("resize"));
+  CHECK(graph.nodes.back().attributes.resize.size == std::array<int64_t, 2>{10, 18});
+  CHECK(contains(refused(resize_codes(tf), ErrorCode::bad_value), "sizes; expected 2 of them"));
+  CHECK(contains(refused(resize_codes({}, {10, 12}), ErrorCode::bad_value),
+                 "sizes; expected 4 of them"));
+}
+
+TEST_CASE("quantized network: a Pad of codes whose scale a later node gives") {
+  const auto padded = [](int64_t code) {
+    Small net;
+    const std::string pad = net.m.node("Pad", {net.x.name, net.m.int64s({0, 0, 1, 1, 0, 0, 1, 1}),
+                                               net.m.scalar_code(OnnxType::uint8, code)});
+    const auto layer = net.m.layer(OnnxType::int8, {6, 4, 3, 2}, 0, true, 0.5f, 0.2f);
+    const std::string scale = net.m.scale_name(kScale), zero = net.m.zero_name(kScale);
+    return net.with(net.m.node("QLinearConv", {pad, scale, zero, layer.codes, layer.scale,
+                                               layer.zero_point, scale, zero, layer.bias}));
+  };
+  const IntGraph graph = quantized_network(padded(kScale.zero_point));
+  CHECK(ops_of(graph) == "pad conv2d");
+  CHECK(graph.tensors[static_cast<size_t>(graph.inputs[0])].qparams->zero_point.front() == 3);
+  CHECK(contains(refused(padded(4), ErrorCode::unsupported), "(Pad): padding with another value"));
+}
+
+TEST_CASE("quantized network: lists of integers are short") {
+  Small net;
+  const std::string codes = net.m.quantize(net.m.node("Relu", {net.real()}), kScale);
+  CHECK(contains(refused(net.with(net.m.node("Reshape", {codes, net.m.int64s(Integers(1025, 1))})),
+                         ErrorCode::unsupported),
+                 "1025 integers"));
 }
 
 TEST_CASE("quantized network: ops, types and operands it does not know") {
