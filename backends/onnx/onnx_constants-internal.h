@@ -31,7 +31,7 @@ class OnnxConstants {
   /// evaluated.
   ///
   /// Error unsupported when what was folded before and this take more than 1 GiB: each node counts
-  /// with the larger of its inputs and its result.
+  /// with the larger of its inputs and its result, a Constant with nothing.
   bool fold(const OnnxNode& node);
   /// Counts memory or work that a node causes towards the same GiB.
   void spend(const OnnxNode& node, uint64_t bytes);

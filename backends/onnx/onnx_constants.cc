@@ -287,7 +287,12 @@ Result constant_of_shape(const OnnxNode& node, const Inputs& inputs) {
   Tensor value(DType::float32, {1});
   if (given != nullptr) value = given->values;
   if (value.numel() != 1) return {};
-  return gathered(value, Shape(*extents), Integers(static_cast<size_t>(count), 0));
+  Tensor out = Tensor::uninitialized(value.dtype(), Shape(*extents));
+  const size_t bytes = size_of(value.dtype());
+  auto* to = static_cast<std::byte*>(out.raw());
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(to + static_cast<size_t>(i) * bytes, value.raw(), bytes);
+  return out;
 }
 
 /// Integers, of one shape or with one side a single number.
@@ -376,6 +381,7 @@ void OnnxConstants::set_shape(const std::string& name, const Shape& shape) {
 void OnnxConstants::spend(const OnnxNode& node, uint64_t bytes) {
   constexpr uint64_t kMost = uint64_t{1} << 30;
   if (bytes > kMost - spent_) {
+    spent_ = kMost;  // nothing after this one is worth its work
     throw Error({ErrorCode::unsupported, place_of(node), "constants computed of more than 1 GiB",
                  "a smaller network", ""});
   }
@@ -404,7 +410,8 @@ bool OnnxConstants::fold(const OnnxNode& node) {
   spend(node, read);
   Result result = folding->evaluate(node, inputs);
   if (!result) return false;
-  spend(node, cost_of(*result) - std::min(read, cost_of(*result)));
+  const bool is_own = folding->inputs == 0;  // in the file as it is
+  if (!is_own) spend(node, cost_of(*result) - std::min(read, cost_of(*result)));
   values_.insert_or_assign(node.outputs[0], std::move(*result));
   return true;
 }

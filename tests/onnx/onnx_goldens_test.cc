@@ -7,7 +7,9 @@
 #include <iostream>
 
 #include "backends/io/npy.h"
+#include "backends/io/read_network.h"
 #include "backends/onnx/quantized_network.h"
+#include "backends/onnx/to_onnx.h"
 #include "tests/backends/report_parity.h"
 #include "tests/onnx/run_network.h"
 
@@ -88,6 +90,40 @@ TEST_CASE("onnx goldens: mnist_qat as ONNX Runtime ran it") {
                        {"cases", 4},
                        {"compared", all.compared},
                        {"mismatches", all.different}});
+}
+
+TEST_CASE("onnx goldens: mnist_qat.tflite written as ONNX computes the same when read back") {
+  const char* models = std::getenv("FACSIM_MODELS_DIR");
+  if (models == nullptr || !fs::exists(fs::path(models) / "mnist_qat/mnist_qat.tflite")) {
+    std::cout << "SKIPPED: FACSIM_MODELS_DIR has no mnist_qat.tflite\n";
+    return;
+  }
+  // Its first operator is a Pad of the input's codes, whose scale only the QLinearConv has.
+  const IntGraph network = backends::read_network(fs::path(models) / "mnist_qat/mnist_qat.tflite");
+  REQUIRE(network.inputs.size() == 1);
+  const auto& input = network.tensors[static_cast<size_t>(network.inputs[0])];
+  REQUIRE(input.shape.rank() == 4);
+  Tensor images(input.dtype, Shape{3, input.shape[3], input.shape[1], input.shape[2]});
+  const int64_t low = input.qparams->type.min();
+  for (int64_t i = 0; i < images.numel(); ++i) images.set_int(i, low + i * i % 251);
+  const auto expected = test::run_network(network, "onnxruntime-cpu", {images});
+  for (const auto form : {backends::OnnxForm::qoperator, backends::OnnxForm::qdq}) {
+    CAPTURE(static_cast<int>(form));
+    const std::string bytes = backends::onnx_bytes(backends::to_onnx(network, form));
+    const IntGraph read = backends::quantized_network(backends::parse_onnx_model(bytes, "written"));
+    const auto outputs = test::run_network(read, "onnxruntime-cpu", {images});
+    REQUIRE(outputs.size() == expected.size());
+    for (const auto& [name, codes] : expected) {
+      CAPTURE(name);
+      REQUIRE(outputs.contains(name));
+      REQUIRE(outputs.at(name).shape() == codes.shape());
+      int64_t different = 0;
+      for (int64_t i = 0; i < codes.numel(); ++i) {
+        different += outputs.at(name).int_at(i) != codes.int_at(i);
+      }
+      CHECK(different == 0);
+    }
+  }
 }
 
 TEST_CASE("onnx goldens: mnist_qat without graph optimization is another computation") {
