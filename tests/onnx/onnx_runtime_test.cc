@@ -381,12 +381,12 @@ std::string moved(NetworkMaker& m, const std::string& op, const std::string& x,
     return m.node(op, {x}, attributes);
   }
   // Resize
-  const bool centered = m.coin();
-  return m.node(
-      "Resize", {x, "", m.reals({1, 1, 2, 3})},
-      {{"mode", std::string("nearest")},
-       {"coordinate_transformation_mode", std::string(centered ? "half_pixel" : "asymmetric")},
-       {"nearest_mode", std::string(centered ? "round_prefer_floor" : "floor")}});
+  const std::string coordinates = m.one_of({"half_pixel", "asymmetric", "tf_half_pixel_for_nn"});
+  const bool rounds = coordinates == "half_pixel";
+  return m.node("Resize", {x, "", m.reals({1, 1, 2, 3})},
+                {{"mode", std::string("nearest")},
+                 {"coordinate_transformation_mode", coordinates},
+                 {"nearest_mode", std::string(rounds ? "round_prefer_floor" : "floor")}});
 }
 
 constexpr std::initializer_list<const char*> kImageMoves = {
