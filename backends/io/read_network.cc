@@ -89,7 +89,7 @@ std::variant<IntGraph, FloatGraph> read_any_network(const std::filesystem::path&
     case NetworkFile::onnx: {
       const OnnxModel model = read_onnx_model(file);
       if (is_quantized(model)) return quantized_network(model, onnx);
-      return float_network(model);
+      return float_network(model, {onnx.dims});
     }
   }
   throw Error({ErrorCode::bad_value, file.string(), "not a network file", "", ""});

@@ -21,8 +21,8 @@ std::string_view to_string(NetworkFile kind);  ///< "facsim", "facsim float", "T
 NetworkFile network_file_kind(const std::filesystem::path& file);
 
 /// A network of any format. An ONNX file is quantized if one of its operators takes or gives codes
-/// (QuantizeLinear, DequantizeLinear, QLinear…, …Integer). `onnx` is for quantized ONNX files only.
-/// Errors: everything that the format's reader throws.
+/// (QuantizeLinear, DequantizeLinear, QLinear…, …Integer). `onnx` is for ONNX files only (float
+/// ones need its `dims`). Errors: everything that the format's reader throws.
 std::variant<IntGraph, FloatGraph> read_any_network(const std::filesystem::path& file,
                                                     const QuantizedNetworkOptions& onnx = {});
 /// The same where only one kind will do; Error bad_value for the other.
