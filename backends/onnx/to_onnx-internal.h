@@ -36,7 +36,8 @@ class OnnxBuilder {
 
   /// The codes of a tensor: a value in the file's axes. Constants are written at their first use.
   std::string codes(int number);
-  /// The same for weights and biases, with the elements as the file has them.
+  /// The same for weights and biases, with the elements as the file has them: once for every layout
+  /// that its layers take.
   std::string layer_codes(int number, const Tensor& elements);
   /// Names of a tensor's scale and zero point, [] or one per channel.
   std::string scale(int number);
@@ -93,6 +94,7 @@ class OnnxBuilder {
   OnnxModel model_;
   std::set<std::string, std::less<>> names_;
   std::map<int, std::string> codes_, scales_, zero_points_;
+  std::map<int, std::vector<size_t>> constants_;  ///< initializers of a tensor, one per layout
 };
 
 /// Axis of the file for an axis of the IntGraph.

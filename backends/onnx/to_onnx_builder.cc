@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,11 @@ Tensor codes_tensor(const std::vector<int64_t>& values, DType dtype, bool scalar
   Tensor out(dtype, scalar ? Shape{} : Shape{static_cast<int64_t>(values.size())});
   for (size_t i = 0; i < values.size(); ++i) out.set_int(static_cast<int64_t>(i), values[i]);
   return out;
+}
+
+bool holds_same_codes(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
 OnnxType type_of(const IntTensor& tensor) {
@@ -177,12 +183,17 @@ std::string OnnxBuilder::codes(int number) {
 }
 
 std::string OnnxBuilder::layer_codes(int number, const Tensor& elements) {
-  const auto found = codes_.find(number);
-  if (found != codes_.end()) return found->second;
+  auto& initializers = model_.graph.initializers;
+  std::vector<size_t>& written = constants_[number];
+  for (const size_t i : written) {
+    if (holds_same_codes(initializers[i].values, elements)) return initializers[i].name;
+  }
   IntTensor t = tensor(number);
   t.dtype = elements.dtype();
-  model_.graph.initializers.push_back({t.name, type_of(t), elements});
-  return codes_[number] = t.name;
+  const std::string name = written.empty() ? t.name : fresh(t.name + "/layout");
+  written.push_back(initializers.size());
+  initializers.push_back({name, type_of(t), elements});
+  return name;
 }
 
 std::string OnnxBuilder::scale(int number) {

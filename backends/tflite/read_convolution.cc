@@ -9,6 +9,12 @@
 
 namespace facsim::backends::detail {
 
+namespace {
+
+constexpr int kBias = -1;  ///< no TfliteWeights: how a bias is read
+
+}  // namespace
+
 int tflite_weights(TfliteNode& node, size_t weights, int rank, TfliteWeights layout) {
   const TfliteTensor& t = node.input(weights);
   const bool is_one_hwc = layout == TfliteWeights::one_hwc;
@@ -17,7 +23,7 @@ int tflite_weights(TfliteNode& node, size_t weights, int rank, TfliteWeights lay
               ErrorCode::shape_mismatch);
   }
   if (!t.is_constant) node.unsupported("weights that are computed", "constants");
-  return node.graph().once(t.number, [&] {
+  return node.graph().once(t.number, static_cast<int>(layout), [&] {
     IntTensor out;
     out.name = TfliteGraph::name_of(t);
     Tensor data = node.graph().constant(t);
@@ -70,7 +76,7 @@ int tflite_bias(TfliteNode& node, size_t bias, int input, int weights) {
               fmt::format("({},), one value per output channel", channels),
               ErrorCode::shape_mismatch);
   }
-  return node.graph().once(t.number, [&] {
+  return node.graph().once(t.number, kBias, [&] {
     IntTensor out;
     out.name = TfliteGraph::name_of(t);
     out.data = node.graph().constant(t);

@@ -56,12 +56,14 @@ class TfliteGraph {
   /// A tensor of `like`'s type and scale, named after it, under another shape.
   int temporary(const IntTensor& like, Shape shape, std::string_view suffix);
   int add(IntTensor tensor);
-  /// A constant once for every tensor of the file, made by `make` at its first use.
+  /// A constant once for every tensor of the file and way to read it, made by `make` at its first
+  /// use.
   template <class Make>
-  int once(int number, Make make) {
-    const auto found = layer_constants_.find(number);
+  int once(int number, int layout, Make make) {
+    const std::pair key{number, layout};
+    const auto found = layer_constants_.find(key);
     if (found != layer_constants_.end()) return found->second;
-    return layer_constants_[number] = add(make());
+    return layer_constants_[key] = add(make());
   }
 
   IntGraph& graph() { return graph_; }
@@ -76,7 +78,7 @@ class TfliteGraph {
   int64_t batch_ = 1;
   int64_t spent_ = 0;            ///< bytes of constants copied
   std::vector<int> activation_;  ///< number in graph_ of each tensor as an activation, or -1
-  std::map<int, int> layer_constants_;
+  std::map<std::pair<int, int>, int> layer_constants_;
   std::map<int, Tensor> known_;
   std::map<std::pair<uint32_t, tflite::TensorType>, Tensor> buffers_;
   std::set<std::string, std::less<>> names_;

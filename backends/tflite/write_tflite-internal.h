@@ -40,7 +40,8 @@ class TfliteBuilder {
   int operand(int number);
   int operand(const IntNode& node, size_t i) { return operand(node.inputs[i]); }
   int result(const IntNode& node) { return operand(node.output); }
-  /// of weights or a bias with the elements as the file has them (scales on `axis`),
+  /// of weights or a bias with the elements as the file has them (scales on `axis`), one for every
+  /// layout and scale that its layers take,
   int layer_constant(int number, const quant::QParams& qparams, const Tensor& elements, int axis);
   /// of a constant that the IntGraph does not have,
   int new_constant(std::string name, const quant::QParams& qparams, const Tensor& codes);
@@ -74,6 +75,14 @@ class TfliteBuilder {
   std::vector<flatbuffers::Offset<tflite::Operator>> operators_;
   std::map<std::pair<tflite::BuiltinOperator, int>, uint32_t> code_numbers_;
   std::map<int, int> numbers_;
+  /// What a constant of the IntGraph was written as. Layouts of equal shape and scales do not
+  /// differ: a permutation that keeps the shape of a layer's weights moves axes of extent 1.
+  struct Constant {
+    Shape shape;
+    quant::QParams qparams;
+    int number;
+  };
+  std::map<int, std::vector<Constant>> constants_;
   std::set<std::string, std::less<>> names_;
 };
 

@@ -169,10 +169,12 @@ int TfliteBuilder::operand(int number) {
 
 int TfliteBuilder::layer_constant(int number, const quant::QParams& qparams, const Tensor& elements,
                                   int axis) {
-  const auto found = numbers_.find(number);
-  if (found != numbers_.end()) return found->second;
   quant::QParams own = file_qparams(qparams);
   own.channel_axis = own.per_channel() ? axis : -1;
+  std::vector<Constant>& written = constants_[number];
+  for (const Constant& c : written) {
+    if (c.shape == elements.shape() && c.qparams == own) return c.number;
+  }
   const auto type = tensor_type(own.type);
   if (!type) {
     throw Error({ErrorCode::unsupported, fmt::format("tensor \"{}\"", tensor(number).name),
@@ -181,8 +183,11 @@ int TfliteBuilder::layer_constant(int number, const quant::QParams& qparams, con
                  "TensorFlow Lite cannot say it"});
   }
   const Tensor codes = shifted(elements);
-  return numbers_[number] =
-             add_tensor(tensor(number).name, *type, codes.shape(), &own, &codes, false);
+  const std::string& name = tensor(number).name;
+  const int constant = add_tensor(written.empty() ? name : fresh(name + "/layout"), *type,
+                                  codes.shape(), &own, &codes, false);
+  written.push_back({codes.shape(), own, constant});
+  return constant;
 }
 
 int TfliteBuilder::integers(std::string name, const std::vector<int64_t>& values) {

@@ -38,6 +38,7 @@ class IntGraphMaker {
   const backends::IntTensor& tensor(int number) const {
     return graph_.tensors[static_cast<size_t>(number)];
   }
+  const backends::IntGraph& graph() const { return graph_; }
   const quant::QParams& qparams(int number) const { return *tensor(number).qparams; }
 
   backends::IntGraph take(std::vector<int> outputs);

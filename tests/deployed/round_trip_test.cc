@@ -241,6 +241,47 @@ TEST_CASE("write_tflite: a table, and scales that TFLite fixes") {
   CHECK(info.expected.find("0.00390625 and -128") != std::string::npos);
 }
 
+/// Weights [c, 3, 3, 1] as c filters of one channel, and as a filter for each of c channels.
+IntGraph one_weight_in_two_layouts() {
+  IntGraphMaker maker(5, sim::kInt8);
+  const int64_t channels = 4;
+  const int x = maker.input({1, 6, 6, 1}, maker.centred(1));
+  backends::NodeAttributes attributes;
+  attributes.window.kernel = {3, 3};
+  const int y = maker.layer("conv2d", x, {channels, 3, 3, 1}, attributes, true);
+  attributes.groups = channels;
+  const int z =
+      maker.node("conv2d", {y, maker.graph().nodes[0].inputs[1]}, attributes, maker.any(20));
+  return maker.take({z});
+}
+
+/// Weights [4, 6] over rows and over one row.
+IntGraph one_weight_over_rows_and_a_row() {
+  IntGraphMaker maker(6, sim::kInt8);
+  const int rows = maker.input({1, 3, 6}, maker.centred(1));
+  const int row = maker.input({1, 6}, maker.qparams(rows));
+  const int y = maker.layer("linear", rows, {4, 6}, {}, true);
+  const auto& inputs = maker.graph().nodes[0].inputs;
+  return maker.take({y, maker.node("linear", {row, inputs[1], inputs[2]}, {}, maker.qparams(y))});
+}
+
+TEST_CASE("round trip: weights that layers take in different layouts") {
+  const auto check = [](const IntGraph& graph, const IntGraph& read, const std::string& profile) {
+    const std::vector<Tensor> inputs = random_inputs(graph, 2, 1);
+    const auto expected = run_int_graph(graph, profile, inputs);
+    const auto got = run_int_graph(read, profile, inputs);
+    REQUIRE(expected.has_value());
+    REQUIRE(got.has_value());
+    for (const auto& [name, tensor] : *expected) CHECK(differing(got->at(name), tensor) == 0);
+  };
+  for (const auto make : {one_weight_in_two_layouts, one_weight_over_rows_and_a_row}) {
+    const IntGraph graph = make();
+    const std::string file = backends::tflite_bytes(graph);
+    check(graph, backends::parse_tflite(file, "shared.tflite"), "tflite-reference");
+    check(graph, through_onnx(graph, backends::OnnxForm::qdq), "onnxruntime-cpu");
+  }
+}
+
 TEST_CASE("writers: files appear whole or not at all") {
   const TempFolder folder;
   const IntGraph graph = drawn_layer();
