@@ -182,7 +182,8 @@ class LayersBench final : public Bench {
     }
     bench::ContestOptions turns = options_.contest;
     if (pool.threads() > 1 && !peers.empty()) {
-      turns.rest_ms = 20;  // the other side's threads fall asleep, and one's own wake up
+      // The other side's threads fall asleep (pthreadpool spins for 10^6 pauses), one's own wake up.
+      turns.rest_ms = 60;
       turns.sample_ms = std::max(turns.sample_ms, 20.0);
     }
     contest.times = bench::contest(contenders, turns);
