@@ -69,6 +69,7 @@ TEST_CASE("facsim bench: networks compare every image of the batch and plan thei
   const nlohmann::json json = bench_json({"nets", "--only", "resnet18_32", "--batch", "1,2"});
   REQUIRE(json["nets"].size() == 4);
   for (const nlohmann::json& one : json["nets"]) {
+    CHECK(one.at("ratio_sum_of_layers").get<double>() > 0);
     CHECK(one["mismatches"] == 0);
     CHECK(one["images_compared"] == one["batch"]);
     const nlohmann::json& memory = one["memory"];
