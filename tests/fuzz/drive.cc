@@ -25,7 +25,11 @@ struct Options {
   int64_t runs = 10000;
   uint64_t seed = 1;
   double seconds = 5, total_seconds = 1e9;
+#if defined(__SANITIZE_ADDRESS__)
+  int64_t megabytes = 2048;  // freed memory is held back
+#else
   int64_t megabytes = 512;
+#endif
   std::string crash = "crash-input", write_seeds;
   std::vector<std::string> inputs;  ///< files to run as they are, instead of mutations
 };
