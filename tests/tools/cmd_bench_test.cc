@@ -49,7 +49,18 @@ TEST_CASE("facsim bench: layers are timed under two profiles and equal the norm"
     CHECK(one["samples_ns"].size() == 2);
     CHECK(one["minimum_ns"] <= one["median_ns"]);
     CHECK(one["macs"] == 7 * 7 * 960 * 9);
+    CHECK(one["name"] == "depthwise3x3_960_7");
+    CHECK(one["batch"] == 1);
+    CHECK(one["threads"].get<int>() >= 1);
+    CHECK(one["ns"] == one["median_ns"]);
+    CHECK(one["gmacs"].get<double>() ==
+          doctest::Approx(one["macs"].get<double>() / one["ns"].get<double>()));
+    CHECK(one.contains("peak_fraction"));
   }
+  CHECK(json["layers"][0]["profile"] == "onednn");
+  CHECK(json["layers"][0]["activation"] == "uint8");
+  CHECK(json["layers"][1]["activation"] == "int8");
+  CHECK(json["machine"]["cores"].get<int>() >= 1);
   CHECK(json["layers"][0]["contender"] == "facsim:onednn");
   CHECK(json["layers"][1]["contender"] == "facsim:tflite-micro");
 }

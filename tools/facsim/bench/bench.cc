@@ -18,6 +18,10 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--only", options.only, "those whose name contains this");
 }
 
+std::vector<TimedProfile> timed_profiles() {
+  return {{"onednn", sim::kUint8}, {"tflite-micro", sim::kInt8}};
+}
+
 int64_t count_mismatches(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) return std::max(a.numel(), b.numel());
   int64_t count = 0;

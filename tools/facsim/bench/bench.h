@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,15 @@ struct BenchOptions {
   bool wanted(const std::string& name) const { return name.find(only) != std::string::npos; }
 };
 void add_bench_options(CLI::App& app, BenchOptions& options);
+
+/// A profile that layers are timed under, and the codes they get: those that its peer is fastest
+/// with.
+struct TimedProfile {
+  std::string name;
+  sim::IntType activation = sim::kInt8;
+};
+/// A float32 scale, and fixed-point double rounding.
+std::vector<TimedProfile> timed_profiles();
 
 /// Values that differ; all of them if type or shape does.
 int64_t count_mismatches(const Tensor& a, const Tensor& b);

@@ -2,7 +2,9 @@
 #include "tools/facsim/bench/bench.h"
 
 #include <algorithm>
+#include <fstream>
 #include <map>
+#include <thread>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -46,6 +48,16 @@ struct LayerContest {
   }
 };
 
+/// As the kernel calls it; empty where it does not say.
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return {};
+}
+
 /// Of the layers of one kind.
 struct Ratios {
   std::vector<double> medians, minima;
@@ -71,11 +83,12 @@ class LayersBench final : public Bench {
 
   ExitCode run(const Globals& globals) override {
     const std::vector<bench::Peer> peers = chosen_peers(peers_);
-    profiles_ = {"onednn", "tflite-micro"};
+    profiles_ = timed_profiles();
     for (const bench::Peer& peer : peers) {
-      if (std::find(profiles_.begin(), profiles_.end(), peer.profile) == profiles_.end()) {
-        profiles_.push_back(peer.profile);
-      }
+      const bool known = std::any_of(profiles_.begin(), profiles_.end(), [&](const auto& profile) {
+        return profile.name == peer.profile;
+      });
+      if (!known) profiles_.push_back({peer.profile, peer.activation});
     }
     const double peak = bench::measure_core_peak().int8_macs;
     sim::ThreadPool pool(globals.threads);
@@ -102,9 +115,21 @@ class LayersBench final : public Bench {
           const bench::Times& times = contest.times[i];
           const double macs = static_cast<double>(geometry.macs());
           const double rate = macs / times.minimum();
-          nlohmann::ordered_json one = {{"layer", geometry.name},
+          const double share = peak > 0 ? 1e9 * rate / (peak * pool.threads()) : 0;
+          const bool ours = i < profiles_.size();
+          const TimedProfile of_peer = ours ? TimedProfile()
+                                            : TimedProfile{peers[i - profiles_.size()].profile,
+                                                           peers[i - profiles_.size()].activation};
+          const TimedProfile& timed = ours ? profiles_[i] : of_peer;
+          nlohmann::ordered_json one = {{"name", geometry.name},
                                         {"kind", geometry.kind},
                                         {"batch", geometry.batch},
+                                        {"threads", pool.threads()},
+                                        {"activation", sim::to_string(timed.activation)},
+                                        {"profile", timed.name},
+                                        {"ns", times.median()},
+                                        {"gmacs", macs / times.median()},
+                                        {"peak_fraction", share * times.minimum() / times.median()},
                                         {"contender", contest.names[i]},
                                         {"implementation", contest.runners[i]->implementation()},
                                         {"macs", geometry.macs()},
@@ -113,21 +138,21 @@ class LayersBench final : public Bench {
           exact = exact && contest.mismatches[i] == 0;
           std::string beside;
           for (const bench::Peer& peer : peers) {
-            if (i >= profiles_.size()) continue;
+            if (!ours) continue;
             const bench::Ratio r = bench::ratio(times, contest.times[contest.index(peer.name)]);
-            one["ratio"][peer.name] = {{"median", r.median}, {"minimum", r.minimum}};
+            one["ratio_" + peer.name] = r.median;
+            one["ratio_" + peer.name + "_minimum"] = r.minimum;
             beside += fmt::format("{}{} {:.2f} {:.2f}", beside.empty() ? "" : ", ", peer.name,
                                   r.median, r.minimum);
             Ratios& of_kind = ratios[geometry.kind + ": " + contest.names[i] + " / " + peer.name];
             of_kind.medians.push_back(r.median);
             of_kind.minima.push_back(r.minimum);
           }
-          const double threads = pool.threads();
           table.add_row({geometry.name, fmt::format("{}", geometry.batch), contest.names[i],
                          time_text(times.median()), time_text(times.minimum()),
                          fmt::format("{:.1f}", rate),
-                         peak > 0 ? fmt::format("{:.0f}", 100e9 * rate / (peak * threads)) : "-",
-                         beside, fmt::format("{}", contest.mismatches[i])});
+                         peak > 0 ? fmt::format("{:.0f}", 100 * share) : "-", beside,
+                         fmt::format("{}", contest.mismatches[i])});
           list.push_back(std::move(one));
         }
       }
@@ -138,9 +163,12 @@ class LayersBench final : public Bench {
                      {"minimum", bench::geometric_mean(of_kind.minima)}};
     }
     if (globals.format == OutputFormat::json) {
-      print_json({{"threads", pool.threads()},
-                  {"vnni_peak_macs_per_second", peak},
-                  {"layers", list},
+      print_json({{"layers", list},
+                  {"machine",
+                   {{"cpu", cpu_model()},
+                    {"cores", std::thread::hardware_concurrency()},
+                    {"isa", sim::to_string(sim::available_isas().back())},
+                    {"core_peak_gmacs", peak / 1e9}}},
                   {"geometric_mean_of_ratios", means}});
     } else {
       print(table.text());
@@ -161,8 +189,7 @@ class LayersBench final : public Bench {
                           sim::ThreadPool& pool) const {
     LayerContest contest;
     std::vector<std::unique_ptr<bench::LayerRunner>> norms;
-    for (const std::string& name : profiles_) {
-      const sim::IntType activation = name == "onednn" ? sim::kUint8 : sim::kInt8;
+    for (const auto& [name, activation] : profiles_) {
       const bench::LayerCase layer = bench::make_layer_case(geometry, activation, 1);
       const backends::Profile profile = backends::load_profile(name, globals.search());
       contest.names.push_back("facsim:" + name);
@@ -182,7 +209,8 @@ class LayersBench final : public Bench {
     }
     bench::ContestOptions turns = options_.contest;
     if (pool.threads() > 1 && !peers.empty()) {
-      // The other side's threads fall asleep (pthreadpool spins for 10^6 pauses), one's own wake up.
+      // The other side's threads fall asleep (pthreadpool spins for 10^6 pauses), one's own wake
+      // up.
       turns.rest_ms = 60;
       turns.sample_ms = std::max(turns.sample_ms, 20.0);
     }
@@ -203,7 +231,7 @@ class LayersBench final : public Bench {
   BenchOptions options_;
   std::vector<std::string> peers_;
   std::vector<int64_t> batches_{1};
-  std::vector<std::string> profiles_;
+  std::vector<TimedProfile> profiles_;
 };
 
 }  // namespace

@@ -96,8 +96,8 @@ class ScalingBench final : public Bench {
 
   ExitCode run(const Globals& globals) override {
     sim::ThreadPool pool(globals.threads);
-    std::vector<std::string> profiles = {"onednn", "tflite-micro"};
-    if (!globals.profile.empty()) profiles = {globals.profile};
+    std::vector<TimedProfile> profiles = timed_profiles();
+    if (!globals.profile.empty()) profiles = {TimedProfile{globals.profile, sim::kInt8}};
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     using Align = TextTable::Align;
     TextTable table({{"profile"},
@@ -111,11 +111,11 @@ class ScalingBench final : public Bench {
                      {"mismatches", Align::right}});
     bool exact = true;
     std::string sections;
-    for (const std::string& name : profiles) {
+    for (const auto& [name, activation] : profiles) {
       const backends::Profile profile = globals.profile.empty()
                                             ? backends::load_profile(name, globals.search())
                                             : globals.load_profile();
-      const Growth growth = time_layers(profile, globals.isa, pool, table, list);
+      const Growth growth = time_layers(profile, activation, globals.isa, pool, table, list);
       sections += growth_chart(profile.name, growth);
     }
     for (const nlohmann::ordered_json& one : list) exact = exact && one["mismatches"] == 0;
@@ -136,9 +136,8 @@ class ScalingBench final : public Bench {
   }
 
  private:
-  Growth time_layers(const backends::Profile& profile, sim::Isa isa, sim::ThreadPool& pool,
-                     TextTable& table, nlohmann::ordered_json& list) const {
-    const sim::IntType activation = profile.name == "onednn" ? sim::kUint8 : sim::kInt8;
+  Growth time_layers(const backends::Profile& profile, sim::IntType activation, sim::Isa isa,
+                     sim::ThreadPool& pool, TextTable& table, nlohmann::ordered_json& list) const {
     std::vector<ScaledLayer> layers = scaled_layers();
     std::erase_if(layers, [&](const ScaledLayer& layer) {
       return layer.dimension != "base" && !options_.wanted(layer.geometry.name);
