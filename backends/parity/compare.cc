@@ -37,15 +37,6 @@ int64_t difference(int64_t got, int64_t expected) {
   return static_cast<int64_t>(std::clamp<sim::int128>(exact, INT64_MIN, INT64_MAX));
 }
 
-std::vector<int64_t> unflatten(int64_t flat_index, const Shape& shape) {
-  std::vector<int64_t> index(static_cast<size_t>(shape.rank()));
-  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-    index[static_cast<size_t>(axis)] = flat_index % shape[axis];
-    flat_index /= shape[axis];
-  }
-  return index;
-}
-
 /// Scores of one image: [N, C] or [N, 1, 1, C].
 bool holds_classes(const Shape& shape) {
   if (shape.rank() < 2 || shape[shape.rank() - 1] < 2) return false;
@@ -66,6 +57,15 @@ std::string describe(const Tensor& tensor) {
 }
 
 }  // namespace
+
+std::vector<int64_t> unflatten(int64_t flat_index, const Shape& shape) {
+  std::vector<int64_t> index(static_cast<size_t>(shape.rank()));
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    index[static_cast<size_t>(axis)] = flat_index % shape[axis];
+    flat_index /= shape[axis];
+  }
+  return index;
+}
 
 std::string to_string(const StructuralDifference& d) {
   switch (d.kind) {

@@ -12,6 +12,9 @@
 
 namespace facsim::backends {
 
+/// The indices of element `flat_index` of a tensor, one per axis.
+std::vector<int64_t> unflatten(int64_t flat_index, const Shape& shape);
+
 /// One differing element.
 struct Mismatch {
   std::vector<int64_t> index;  ///< one per axis

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/parity/element.h"
 #include "sim/core/wide.h"
 #include "sim/ops/conv2d_range.h"
 #include "sim/ops/linear.h"
@@ -13,14 +14,6 @@ namespace facsim::cli {
 namespace {
 
 using sim::int128;
-
-int signed_width(int128 v) {
-  int bits = 1;
-  for (sim::uint128 rest = static_cast<sim::uint128>(v < 0 ? ~v : v); rest != 0; rest >>= 1) {
-    ++bits;
-  }
-  return bits;
-}
 
 std::string decimal(int128 v) {
   std::string digits;
@@ -86,9 +79,9 @@ LayerRange range_of(const sim::Graph::Node& node, const sim::Conv2d& conv,
   const int64_t channels = params.weights.shape()[0];
   for (int64_t c = 0; c < channels; ++c) {
     const auto& bounds = range.channel(c);
-    layer.channels.push_back(
-        {bounds.partial_min, bounds.partial_max,
-         std::max(signed_width(bounds.partial_min), signed_width(bounds.partial_max))});
+    layer.channels.push_back({bounds.partial_min, bounds.partial_max,
+                              std::max(backends::signed_bits(bounds.partial_min),
+                                       backends::signed_bits(bounds.partial_max))});
     if (!range.plain() || bounds.partial_min < accumulator.min() ||
         bounds.partial_max > accumulator.max()) {
       layer.leaving.push_back(c);

@@ -2,19 +2,13 @@
 #include "tools/facsim/report/occupancy.h"
 
 #include <algorithm>
-#include <bit>
 
+#include "backends/parity/element.h"
 #include "sim/ops/linear.h"
 
 namespace facsim::cli {
 
 namespace {
-
-/// Bits of the smallest signed integer that holds `value`.
-int signed_bits(int64_t value) {
-  const auto magnitude = static_cast<uint64_t>(value < 0 ? ~value : value);
-  return 65 - std::countl_zero(magnitude);
-}
 
 /// The node as a convolution; null if it has no accumulator.
 const sim::Conv2d* as_conv2d(const sim::Op& op) {
@@ -37,7 +31,7 @@ void measure(const sim::Conv2d& conv, const Tensor& input, LayerOccupancy& layer
       sim::conv2d_accumulate(conv.params(), input, accumulators, {.count_events = true})
           .accumulator_overflow;
   for (int64_t i = 0; i < accumulators.numel(); ++i) {
-    layer.observed = std::max(layer.observed, signed_bits(accumulators.int_at(i)));
+    layer.observed = std::max(layer.observed, backends::signed_bits(accumulators.int_at(i)));
   }
 }
 
@@ -57,7 +51,8 @@ std::vector<LayerOccupancy> accumulator_occupancy(const sim::Graph& graph,
                          .available = conv->params().accumulator.bits};
     const int64_t channels = conv->params().weights.shape()[0];
     for (int64_t oc = 0; oc < channels; ++oc) {
-      layer.worst_case = std::max(layer.worst_case, signed_bits(conv->accumulator_bound(oc)));
+      layer.worst_case =
+          std::max(layer.worst_case, backends::signed_bits(conv->accumulator_bound(oc)));
     }
     measure(*conv, as_images(codes.slice(0, std::min(images, codes.shape()[0])), *node.op), layer);
     layers.push_back(std::move(layer));
