@@ -41,6 +41,7 @@ struct MultiplierSpec {
   ScaleProduct scale_product = ScaleProduct::float64;
   Formula formula = Formula::division;
   int zero_if_shift_below = -31;  ///< TFLite: exponent < -31 gives multiplier 0
+  friend bool operator==(const MultiplierSpec&, const MultiplierSpec&) = default;
 };
 
 /// s_in * s_w / s_out in the given precision; each operation rounds once (half_even).

@@ -46,6 +46,7 @@ struct TensorSpec {
 
   int64_t quant_min() const { return type.min() + (narrow_range ? 1 : 0); }
   int64_t quant_max() const { return type.max(); }
+  friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
 }  // namespace facsim::quant

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <map>
 #include <regex>
 
 #include "backends/profile/field-internal.h"
@@ -77,10 +78,18 @@ void validate_object(const Json& value, const Field& field, std::string_view poi
   }
 }
 
+/// Compiled once a thread: the field tree holds a handful of patterns, and compiling one takes
+/// longer than the rest of a profile's check.
+const std::regex& compiled(const std::string& pattern) {
+  thread_local std::map<std::string, std::regex> cache;
+  const auto found = cache.find(pattern);
+  if (found != cache.end()) return found->second;
+  return cache.emplace(pattern, std::regex(pattern, std::regex::ECMAScript)).first->second;
+}
+
 bool matches(const std::string& found, const std::string& pattern) {
   // std::regex recurses once per character: bound the text first.
-  return found.size() <= 4096 &&
-         (pattern.empty() || std::regex_match(found, std::regex(pattern, std::regex::ECMAScript)));
+  return found.size() <= 4096 && (pattern.empty() || std::regex_match(found, compiled(pattern)));
 }
 
 void validate_map(const Json& value, const Field& field, std::string_view pointer,

@@ -88,6 +88,7 @@ struct OpRules {
   std::vector<sim::IntType> output_types;
   bool output_narrow_range = false;  ///< outputs do not use their lowest code
   VariantCondition when;             ///< of a variant
+  friend bool operator==(const OpRules&, const OpRules&) = default;
 };
 
 /// A platform's numeric contract, resolved (extends merged), checked and lowered. Immutable.
