@@ -54,7 +54,8 @@ struct NodeAttributes {
   bool keep_dims = true;                       ///< mean: reduced axes stay with extent 1
   std::vector<int64_t> permutation;            ///< transpose: output axis i is input axis [i]
   std::vector<int64_t> begin, end, strides;    ///< slice: begin + k * stride < end, strides >= 1
-  std::vector<int64_t> pad_before, pad_after;  ///< pad, with real 0
+  std::vector<int64_t> pad_before, pad_after;  ///< pad
+  std::optional<int64_t> pad_value;            ///< pad: the code around; absent: that of real 0
   float alpha = 0.01f;                         ///< leaky_relu: slope of negative values
   float beta = 1.0f;                           ///< softmax over the last axis: exp(beta * x)
   bool transpose_lhs = false, transpose_rhs = false;  ///< batch_matmul: last two axes swapped

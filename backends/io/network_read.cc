@@ -270,6 +270,7 @@ class NetworkReader {
     if (op.has(Attribute::pad)) {
       out.pad_before = reader.integers("pad_before", {0, 65536}, kAxes);
       out.pad_after = reader.integers("pad_after", {0, 65536}, kAxes);
+      if (reader.has("pad_value")) out.pad_value = reader.integer("pad_value", kAnyInteger);
     }
   }
 

@@ -71,6 +71,7 @@ Ordered attributes_to_json(const NodeAttributes& attributes, const IntOp& op) {
   if (op.has(Attribute::pad)) {
     out["pad_before"] = attributes.pad_before;
     out["pad_after"] = attributes.pad_after;
+    if (attributes.pad_value) out["pad_value"] = *attributes.pad_value;
   }
   if (op.has(Attribute::alpha)) out["alpha"] = attributes.alpha;
   if (op.has(Attribute::beta)) out["beta"] = attributes.beta;

@@ -82,7 +82,8 @@ std::shared_ptr<const sim::Op> lower_node_pad(const NodeView& node) {
   params.before = node.attributes().pad_before;
   params.after = node.attributes().pad_after;
   const OpRules& rules = node.profile().rules_for("pad", params.type);
-  params.value = rules.padding_value(node.qparams(0).zero_point.front());
+  params.value =
+      node.attributes().pad_value.value_or(rules.padding_value(node.qparams(0).zero_point.front()));
   return std::make_shared<sim::Pad>(std::move(params));
 }
 

@@ -81,6 +81,9 @@ void write_onnx_mean(OnnxBuilder& builder, const IntNode& node) {
 }
 
 void write_onnx_pad(OnnxBuilder& builder, const IntNode& node) {
+  if (node.attributes.pad_value) {
+    builder.unsupported(node, fmt::format("the value {}", *node.attributes.pad_value), "real 0");
+  }
   std::vector<int64_t> pads = in_file_order(node.attributes.pad_before);
   const std::vector<int64_t> after = in_file_order(node.attributes.pad_after);
   pads.insert(pads.end(), after.begin(), after.end());

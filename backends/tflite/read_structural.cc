@@ -60,7 +60,7 @@ void read_tflite_reshape(TfliteNode& node) {
   node.emit("reshape", {node.operand(0)}, std::move(attributes));
 }
 
-/// PAD, and PADV2 with the code of real 0.
+/// PAD, and PADV2 with a code of its own.
 void read_tflite_pad(TfliteNode& node) {
   node.require_counts(2, 3);
   const int input = node.operand(0);
@@ -70,14 +70,13 @@ void read_tflite_pad(TfliteNode& node) {
     node.fail(fmt::format("{} paddings", paddings.size()),
               fmt::format("two for each axis of {}", to_string(file)), ErrorCode::shape_mismatch);
   }
-  if (node.has_input(2)) {
-    const IntTensor& x = node.graph().int_tensor(input);
-    const int64_t zero = x.qparams ? x.qparams->zero_point.front() : 0;
-    if (node.integers(2, "values") != std::vector<int64_t>{zero}) {
-      node.unsupported("another value than real 0", fmt::format("{}, the zero point", zero));
-    }
-  }
   NodeAttributes attributes;
+  if (node.has_input(2)) {
+    const std::vector<int64_t> values = node.integers(2, "values");
+    if (values.size() != 1) node.fail(fmt::format("{} values", values.size()), "one");
+    const IntTensor& x = node.graph().int_tensor(input);
+    if (!x.qparams || values[0] != x.qparams->zero_point.front()) attributes.pad_value = values[0];
+  }
   const int shift = node.graph().batched(node.input(0)).shift;
   attributes.pad_before.assign(static_cast<size_t>(shift), 0);
   attributes.pad_after.assign(static_cast<size_t>(shift), 0);

@@ -94,12 +94,13 @@ struct TflitePadded {
   int input = 0;
   tflite::Padding padding = tflite::Padding::VALID;
 };
-enum class TflitePadValue { zero, lowest };
-TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node, TflitePadValue value);
-/// PAD of the node's input by attributes of a `pad` node, into tensor `output`.
+/// `value`: the code around; absent: that of real 0.
+TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node,
+                           std::optional<int64_t> value);
+/// PAD or PADV2 of the node's input by attributes of a `pad` node, into tensor `output`.
 void write_tflite_pad(TfliteBuilder& builder, const IntNode& node, int output,
                       const std::vector<int64_t>& before, const std::vector<int64_t>& after,
-                      TflitePadValue value);
+                      std::optional<int64_t> value);
 
 using TfliteOpWriter = void (*)(TfliteBuilder& builder, const IntNode& node);
 /// What writes an op, null for one without a line in write_tflite.cc.

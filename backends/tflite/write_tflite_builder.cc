@@ -217,7 +217,7 @@ int TfliteBuilder::between(const IntNode& node, const IntTensor& like, const Sha
 int TfliteBuilder::single_code(const IntNode& node, const IntTensor& like, int64_t code) {
   const quant::QParams qparams = file_qparams(*like.qparams);
   Tensor value(qparams.type.storage(), Shape{1});
-  value.set_int(0, code);
+  value.set_int(0, code - (like.qparams->type == sim::kUint8 ? kUint8Shift : 0));
   return add_tensor(fresh(node.name + "/value"), *tensor_type(qparams.type), value.shape(),
                     &qparams, &value, false);
 }

@@ -92,7 +92,7 @@ void write_tflite_conv2d(TfliteBuilder& builder, const IntNode& node) {
   const IntTensor &x = builder.input(node, 0), &weights = builder.input(node, 1);
   const int64_t groups = x.shape[3] / weights.shape[3];
   const bool is_depthwise = node.op == "depthwise_conv2d" || (groups > 1 && weights.shape[3] == 1);
-  const auto [in, padding] = tflite_padded(builder, node, TflitePadValue::zero);
+  const auto [in, padding] = tflite_padded(builder, node, std::nullopt);
   const Tensor elements = is_depthwise ? permuted(*weights.data, kOhwiToOneHwc) : *weights.data;
   const int w = write_weights(builder, node, elements, is_depthwise ? 3 : 0);
   const int bias = write_bias(builder, node);

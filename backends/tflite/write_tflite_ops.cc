@@ -61,7 +61,8 @@ bool reaches_the_end(const sim::Window2d& window, const Shape& x) {
 
 }  // namespace
 
-TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node, TflitePadValue value) {
+TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node,
+                           std::optional<int64_t> value) {
   const sim::Window2d& window = node.attributes.window;
   const sim::Padding2d& p = window.padding;
   const IntTensor& x = builder.input(node, 0);
@@ -79,7 +80,7 @@ TflitePadded tflite_padded(TfliteBuilder& builder, const IntNode& node, TflitePa
 
 void write_tflite_pad(TfliteBuilder& builder, const IntNode& node, int output,
                       const std::vector<int64_t>& before, const std::vector<int64_t>& after,
-                      TflitePadValue value) {
+                      std::optional<int64_t> value) {
   Tensor pads(DType::int32, Shape{static_cast<int64_t>(before.size()), 2});
   for (size_t axis = 0; axis < before.size(); ++axis) {
     pads.set_int(static_cast<int64_t>(2 * axis), before[axis]);
@@ -87,14 +88,13 @@ void write_tflite_pad(TfliteBuilder& builder, const IntNode& node, int output,
   }
   const int list = builder.integer_tensor(node.name + "/paddings", pads);
   const IntTensor& x = builder.input(node, 0);
-  const quant::QParams q = TfliteBuilder::file_qparams(*x.qparams);
-  if (value == TflitePadValue::zero || q.zero_point.front() == q.type.min()) {
+  if (!value || *value == x.qparams->zero_point.front()) {
     builder.add(PAD, is_wide(x) ? 3 : 2, {builder.operand(node, 0), list}, output,
                 tflite_options(tflite::CreatePadOptions(builder.tables())));
     return;
   }
-  const int lowest = builder.single_code(node, x, q.type.min());
-  builder.add(PADV2, is_wide(x) ? 3 : 2, {builder.operand(node, 0), list, lowest}, output,
+  const int code = builder.single_code(node, x, *value);
+  builder.add(PADV2, is_wide(x) ? 3 : 2, {builder.operand(node, 0), list, code}, output,
               tflite_options(tflite::CreatePadV2Options(builder.tables())));
 }
 
@@ -182,7 +182,8 @@ void write_tflite_quantizer(TfliteBuilder& builder, const IntNode& node) {
 }
 
 void write_tflite_max_pool2d(TfliteBuilder& builder, const IntNode& node) {
-  const auto [input, padding] = tflite_padded(builder, node, TflitePadValue::lowest);
+  const auto [input, padding] =
+      tflite_padded(builder, node, builder.input(node, 0).qparams->type.min());
   write_pool(builder, node, MAX_POOL_2D, input, padding);
 }
 
@@ -195,7 +196,7 @@ void write_tflite_avg_pool2d(TfliteBuilder& builder, const IntNode& node) {
         builder.between(node, builder.input(node, 0),
                         {1, p.top + x[1] + p.bottom, p.left + x[2] + p.right, x[3]}, "padded");
     write_tflite_pad(builder, node, padded, {0, p.top, p.left, 0}, {0, p.bottom, p.right, 0},
-                     TflitePadValue::zero);
+                     std::nullopt);
     return write_pool(builder, node, AVERAGE_POOL_2D, padded, tflite::Padding::VALID);
   }
   const Shape& x = builder.input(node, 0).shape;
@@ -227,7 +228,7 @@ void write_tflite_mean(TfliteBuilder& builder, const IntNode& node) {
 void write_tflite_pad_op(TfliteBuilder& builder, const IntNode& node) {
   builder.require_equal_scales(node);
   write_tflite_pad(builder, node, builder.result(node), node.attributes.pad_before,
-                   node.attributes.pad_after, TflitePadValue::zero);
+                   node.attributes.pad_after, node.attributes.pad_value);
 }
 
 void write_tflite_concat(TfliteBuilder& builder, const IntNode& node) {

@@ -179,7 +179,7 @@ TEST_CASE("export: drawn networks in TensorFlow Lite with XNNPACK") {
       [](const fs::path& file, const IntGraph& graph) { backends::write_tflite(file, graph); }};
   require_families(compare(target, *packages),
                    {"conv2d", "depthwise", "linear", "add", "sub", "mul", "max_pool2d",
-                    "global_avg_pool", "residual"});
+                    "global_avg_pool", "residual", "pad_value"});
 }
 
 }  // namespace

@@ -127,9 +127,10 @@ IntGraph mean(M& m) {
   return m.take({m.node("mean", {x}, a, m.any(1))});
 }
 
-IntGraph pad(M& m) {
+IntGraph pad(M& m, bool with_value) {
   const int x = m.input(image(m), m.any(2));
   NodeAttributes a;
+  if (with_value) a.pad_value = m.qparams(x).type.min() + m.pick(0, 3);
   a.pad_before = {0, m.pick(0, 2), m.pick(0, 2), m.pick(0, 1)};
   a.pad_after = {0, m.pick(0, 2), m.pick(0, 2), m.pick(0, 1)};
   return m.take({m.node("pad", {x}, a, m.qparams(x))});
@@ -381,7 +382,8 @@ const std::vector<IntGraphFamily>& int_graph_families() {
       {"avg_pool2d", avg_pool},
       {"global_avg_pool", global_pool},
       {"mean", mean},
-      {"pad", pad},
+      {"pad", [](M& m) { return pad(m, false); }},
+      {"pad_value", [](M& m) { return pad(m, true); }},
       {"concat", concat},
       {"slice", slice},
       {"transpose", transpose},
