@@ -8,6 +8,7 @@
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/profile/profile_tool.h"
 
 namespace facsim::cli {
 
@@ -80,11 +81,18 @@ class ProfileCommand final : public Command {
         "  facsim profile explain tflite-micro /requantize/rounding\n"
         "  facsim profile explain tflite-micro /ops/conv2d/variants/int16x8/accumulator/bits\n"
         "  facsim profile explain tflite-micro \"conv2d int16x8\"");
+    add(app, "diff", "what two profiles do otherwise: rules, or numbers", make_profile_diff());
+    add(app, "init", "start a profile from another one", make_profile_init());
+    add(app, "fmt", "put the keys of profile files in order, comments kept", make_profile_fmt());
+    add(app, "migrate", "bring profile files to this version's format", make_profile_migrate());
+    add(app, "fingerprint", "one number for all rules of a profile", make_profile_fingerprint());
     app.footer(
         "Examples:\n"
         "  facsim profile list\n"
         "  facsim profile show tflite-single-rounding --format json\n"
+        "  facsim profile init mychip --from tflite-reference\n"
         "  facsim profile lint mychip.json\n"
+        "  facsim profile diff tflite-reference mychip.json --numeric\n"
         "  facsim profile explain tflite-micro /ops/conv2d/requantize/rounding");
   }
 
@@ -98,6 +106,9 @@ class ProfileCommand final : public Command {
       print(backends::profile_field_table());
       return ExitCode::equal;
     }
+    for (const auto& [app, tool] : tools_) {
+      if (app->parsed()) return tool->run(globals);
+    }
     if (name_.empty()) name_ = globals.profile;
     if (name_.empty()) throw UsageError("which profile? a name, a path, or --profile");
     if (show_->parsed()) return show(globals);
@@ -107,6 +118,13 @@ class ProfileCommand final : public Command {
   }
 
  private:
+  void add(CLI::App& app, const char* name, const char* summary,
+           std::unique_ptr<ProfileTool> tool) {
+    CLI::App* sub = app.add_subcommand(name, summary);
+    tool->set_up(*sub);
+    tools_.emplace_back(sub, std::move(tool));
+  }
+
   /// Profiles that do not load are listed with their first error.
   static ExitCode list(const Globals& globals) {
     Json json = Json::array();
@@ -186,6 +204,7 @@ class ProfileCommand final : public Command {
 
   CLI::App *list_ = nullptr, *show_ = nullptr, *schema_ = nullptr, *lint_ = nullptr,
            *explain_ = nullptr, *fields_ = nullptr;
+  std::vector<std::pair<CLI::App*, std::unique_ptr<ProfileTool>>> tools_;
   std::string name_, pointer_;
   bool strict_ = false;
 };

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// facsim profile diff.
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backends/parity/profile_diff.h"
+#include "backends/profile/profile_differences.h"
+#include "sim/core/error.h"
+#include "tools/facsim/interrupt.h"
+#include "tools/facsim/output.h"
+#include "tools/facsim/profile/profile_tool.h"
+#include "tools/facsim/progress.h"
+
+namespace facsim::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using backends::DifferingVector;
+using backends::OpDifference;
+using backends::SettingDifference;
+using Verdict = OpDifference::Verdict;
+
+Json parsed_or_null(const std::string& json) {
+  return json.empty() ? Json(nullptr) : Json::parse(json);
+}
+
+Json to_json(const SettingDifference& difference) {
+  return {{"pointer", difference.pointer},
+          {"a", parsed_or_null(difference.a)},
+          {"b", parsed_or_null(difference.b)},
+          {"a_set_by", difference.a_place},
+          {"b_set_by", difference.b_place},
+          {"meaning", difference.meaning}};
+}
+
+Json to_json(const DifferingVector::Side& side) {
+  Json json = Json::object();
+  if (side.accumulator) json["accumulator"] = *side.accumulator;
+  if (side.multiplier) json["multiplier"] = *side.multiplier;
+  if (side.shift) json["shift"] = *side.shift;
+  json["steps"] = side.steps;
+  json["output"] = side.output;
+  return json;
+}
+
+Json to_json(const OpDifference& op) {
+  Json json = {{"op", op.op}, {"verdict", to_string(op.verdict)}};
+  if (!op.proof.empty()) json["proof"] = op.proof;
+  if (!op.reason.empty()) json["reason"] = op.reason;
+  json["compared"] = op.compared;
+  json["differing"] = op.differing;
+  if (!op.smallest) return json;
+  const DifferingVector& smallest = *op.smallest;
+  Json vector = Json::object();
+  if (smallest.scales) {
+    vector["input_scale"] = smallest.scales->input;
+    vector["weight_scale"] = smallest.scales->weight;
+    vector["output_scale"] = smallest.scales->output;
+    vector["zero_point"] = smallest.scales->zero_point;
+    vector["activation"] = smallest.scales->activation;
+    vector["output_type"] = sim::to_string(smallest.scales->type);
+  } else {
+    vector["layer"] = smallest.layer;
+    vector["index"] = smallest.index;
+  }
+  vector["a"] = to_json(smallest.a);
+  vector["b"] = to_json(smallest.b);
+  json["smallest"] = std::move(vector);
+  return json;
+}
+
+std::string place_or_default(const std::string& value, const std::string& place) {
+  if (value.empty()) return "";
+  return " (" + (place.empty() ? "default" : printable(place)) + ")";
+}
+
+std::string value_or_absent(const std::string& value) {
+  return value.empty() ? "absent" : printable(value);
+}
+
+void print_settings(const std::vector<SettingDifference>& differences, bool color) {
+  for (const SettingDifference& difference : differences) {
+    print(fmt::format("{}\n  A  {}{}\n  B  {}{}\n",
+                      colored(printable(difference.pointer), Color::bold, color),
+                      value_or_absent(difference.a),
+                      place_or_default(difference.a, difference.a_place),
+                      value_or_absent(difference.b),
+                      place_or_default(difference.b, difference.b_place)));
+    if (!difference.meaning.empty()) print("  means  " + printable(difference.meaning) + "\n");
+  }
+  print(fmt::format("{} setting{} differ{}\n", differences.size(),
+                    differences.size() == 1 ? "" : "s", differences.size() == 1 ? "s" : ""));
+}
+
+std::string multiplier_text(const DifferingVector::Side& side) {
+  if (!side.multiplier && !side.shift) return "";
+  std::string text = ", ";
+  if (side.multiplier) text += fmt::format("multiplier {}", *side.multiplier);
+  if (side.shift) text += fmt::format("{}shift {}", side.multiplier ? " >> " : "", *side.shift);
+  return text;
+}
+
+void print_smallest(const DifferingVector& smallest) {
+  if (smallest.scales) {
+    const DifferingVector::Scales& scales = *smallest.scales;
+    std::string ratio = fmt::format("{}", scales.input);
+    if (scales.weight != 1) ratio += fmt::format(" * {}", scales.weight);
+    if (scales.output != 1) ratio += fmt::format(" / {}", scales.output);
+    print(fmt::format("    smallest: accumulator {}, scale {}, zero point {}{}, {}{}\n",
+                      *smallest.a.accumulator, ratio, scales.zero_point,
+                      scales.activation == "none" ? "" : ", " + scales.activation,
+                      sim::to_string(scales.type), multiplier_text(smallest.a)));
+  } else {
+    print(fmt::format("    smallest: {} at [{}]\n", printable(smallest.layer),
+                      fmt::join(smallest.index, ",")));
+  }
+  for (const auto& [name, side] : {std::pair{'A', &smallest.a}, {'B', &smallest.b}}) {
+    std::string chain;
+    if (!smallest.scales && side->accumulator) {
+      chain += fmt::format("accumulator {}; ", *side->accumulator);
+    }
+    chain += fmt::format("{}", fmt::join(side->steps, "; "));
+    print(fmt::format("    {}  {}{}\n", name, side->output,
+                      chain.empty() ? "" : "   " + printable(chain)));
+  }
+}
+
+std::string verdict_text(const OpDifference& op) {
+  switch (op.verdict) {
+    case Verdict::equal:
+      return "proved equal: " + op.proof;
+    case Verdict::separated:
+      return fmt::format("differs in {} of {} outputs tried", with_commas(op.differing),
+                         with_commas(op.compared));
+    case Verdict::not_separated:
+      return fmt::format("not separated by {} outputs, not proved equal",
+                         with_commas(op.compared));
+    case Verdict::only_in_a:
+      return "unsupported on B";
+    case Verdict::only_in_b:
+      return "unsupported on A";
+    case Verdict::incomparable:
+      return "not compared: " + (op.reason.empty() ? "nothing that both compute" : op.reason);
+  }
+  return "";
+}
+
+bool is_difference(const OpDifference& op) {
+  return op.verdict == Verdict::separated || op.verdict == Verdict::only_in_a ||
+         op.verdict == Verdict::only_in_b;
+}
+
+void print_ops(const std::vector<OpDifference>& ops, bool color) {
+  for (const OpDifference& op : ops) {
+    const Color verdict = is_difference(op)                       ? Color::red
+                          : op.verdict == Verdict::equal          ? Color::green
+                                                                  : Color::yellow;
+    print(fmt::format("{}  {}\n", printable(op.op),
+                      colored(printable(verdict_text(op)), verdict, color)));
+    if (op.smallest) print_smallest(*op.smallest);
+  }
+}
+
+class ProfileDiff final : public ProfileTool {
+ public:
+  void set_up(CLI::App& app) override {
+    app.add_option("A", a_, "a shipped name or a path")->required();
+    app.add_option("B", b_, "another; --set changes this one")->required();
+    app.add_flag("--numeric", numeric_,
+                 "compare what they compute: op by op proved equal, or the smallest vectors that "
+                 "differ");
+    app.add_option("--op", op_, "only this op or variant, as \"conv2d int16x8\" (--numeric)");
+    app.footer(
+        "Without --numeric: every rule that is not the same, who set it and what it means. Exit "
+        "code 1 if something differs.\n\n"
+        "Examples:\n"
+        "  facsim profile diff tflite-reference tflite-single-rounding\n"
+        "  facsim profile diff tflite-micro ./my-chip.json --numeric\n"
+        "  facsim profile diff tflite-micro tflite-micro --set /requantize/rounding=floor "
+        "--numeric --op conv2d");
+  }
+
+  ExitCode run(const Globals& globals) override {
+    if (!op_.empty() && !numeric_) throw UsageError("--op is for --numeric");
+    const backends::ProfileChoice a{a_, {}}, b{b_, globals.overrides};
+    const backends::ProfileSearch search = globals.search();
+    Json json = {{"a", head(a, search, globals)}, {"b", head(b, search, globals)}};
+    return numeric_ ? compare_numbers(a, b, search, globals, std::move(json))
+                    : compare_settings(a, b, search, globals, std::move(json));
+  }
+
+ private:
+  static Json head(const backends::ProfileChoice& choice, const backends::ProfileSearch& search,
+                   const Globals& globals) {
+    const backends::Profile profile =
+        backends::load_profile(choice.name_or_path, search, choice.overrides);
+    return {{"profile", choice.name_or_path},
+            {"fingerprint", profile.fingerprint},
+            {"file", profile.file.string()}};
+  }
+
+  static void print_heads(const Json& json) {
+    for (const char* side : {"a", "b"}) {
+      print(fmt::format("{}  {}  {}  {}\n", side[0] == 'a' ? 'A' : 'B',
+                        printable(json[side]["profile"].get<std::string>()),
+                        json[side]["fingerprint"].get<std::string>(),
+                        printable(json[side]["file"].get<std::string>())));
+    }
+    print("\n");
+  }
+
+  static ExitCode compare_settings(const backends::ProfileChoice& a,
+                                   const backends::ProfileChoice& b,
+                                   const backends::ProfileSearch& search, const Globals& globals,
+                                   Json json) {
+    const std::vector<SettingDifference> differences =
+        backends::setting_differences(a, b, search);
+    if (globals.format == OutputFormat::json) {
+      Json settings = Json::array();
+      for (const SettingDifference& difference : differences) {
+        settings.push_back(to_json(difference));
+      }
+      json["settings"] = std::move(settings);
+      print_json(json);
+    } else {
+      print_heads(json);
+      print_settings(differences, globals.color_stdout);
+    }
+    return differences.empty() ? ExitCode::equal : ExitCode::different;
+  }
+
+  ExitCode compare_numbers(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
+                           const backends::ProfileSearch& search, const Globals& globals,
+                           Json json) const {
+    backends::ProfileDiffOptions options;
+    options.search = search;
+    options.a = a;
+    options.b = b;
+    options.op = op_;
+    if (globals.seed != 0) options.seed = globals.seed;
+    std::vector<OpDifference> ops;
+    {
+      ProgressBar bar("profile diff", 100, globals.progress);
+      options.progress = [&](int64_t done, int64_t total) {
+        throw_if_interrupted();
+        bar.update(100 * done / total);
+      };
+      ops = backends::numeric_differences(options);
+    }
+    bool any = false;
+    for (const OpDifference& op : ops) any |= is_difference(op);
+    if (globals.format == OutputFormat::json) {
+      Json list = Json::array();
+      for (const OpDifference& op : ops) list.push_back(to_json(op));
+      json["ops"] = std::move(list);
+      print_json(json);
+    } else {
+      print_heads(json);
+      print_ops(ops, globals.color_stdout);
+    }
+    return any ? ExitCode::different : ExitCode::equal;
+  }
+
+  std::string a_, b_, op_;
+  bool numeric_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ProfileTool> make_profile_diff() { return std::make_unique<ProfileDiff>(); }
+
+}  // namespace facsim::cli
