@@ -8,6 +8,7 @@
 #include <set>
 
 #include "backends/parity/profile_diff-internal.h"
+#include "backends/profile/profile_fields-internal.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -33,20 +34,25 @@ bool same_multiplier(const quant::MultiplierSpec& a, const quant::MultiplierSpec
          a.zero_if_shift_below == b.zero_if_shift_below;
 }
 
-/// Rules that hold whatever the program is.
-bool same_around_program(const OpRules& a, const OpRules& b) {
-  return same_spec(a.activation, b.activation) && same_spec(a.weight, b.weight) &&
-         a.bias == b.bias && a.activation_scheme == b.activation_scheme &&
-         a.weight_scheme == b.weight_scheme && a.accumulator == b.accumulator &&
+/// Rules about the codes that go in and come out.
+bool same_codes(const OpRules& a, const OpRules& b) {
+  return same_spec(a.activation, b.activation) && a.activation_scheme == b.activation_scheme &&
          a.padding == b.padding && a.padding_code == b.padding_code &&
          a.padding_counts_in_sums == b.padding_counts_in_sums &&
-         a.activation_order == b.activation_order &&
-         a.requantize_per_channel == b.requantize_per_channel && a.min_shift == b.min_shift &&
-         a.max_shift == b.max_shift && a.activation_bound_rounding == b.activation_bound_rounding &&
+         a.activation_bound_rounding == b.activation_bound_rounding &&
          a.algorithm == b.algorithm && a.algorithm_params == b.algorithm_params &&
          a.algorithm_rounding == b.algorithm_rounding && a.activation_types == b.activation_types &&
-         a.weight_types == b.weight_types && a.output_types == b.output_types &&
-         a.output_narrow_range == b.output_narrow_range && a.when == b.when;
+         a.output_types == b.output_types && a.output_narrow_range == b.output_narrow_range &&
+         a.when == b.when;
+}
+
+/// Rules about sums, and about scaling besides the program itself.
+bool same_sums(const OpRules& a, const OpRules& b) {
+  return same_spec(a.weight, b.weight) && a.weight_scheme == b.weight_scheme && a.bias == b.bias &&
+         a.weight_types == b.weight_types && a.accumulator == b.accumulator &&
+         a.activation_order == b.activation_order &&
+         a.requantize_per_channel == b.requantize_per_channel && a.min_shift == b.min_shift &&
+         a.max_shift == b.max_shift;
 }
 
 bool names_argument(const sim::StepProgram& program, std::string_view name) {
@@ -61,6 +67,28 @@ bool is_weighted(const std::string& op) {
                             "batch_matmul"};
   const std::string word = op.substr(0, op.find(' '));
   return std::find(kOps.begin(), kOps.end(), word) != kOps.end();
+}
+
+/// Ops whose lowering reads no sums and no program (backends/lower: structural, max_pool2d, min and
+/// max, lut, quantizer).
+bool only_moves_codes(const std::string& op, const OpRules& rules) {
+  constexpr std::array kOps{"minimum", "maximum",   "max_pool2d", "pad",       "slice",
+                            "lut",     "transpose", "quantize",   "dequantize"};
+  const std::string word = op.substr(0, op.find(' '));
+  if (word == "resize") return rules.algorithm == "tflite.resize";
+  return rules.algorithm.empty() && std::find(kOps.begin(), kOps.end(), word) != kOps.end();
+}
+
+/// Ops in the format's order, variants behind their op.
+std::vector<std::string> in_order(const std::set<std::string>& ops) {
+  std::vector<std::string> ordered(ops.begin(), ops.end());
+  const auto rank = [](const std::string& op) {
+    const std::vector<std::string>& words = detail::profile_ops();
+    return std::find(words.begin(), words.end(), op.substr(0, op.find(' '))) - words.begin();
+  };
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [&](const auto& x, const auto& y) { return rank(x) < rank(y); });
+  return ordered;
 }
 
 OpDifference compare_op(const Profile& a, const Profile& b, const std::string& op, uint64_t seed) {
@@ -149,7 +177,7 @@ std::vector<OpDifference> numeric_differences(const ProfileDiffOptions& options)
     ops.insert(chosen_op(a, b, options.op));
   }
   std::vector<OpDifference> out;
-  for (const std::string& op : ops) {
+  for (const std::string& op : in_order(ops)) {
     out.push_back(compare_op(a, b, op, options.seed));
     if (options.progress) {
       options.progress(static_cast<int64_t>(out.size()), static_cast<int64_t>(ops.size()));
@@ -161,7 +189,12 @@ std::vector<OpDifference> numeric_differences(const ProfileDiffOptions& options)
 namespace detail {
 
 std::string proof_of_equality(const std::string& op, const OpRules& a, const OpRules& b) {
-  if (!same_around_program(a, b) || a.requantize != b.requantize) return "";
+  if (!same_codes(a, b)) return "";
+  const bool same_program = same_sums(a, b) && a.requantize == b.requantize;
+  if (!same_program && only_moves_codes(op, a)) {
+    return "the same rules for codes; it reads neither sums nor the step program";
+  }
+  if (!same_program) return "";
   const bool same_form = a.domain == b.domain && a.output_steps == b.output_steps;
   if (same_form && same_multiplier(a.multiplier, b.multiplier)) {
     return a.algorithm.empty() ? "the same rules and the same step program"

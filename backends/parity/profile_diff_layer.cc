@@ -55,6 +55,20 @@ std::string describe(const VectorLayer& layer) {
   return fmt::format("{}: {}", layer.graph.nodes.front().op, fmt::join(parts, "; "));
 }
 
+/// |accumulator|, or of the first integer of a chain that has none.
+uint64_t magnitude_of(const sim::Explanation& how) {
+  sim::int128 value = 0;
+  if (how.accumulator) {
+    value = *how.accumulator;
+  } else if (!how.steps.empty() && !how.steps.front().is_real) {
+    value = how.steps.front().integer;
+  } else {
+    return UINT64_MAX;
+  }
+  if (value < 0) value = -value;
+  return value > UINT64_MAX ? UINT64_MAX : static_cast<uint64_t>(value);
+}
+
 class LayerPair {
  public:
   LayerPair(const Profile& a, const Profile& b, DiffCount& count) : a_(a), b_(b), count_(count) {}
@@ -93,16 +107,18 @@ class LayerPair {
   const std::string& reason() const { return reason_; }
 
  private:
-  static DifferingVector::Side side_of(const VectorLayer& layer, const Profile& profile, int64_t i,
+  DifferingVector::Side side_of(const VectorLayer& layer, const Profile& profile, int64_t i,
                                        const Tensor& output) {
     DifferingVector::Side side;
     side.output = element(output, i);
+    magnitude_ = UINT64_MAX;
     std::vector<const Tensor*> inputs;
     for (const Tensor& x : layer.inputs) inputs.push_back(&x);
     try {
       const sim::Explanation how = lower_layer(layer, profile)->explain(inputs, i);
       side.accumulator = how.accumulator;
       side.steps = step_texts(how.steps);
+      magnitude_ = magnitude_of(how);
     } catch (const Error&) {
       // an op that has nothing to tell
     }
@@ -115,9 +131,7 @@ class LayerPair {
     DifferingVector found;
     found.a = side_of(layer, a_, i, out_a);
     VectorSize size;
-    if (const auto acc = found.a.accumulator) {
-      size.accumulator = static_cast<uint64_t>(*acc < 0 ? -(*acc + 1) : *acc);
-    }
+    size.accumulator = magnitude_;
     for (const Tensor& x : layer.inputs) size.elements += x.numel();
     if (best_ && size >= best_size_) return;
     found.b = side_of(layer, b_, i, out_b);
@@ -132,6 +146,7 @@ class LayerPair {
   DiffCount& count_;
   std::optional<DifferingVector> best_;
   VectorSize best_size_;
+  uint64_t magnitude_ = UINT64_MAX;  ///< of the last explanation
   int considered_ = 0;
   std::string reason_;
 };

@@ -69,6 +69,7 @@ std::vector<std::string> member_names(const Json* a, const Json* b, const Field*
 using Report = std::function<void(const std::string&, const Json*, const Json*)>;
 void walk(const Json* a, const Json* b, const std::string& pointer, const std::string& field_at,
           const Report& differs) {
+  if (a == nullptr && b == nullptr) return;
   if (a != nullptr && b != nullptr && *a == *b) return;
   const bool both_objects = a != nullptr && b != nullptr && a->is_object() && b->is_object();
   if (!both_objects) return differs(pointer, a, b);

@@ -98,12 +98,29 @@ void print_settings(const std::vector<SettingDifference>& differences, bool colo
                     differences.size() == 1 ? "" : "s", differences.size() == 1 ? "s" : ""));
 }
 
+/// "accumulator 5; mul multiplier -> 10; …": steps that leave the value as it is are left out.
+std::string chain_text(const DifferingVector::Side& side) {
+  std::vector<std::string> parts;
+  std::string value;
+  if (side.accumulator) {
+    value = std::to_string(*side.accumulator);
+    parts.push_back("accumulator " + value);
+  }
+  for (const std::string& step : side.steps) {
+    const std::string now = step.substr(std::min(step.rfind("-> ") + 3, step.size()));
+    if (now == value) continue;
+    value = now;
+    parts.push_back(step);
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 std::string multiplier_text(const DifferingVector::Side& side) {
   if (!side.multiplier && !side.shift) return "";
-  std::string text = ", ";
-  if (side.multiplier) text += fmt::format("multiplier {}", *side.multiplier);
-  if (side.shift) text += fmt::format("{}shift {}", side.multiplier ? " >> " : "", *side.shift);
-  return text;
+  std::string text = " (";
+  if (side.multiplier) text += fmt::format("multiplier = {}", *side.multiplier);
+  if (side.shift) text += fmt::format("{}shift = {}", side.multiplier ? ", " : "", *side.shift);
+  return text + ")";
 }
 
 void print_smallest(const DifferingVector& smallest) {
@@ -112,22 +129,18 @@ void print_smallest(const DifferingVector& smallest) {
     std::string ratio = fmt::format("{}", scales.input);
     if (scales.weight != 1) ratio += fmt::format(" * {}", scales.weight);
     if (scales.output != 1) ratio += fmt::format(" / {}", scales.output);
-    print(fmt::format("    smallest: accumulator {}, scale {}, zero point {}{}, {}{}\n",
+    print(fmt::format("    smallest: accumulator {}, scale {}, zero point {}{}, {}\n",
                       *smallest.a.accumulator, ratio, scales.zero_point,
                       scales.activation == "none" ? "" : ", " + scales.activation,
-                      sim::to_string(scales.type), multiplier_text(smallest.a)));
+                      sim::to_string(scales.type)));
   } else {
     print(fmt::format("    smallest: {} at [{}]\n", printable(smallest.layer),
                       fmt::join(smallest.index, ",")));
   }
   for (const auto& [name, side] : {std::pair{'A', &smallest.a}, {'B', &smallest.b}}) {
-    std::string chain;
-    if (!smallest.scales && side->accumulator) {
-      chain += fmt::format("accumulator {}; ", *side->accumulator);
-    }
-    chain += fmt::format("{}", fmt::join(side->steps, "; "));
-    print(fmt::format("    {}  {}{}\n", name, side->output,
-                      chain.empty() ? "" : "   " + printable(chain)));
+    const std::string chain = chain_text(*side);
+    print(fmt::format("    {}  {}{}{}\n", name, side->output, chain.empty() ? "" : "   " + printable(chain),
+                      multiplier_text(*side)));
   }
 }
 
