@@ -39,11 +39,10 @@ bool same_codes(const OpRules& a, const OpRules& b) {
   return same_spec(a.activation, b.activation) && a.activation_scheme == b.activation_scheme &&
          a.padding == b.padding && a.padding_code == b.padding_code &&
          a.padding_counts_in_sums == b.padding_counts_in_sums &&
-         a.activation_bound_rounding == b.activation_bound_rounding &&
-         a.algorithm == b.algorithm && a.algorithm_params == b.algorithm_params &&
-         a.algorithm_rounding == b.algorithm_rounding && a.activation_types == b.activation_types &&
-         a.output_types == b.output_types && a.output_narrow_range == b.output_narrow_range &&
-         a.when == b.when;
+         a.activation_bound_rounding == b.activation_bound_rounding && a.algorithm == b.algorithm &&
+         a.algorithm_params == b.algorithm_params && a.algorithm_rounding == b.algorithm_rounding &&
+         a.activation_types == b.activation_types && a.output_types == b.output_types &&
+         a.output_narrow_range == b.output_narrow_range && a.when == b.when;
 }
 
 /// Rules about sums, and about scaling besides the program itself.
@@ -209,9 +208,8 @@ std::string proof_of_equality(const std::string& op, const OpRules& a, const OpR
   const bool same_arguments = reads_integers ? same_multiplier(a.multiplier, b.multiplier)
                                              : same_scaling(a.multiplier, b.multiplier);
   if (!same_arguments || a.output_steps != b.output_steps) return "";
-  return a.domain == b.domain
-             ? "the same step program; what differs, no step reads"
-             : "the same step program, written in other fields";
+  return a.domain == b.domain ? "the same step program; what differs, no step reads"
+                              : "the same step program, written in other fields";
 }
 
 std::vector<std::string> step_texts(const std::vector<sim::TracedStep>& steps) {

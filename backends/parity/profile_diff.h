@@ -66,11 +66,12 @@ struct ProfileDiffOptions {
 /// program, are the same values on both sides (named algorithms with the same parameters), rules
 /// that no step and no algorithm reads left out. Everything else is searched: for ops with
 /// accumulators the bare requantizer, exhaustively for |accumulator| <= 256 under a list of scales
-/// that starts with 1/2, 1/4, … and goes on to more complicated ones, with the smallest |accumulator|
-/// and then the first scale reported; then the ties, edges and overflows of both programs; then
-/// small layers steered as `vectors gen` steers them, by both profiles' rules. What stays equal is
-/// called not_separated with the number of outputs compared, never equal. Outputs that a side
-/// refuses are not counted. Errors of load_profile; unsupported for an op that neither has.
+/// that starts with 1/2, 1/4, … and goes on to more complicated ones, with the smallest
+/// |accumulator| and then the first scale reported; then the ties, edges and overflows of both
+/// programs; then small layers steered as `vectors gen` steers them, by both profiles' rules. What
+/// stays equal is called not_separated with the number of outputs compared, never equal. Outputs
+/// that a side refuses are not counted. Errors of load_profile; unsupported for an op that neither
+/// has.
 std::vector<OpDifference> numeric_differences(const ProfileDiffOptions& options);
 
 }  // namespace facsim::backends

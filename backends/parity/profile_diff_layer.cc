@@ -42,8 +42,8 @@ std::vector<int64_t> unflatten(int64_t flat, const Shape& shape) {
 std::string describe(const VectorLayer& layer) {
   std::vector<std::string> parts;
   for (const IntTensor& tensor : layer.graph.tensors) {
-    std::string part = fmt::format("{} {}{}", tensor.name, to_string(tensor.dtype),
-                                   to_string(tensor.shape));
+    std::string part =
+        fmt::format("{} {}{}", tensor.name, to_string(tensor.dtype), to_string(tensor.shape));
     if (tensor.qparams && tensor.qparams->scale.size() == 1) {
       part += fmt::format(" scale {} zero_point {}", tensor.qparams->scale.front(),
                           tensor.qparams->zero_point.front());
@@ -84,9 +84,9 @@ class LayerPair {
       return false;
     }
     if (out_a.dtype() != out_b.dtype() || out_a.shape() != out_b.shape()) {
-      reason_ = fmt::format("outputs {}{} and {}{}", to_string(out_a.dtype()),
-                            to_string(out_a.shape()), to_string(out_b.dtype()),
-                            to_string(out_b.shape()));
+      reason_ =
+          fmt::format("outputs {}{} and {}{}", to_string(out_a.dtype()), to_string(out_a.shape()),
+                      to_string(out_b.dtype()), to_string(out_b.shape()));
       return false;
     }
     count_.compared += out_a.numel();
@@ -108,7 +108,7 @@ class LayerPair {
 
  private:
   DifferingVector::Side side_of(const VectorLayer& layer, const Profile& profile, int64_t i,
-                                       const Tensor& output) {
+                                const Tensor& output) {
     DifferingVector::Side side;
     side.output = element(output, i);
     magnitude_ = UINT64_MAX;

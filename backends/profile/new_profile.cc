@@ -106,14 +106,15 @@ std::string rules_text(const Json& base) {
     const std::string pointer(group.pointer);
     const size_t second = pointer.find('/', 1);
     const std::string key = pointer.substr(1, second - 1);
-    if (keys.empty() || keys.back().key != key) keys.push_back({key, std::string(group.heading), {}});
+    if (keys.empty() || keys.back().key != key)
+      keys.push_back({key, std::string(group.heading), {}});
     if (key == "requantize" && has_steps) continue;
     const bool nested = second != std::string::npos;
     const std::string body = members(base, group, nested ? 6 : 4);
     if (body.empty()) continue;
-    keys.back().parts.push_back(nested ? fmt::format("    \"{}\": {{\n{}\n    }}",
-                                                     pointer.substr(second + 1), body)
-                                       : body);
+    keys.back().parts.push_back(
+        nested ? fmt::format("    \"{}\": {{\n{}\n    }}", pointer.substr(second + 1), body)
+               : body);
   }
   std::string out;
   for (const TopLevel& top : keys) {
@@ -129,14 +130,15 @@ std::string rules_text(const Json& base) {
 
 /// What the file's `extends` says for the base; Error bad_value if it cannot reach it.
 std::string extends_value(const NewProfile& request, const ProfileSearch& search) {
-  const bool is_path = request.base.find('/') != std::string::npos || request.base.ends_with(".json");
+  const bool is_path =
+      request.base.find('/') != std::string::npos || request.base.ends_with(".json");
   std::string value = request.base;
   if (is_path) {
     std::error_code error;
     const fs::path folder =
         request.file.has_parent_path() ? request.file.parent_path() : fs::path(".");
-    const fs::path relative =
-        fs::weakly_canonical(request.base, error).lexically_relative(fs::weakly_canonical(folder, error));
+    const fs::path relative = fs::weakly_canonical(request.base, error)
+                                  .lexically_relative(fs::weakly_canonical(folder, error));
     value = relative.generic_string();
     if (value.empty() || value.starts_with("..")) {
       throw Error({ErrorCode::bad_value, "base", request.base + " is outside " + folder.string(),
@@ -194,13 +196,15 @@ std::string new_profile_text(const NewProfile& request, const ProfileSearch& sea
       "  \"title\": {},\n",
       detail::kSchemaVersion, Json(request.name).dump(),
       Json(request.name + ": one line for people").dump());
-  text += comment("What this file does not say is the base's, and so is every value below until you "
-                  "change it.",
-                  2);
+  text += comment(
+      "What this file does not say is the base's, and so is every value below until you "
+      "change it.",
+      2);
   text += fmt::format("  \"extends\": {},\n", Json(extends).dump());
-  text += comment("assumed, until a test compares with the device (executed) or a document says so "
-                  "(documented).",
-                  2);
+  text += comment(
+      "assumed, until a test compares with the device (executed) or a document says so "
+      "(documented).",
+      2);
   text += "  \"evidence\": {\"level\": \"assumed\", \"sources\": []},\n";
   text += rules_text(resolved);
   text += "\n" + comment("Ops the device does otherwise, or (null) not at all. The base has:", 2);

@@ -126,11 +126,10 @@ class Differ {
     if (a == nullptr && b == nullptr) return;
     if (a == nullptr || b == nullptr) {
       const Json present = "supported";
-      differences_.push_back({pointer, a == nullptr ? "" : present.dump(),
-                              b == nullptr ? "" : present.dump(),
-                              a == nullptr ? "" : place(a_, pointer),
-                              b == nullptr ? "" : place(b_, pointer),
-                              "an op that is absent is unsupported"});
+      differences_.push_back(
+          {pointer, a == nullptr ? "" : present.dump(), b == nullptr ? "" : present.dump(),
+           a == nullptr ? "" : place(a_, pointer), b == nullptr ? "" : place(b_, pointer),
+           "an op that is absent is unsupported"});
       return;
     }
     add_rules({op, ""});

@@ -49,8 +49,8 @@ class TextReader {
   std::string take_comment() {
     const bool block = peek(1) == '*';
     const size_t from = block ? text_.find("*/", offset_ + 2) : text_.find('\n', offset_);
-    const size_t end = std::min(block && from != std::string_view::npos ? from + 2 : from,
-                                text_.size());
+    const size_t end =
+        std::min(block && from != std::string_view::npos ? from + 2 : from, text_.size());
     std::string_view raw = text_.substr(offset_, end - offset_);
     offset_ = end;
     std::string out;  // without blanks at the ends of lines
@@ -309,17 +309,15 @@ TextMember* TextNode::member(std::string_view key) {
 }
 
 ProfileText read_profile_text(std::string_view text, const std::string& name) {
-  json::parse_json(text, name,
-                   {.max_bytes = uint64_t{1} << 20,
-                    .max_depth = 64,
-                    .comments = json::Comments::allowed});
+  json::parse_json(
+      text, name,
+      {.max_bytes = uint64_t{1} << 20, .max_depth = 64, .comments = json::Comments::allowed});
   return TextReader(text).read();
 }
 
 void sort_members(TextNode& node, const Field* field) {
   field = structured(field, node.kind);
-  if (field != nullptr && field->kind == FieldKind::object &&
-      node.kind == TextNode::Kind::object) {
+  if (field != nullptr && field->kind == FieldKind::object && node.kind == TextNode::Kind::object) {
     std::stable_sort(node.members.begin(), node.members.end(),
                      [&](const TextMember& a, const TextMember& b) {
                        return rank(*field, a.key) < rank(*field, b.key);

@@ -31,12 +31,9 @@ Json parsed_or_null(const std::string& json) {
 }
 
 Json to_json(const SettingDifference& difference) {
-  return {{"pointer", difference.pointer},
-          {"a", parsed_or_null(difference.a)},
-          {"b", parsed_or_null(difference.b)},
-          {"a_set_by", difference.a_place},
-          {"b_set_by", difference.b_place},
-          {"meaning", difference.meaning}};
+  return {{"pointer", difference.pointer},     {"a", parsed_or_null(difference.a)},
+          {"b", parsed_or_null(difference.b)}, {"a_set_by", difference.a_place},
+          {"b_set_by", difference.b_place},    {"meaning", difference.meaning}};
 }
 
 Json to_json(const DifferingVector::Side& side) {
@@ -86,12 +83,10 @@ std::string value_or_absent(const std::string& value) {
 
 void print_settings(const std::vector<SettingDifference>& differences, bool color) {
   for (const SettingDifference& difference : differences) {
-    print(fmt::format("{}\n  A  {}{}\n  B  {}{}\n",
-                      colored(printable(difference.pointer), Color::bold, color),
-                      value_or_absent(difference.a),
-                      place_or_default(difference.a, difference.a_place),
-                      value_or_absent(difference.b),
-                      place_or_default(difference.b, difference.b_place)));
+    print(fmt::format(
+        "{}\n  A  {}{}\n  B  {}{}\n", colored(printable(difference.pointer), Color::bold, color),
+        value_or_absent(difference.a), place_or_default(difference.a, difference.a_place),
+        value_or_absent(difference.b), place_or_default(difference.b, difference.b_place)));
     if (!difference.meaning.empty()) print("  means  " + printable(difference.meaning) + "\n");
   }
   print(fmt::format("{} setting{} differ{}\n", differences.size(),
@@ -139,8 +134,8 @@ void print_smallest(const DifferingVector& smallest) {
   }
   for (const auto& [name, side] : {std::pair{'A', &smallest.a}, {'B', &smallest.b}}) {
     const std::string chain = chain_text(*side);
-    print(fmt::format("    {}  {}{}{}\n", name, side->output, chain.empty() ? "" : "   " + printable(chain),
-                      multiplier_text(*side)));
+    print(fmt::format("    {}  {}{}{}\n", name, side->output,
+                      chain.empty() ? "" : "   " + printable(chain), multiplier_text(*side)));
   }
 }
 
@@ -152,12 +147,13 @@ std::string verdict_text(const OpDifference& op) {
       return fmt::format("differs in {} of {} outputs tried", with_commas(op.differing),
                          with_commas(op.compared));
     case Verdict::not_separated:
-      return fmt::format("not separated by {} outputs, not proved equal",
-                         with_commas(op.compared));
+      return fmt::format("not separated by {} outputs, not proved equal", with_commas(op.compared));
     case Verdict::only_in_a:
-      return "unsupported on B";
+      return op.reason.empty() ? "unsupported on B"
+                               : "only A has this variant; not compared: " + op.reason;
     case Verdict::only_in_b:
-      return "unsupported on A";
+      return op.reason.empty() ? "unsupported on A"
+                               : "only B has this variant; not compared: " + op.reason;
     case Verdict::incomparable:
       return "not compared: " + (op.reason.empty() ? "nothing that both compute" : op.reason);
   }
@@ -171,9 +167,9 @@ bool is_difference(const OpDifference& op) {
 
 void print_ops(const std::vector<OpDifference>& ops, bool color) {
   for (const OpDifference& op : ops) {
-    const Color verdict = is_difference(op)                       ? Color::red
-                          : op.verdict == Verdict::equal          ? Color::green
-                                                                  : Color::yellow;
+    const Color verdict = is_difference(op)              ? Color::red
+                          : op.verdict == Verdict::equal ? Color::green
+                                                         : Color::yellow;
     print(fmt::format("{}  {}\n", printable(op.op),
                       colored(printable(verdict_text(op)), verdict, color)));
     if (op.smallest) print_smallest(*op.smallest);
@@ -232,8 +228,7 @@ class ProfileDiff final : public ProfileTool {
                                    const backends::ProfileChoice& b,
                                    const backends::ProfileSearch& search, const Globals& globals,
                                    Json json) {
-    const std::vector<SettingDifference> differences =
-        backends::setting_differences(a, b, search);
+    const std::vector<SettingDifference> differences = backends::setting_differences(a, b, search);
     if (globals.format == OutputFormat::json) {
       Json settings = Json::array();
       for (const SettingDifference& difference : differences) {

@@ -69,9 +69,10 @@ class ProfileInit final : public ProfileTool {
     } else {
       print(fmt::format("{}: extends {}, fingerprint {}\n", printable(file.string()),
                         printable(base_), fingerprint));
-      note(fmt::format("facsim profile lint {} checks it, facsim profile diff {} {} shows what you "
-                       "changed",
-                       printable(path), printable(base_), printable(path)));
+      note(
+          fmt::format("facsim profile lint {} checks it, facsim profile diff {} {} shows what you "
+                      "changed",
+                      printable(path), printable(base_), printable(path)));
     }
     return ExitCode::equal;
   }

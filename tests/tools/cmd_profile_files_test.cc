@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// facsim profile diff, init, fmt, migrate and fingerprint.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/command_runner.h"
+
+namespace facsim::test {
+namespace {
+
+using ProfileJson = nlohmann::json;
+
+CommandResult profile_command(std::vector<std::string> words) {
+  std::vector<std::string> arguments = {
+      "--profile-path", std::string(FACSIM_SOURCE_DIR) + "/configs/profiles", "profile"};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  return run_command(arguments);
+}
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("facsim profile diff: rules, exit code 1 if one differs, JSON") {
+  const CommandResult table =
+      profile_command({"diff", "tflite-reference", "tflite-single-rounding"});
+  CHECK(table.exit_code == 1);
+  CHECK(has(table.out, "/requantize/left_shift/position\n  A  \"before_multiply\" ("));
+  CHECK(has(table.out, "svdf\n  A  absent\n"));
+  CHECK(has(table.out, " settings differ\n"));
+  CHECK(profile_command({"diff", "ruy", "ruy"}).exit_code == 0);
+  const CommandResult set =
+      profile_command({"diff", "ruy", "ruy", "--set", "/accumulator/bits=24", "--format", "json"});
+  CHECK(set.exit_code == 1);
+  const ProfileJson json = ProfileJson::parse(set.out);
+  REQUIRE(json["settings"].size() == 1);
+  CHECK(json["settings"][0]["pointer"] == "/accumulator/bits");
+  CHECK(json["settings"][0]["a"] == 32);
+  CHECK(json["settings"][0]["b"] == 24);
+  CHECK(json["settings"][0]["b_set_by"] == "--set /accumulator/bits=24");
+  CHECK(json["a"]["fingerprint"] != json["b"]["fingerprint"]);
+}
+
+TEST_CASE("facsim profile diff --numeric: the smallest vectors, or a proof") {
+  const CommandResult table = profile_command(
+      {"diff", "tflite-reference", "tflite-single-rounding", "--numeric", "--op", "conv2d"});
+  CHECK(table.exit_code == 1);
+  CHECK(has(table.out,
+            "smallest: accumulator 1, scale 0.25, zero point 0, int8\n"
+            "    A  1   accumulator 1; mul multiplier -> 1073741824; shr 31 half_up -> "
+            "1 (multiplier = 1073741824, shift = 1)\n"
+            "    B  0   accumulator 1; mul multiplier -> 1073741824; shr shift half_up "
+            "-> 0 (multiplier = 1073741824, shift = 32)\n"));
+  const CommandResult equal = profile_command({"diff", "ruy", "ruy", "--numeric"});
+  CHECK(equal.exit_code == 0);
+  CHECK(has(equal.out, "linear  proved equal: the same rules and the same step program\n"));
+  const ProfileJson json = ProfileJson::parse(
+      profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--format", "json"}).out);
+  CHECK(json["ops"][0]["op"] == "linear");
+  CHECK(json["ops"][0]["verdict"] == "separated");
+  CHECK(json["ops"][0]["smallest"]["a"]["accumulator"] == 1);
+  CHECK(profile_command({"diff", "ruy", "gemmlowp", "--op", "linear"}).exit_code == 2);
+  CHECK(profile_command({"diff", "ruy"}).exit_code == 2);
+  CHECK(profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--op", "svdf"}).exit_code == 4);
+  const CommandResult unknown = profile_command({"diff", "ruy", "gemlowp"});
+  CHECK(unknown.exit_code == 3);
+  CHECK(has(unknown.err, "did you mean \"gemmlowp\"?"));
+}
+
+TEST_CASE("facsim profile init: writes once, --force again, the base's fingerprint") {
+  const TempFolder folder;
+  const std::string file = (folder / "my-chip.json").string();
+  const CommandResult first = profile_command({"init", "my-chip", "--from", "ruy", "-o", file});
+  CHECK(first.exit_code == 0);
+  CHECK(has(text_of(file), "\"extends\": \"ruy\""));
+  std::ofstream(file, std::ios::app) << "// mine\n";
+  const CommandResult again = profile_command({"init", "my-chip", "--from", "ruy", "-o", file});
+  CHECK(again.exit_code == 3);
+  CHECK(has(again.err, "--force replaces it"));
+  CHECK(has(text_of(file), "// mine"));
+  const CommandResult forced = profile_command(
+      {"init", "my-chip", "--from", "ruy", "-o", file, "--force", "--format", "json"});
+  CHECK(forced.exit_code == 0);
+  CHECK_FALSE(has(text_of(file), "// mine"));
+  const ProfileJson prints = ProfileJson::parse(
+      profile_command({"fingerprint", "ruy", file, "--format", "json"}).out)["profiles"];
+  CHECK(prints[0]["fingerprint"] == prints[1]["fingerprint"]);
+  CHECK(ProfileJson::parse(forced.out)["fingerprint"] == prints[0]["fingerprint"]);
+  CHECK(folder.files() == 1);
+  CHECK(profile_command({"init", "Chip", "--from", "ruy", "-o", file}).exit_code == 3);
+  CHECK(profile_command({"init", "my-chip", "-o", file}).exit_code == 2);
+  CHECK(profile_command({"init", "my-chip", "--from", "ruuy", "-o", file, "--force"}).exit_code ==
+        3);
+  CHECK(
+      profile_command({"init", "c", "--from", "ruy", "--set", "/accumulator/bits=24"}).exit_code ==
+      2);
+}
+
+TEST_CASE("facsim profile fmt: --check says, without it the file is put in order") {
+  const TempFolder folder;
+  const std::string file =
+      folder.write("a.json", "{\"name\": \"a\", // me\n\"schema_version\": 1}").string();
+  const std::string link = (folder / "link.json").string();
+  std::filesystem::create_symlink("a.json", link);
+  const CommandResult check = profile_command({"fmt", "--check", file});
+  CHECK(check.exit_code == 1);
+  CHECK(has(check.out, "not in order"));
+  CHECK(has(text_of(file), "{\"name\""));
+  CHECK(profile_command({"fmt", link}).exit_code == 0);  // the file, not the link
+  CHECK(std::filesystem::is_symlink(link));
+  CHECK(text_of(file) == "{\n  \"schema_version\": 1,\n  \"name\": \"a\"  // me\n}\n");
+  const CommandResult same = profile_command({"fmt", "--check", file});
+  CHECK(same.exit_code == 0);
+  CHECK(same.out.empty());
+  // Nothing is written when one of the files is broken.
+  const std::string broken = folder.write("b.json", "{").string();
+  folder.write("a.json", "{\"name\": \"a\", \"schema_version\": 1}");
+  const CommandResult failed = profile_command({"fmt", file, broken});
+  CHECK(failed.exit_code == 3);
+  CHECK(has(failed.err, "b.json:1:"));
+  CHECK(has(text_of(file), "{\"name\""));
+}
+
+TEST_CASE("facsim profile migrate: nothing to do today; newer files are unsupported") {
+  const TempFolder folder;
+  const std::string today = folder.write("a.json", "{\"schema_version\": 1}").string();
+  const CommandResult nothing = profile_command({"migrate", today});
+  CHECK(nothing.exit_code == 0);
+  CHECK(has(nothing.out, "nothing to do, schema_version 1"));
+  CHECK(text_of(today) == "{\"schema_version\": 1}");
+  const std::string newer = folder.write("b.json", "{\"schema_version\": 2}").string();
+  const CommandResult refused = profile_command({"migrate", newer});
+  CHECK(refused.exit_code == 4);
+  CHECK(has(refused.err, "b.json:1:20 /schema_version: schema version 2, newer than this build"));
+  const ProfileJson json =
+      ProfileJson::parse(profile_command({"migrate", "--check", today, "--format", "json"}).out);
+  CHECK(json["files"][0]["from"] == 1);
+  CHECK(json["files"][0]["to"] == 1);
+}
+
+TEST_CASE("facsim profile fingerprint: of several, or of --profile with --set") {
+  const CommandResult two = profile_command({"fingerprint", "ruy", "gemmlowp"});
+  CHECK(two.exit_code == 0);
+  CHECK(has(two.out, "  ruy\n"));
+  const CommandResult global = profile_command({"fingerprint", "--profile", "ruy"});
+  CHECK(two.out.starts_with(global.out));
+  const CommandResult set =
+      profile_command({"fingerprint", "ruy", "--set", "/accumulator/bits=24"});
+  CHECK(set.out != global.out);
+  CHECK(profile_command({"fingerprint"}).exit_code == 2);
+}
+
+}  // namespace
+}  // namespace facsim::test
