@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/text/did_you_mean.h"
 #include "sim/core/check.h"
 #include "sim/core/error.h"
 #include "sim/core/wide.h"
@@ -104,9 +105,11 @@ bool ComparisonReport::equal() const {
 }
 
 Tolerance tolerance_from_string(std::string_view text) {
+  const std::vector<std::string> words = {"any", "lsb", "rate", "argmax", "never"};
   const auto refuse = [&]() -> Tolerance {
     throw Error({ErrorCode::bad_value, "tolerance", "\"" + std::string(text) + "\"",
-                 "any, lsb:N, rate:P (0..1), argmax or never", ""});
+                 "any, lsb:N, rate:P (0..1), argmax or never",
+                 did_you_mean_hint(text.substr(0, text.find(':')), words)});
   };
   if (text == "any") return {Tolerance::Kind::any, 0, 0};
   if (text == "argmax") return {Tolerance::Kind::argmax, 0, 0};

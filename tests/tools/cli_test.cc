@@ -98,6 +98,8 @@ TEST_CASE("facsim: usage errors exit 2, say what is wrong and suggest the neares
       {{"run", "--model"}, "--model"},
       {{"compare", "a.npy"}, "compare needs two files"},
       {{"compare", "a.npy", "b.npy", "--fail-on", "some"}, "any, lsb:N"},
+      {{"compare", "a.npy", "b.npy", "--fail-on", "ayn"}, "did you mean \"any\"?"},
+      {{"compare", "a.npy", "b.npy", "--fail-on", "lbs:1"}, "did you mean \"lsb\"?"},
       {{"compare", "--model", "m.json"}, "needs --inputs and --golden"},
       {{"compare", "a", "b", "--model", "m.json"}, "not both"},
       {{"requantize", "--acc", "a.npy", "-o", "o.npy"}, "--multiplier and --shift, or --scale"},

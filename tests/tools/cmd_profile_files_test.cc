@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/command_runner.h"
+#include "tests/tools/deployed_fixture.h"
 
 namespace facsim::test {
 namespace {
@@ -74,6 +75,60 @@ TEST_CASE("facsim profile diff --numeric: the smallest vectors, or a proof") {
   const CommandResult unknown = profile_command({"diff", "ruy", "gemlowp"});
   CHECK(unknown.exit_code == 3);
   CHECK(has(unknown.err, "did you mean \"gemmlowp\"?"));
+}
+
+TEST_CASE("facsim profile diff --model: the share of each layer, as two runs show it") {
+  const DeployedFixture f;
+  const std::vector<std::string> set = {"--set", "/requantize/rounding=floor"};
+  std::vector<std::string> words = {"diff",          "tflite-micro",     "tflite-micro",
+                                    "--model",       f.file("net.json"), "--inputs",
+                                    f.file("x.npz"), "--format",         "json"};
+  words.insert(words.end(), set.begin(), set.end());
+  const CommandResult result = profile_command(words);
+  CHECK(result.exit_code == 1);
+  const ProfileJson json = ProfileJson::parse(result.out);
+  REQUIRE(json["layers"].size() == f.graph.nodes.size());
+  const auto dump = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> run = {
+        "run",           "--model", f.file("net.json"), "--profile", "tflite-micro", "--inputs",
+        f.file("x.npz"), "-o",      f.file(name),       "--dump",    "all"};
+    run.insert(run.end(), more.begin(), more.end());
+    CHECK(run_command(run).exit_code == 0);
+    return backends::read_npz(f.folder / name);
+  };
+  const backends::NamedTensors a = dump("a.npz", {}), b = dump("b.npz", set);
+  int64_t total = 0;
+  bool first = true;
+  for (const ProfileJson& layer : json["layers"]) {
+    const std::string tensor = layer["tensor"];
+    CAPTURE(tensor);
+    const Tensor& x = backends::member(a, tensor, "a");
+    const Tensor& y = backends::member(b, tensor, "b");
+    CHECK(layer["compared"] == x.numel());
+    int64_t differing = 0;
+    for (int64_t i = 0; i < x.numel(); ++i) differing += x.int_at(i) != y.int_at(i);
+    CHECK(layer["whole"] == differing);
+    total += differing;
+    if (x.numel() > 0 && first && differing > 0) {  // up to there both had the same inputs
+      CHECK(layer["own"] == differing);
+      CHECK(layer["own_largest"] == 1);
+      first = false;
+    }
+  }
+  CHECK(total > 0);
+  CHECK_FALSE(first);
+  // The same profile: nothing differs; without inputs: a usage error.
+  const CommandResult same = profile_command({"diff", "tflite-micro", "tflite-micro", "--model",
+                                              f.file("net.json"), "--inputs", f.file("x.npz")});
+  CHECK(same.exit_code == 0);
+  CHECK(has(same.out, "whole run"));
+  CHECK(profile_command({"diff", "ruy", "ruy", "--model", f.file("net.json")}).exit_code == 2);
+  // ruy has no convolution: the layers say so.
+  const CommandResult ruy = profile_command(
+      {"diff", "tflite-micro", "ruy", "--model", f.file("net.json"), "--inputs", f.file("x.npz")});
+  CHECK(ruy.exit_code == 1);
+  CHECK(has(ruy.out, "unsupported on B: node "));
+  CHECK(has(ruy.out, "B does not run the whole network"));
 }
 
 TEST_CASE("facsim profile init: writes once, --force again, the base's fingerprint") {

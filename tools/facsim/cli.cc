@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
@@ -35,7 +36,8 @@ constexpr const char* kExamples =
     "  facsim compare out.npz golden.npz\n"
     "\n"
     "Exit codes: 0 equal, 1 different or a finding, 2 usage, 3 invalid input, 4 unsupported,\n"
-    "5 internal error, 130 interrupted. Data goes to stdout, everything else to stderr.";
+    "5 internal error, 130 interrupted. Data goes to stdout, everything else to stderr; with\n"
+    "--format json errors are JSON as well, one line on stderr.";
 
 /// The global options as typed.
 struct RawGlobals {
@@ -121,10 +123,73 @@ Globals resolve(const RawGlobals& raw) {
   return globals;
 }
 
-void print_error(std::string_view text, bool color) {
-  const std::string line =
-      fmt::format("{} {}\n", colored("facsim: error:", Color::red, color), text);
+/// How errors are told on stderr: lines for people or, with --format json, one JSON object
+/// {"errors": [{"code", "message", "place", "found", "expected", "hint"}…], "exit_code": N} on one
+/// line (a usage error has the keys "code", "message" and "see").
+struct ErrorStyle {
+  bool json = false;
+  bool color = false;
+};
+
+using Json = nlohmann::ordered_json;
+
+void print_json_errors(Json errors, ExitCode code) {
+  const Json json = {{"errors", std::move(errors)}, {"exit_code", static_cast<int>(code)}};
+  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+ExitCode report(std::string_view word, std::string_view text, ExitCode code, ErrorStyle style) {
+  if (style.json) {
+    print_json_errors(Json::array({{{"code", word}, {"message", text}}}), code);
+    return code;
+  }
+  const std::string line =
+      fmt::format("{} {}\n", colored("facsim: error:", Color::red, style.color), text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return code;
+}
+
+ExitCode report_usage(std::string_view text, const std::string& command, ErrorStyle style) {
+  const std::string see = command + " --help";
+  if (style.json) {
+    print_json_errors(Json::array({{{"code", "usage"}, {"message", text}, {"see", see}}}),
+                      ExitCode::usage);
+    return ExitCode::usage;
+  }
+  report("usage", text, ExitCode::usage, style);
+  std::fputs(fmt::format("see {}\n", see).c_str(), stderr);
+  return ExitCode::usage;
+}
+
+ExitCode report(const Error& error, ExitCode code, ErrorStyle style) {
+  Json errors = Json::array();
+  for (const ErrorInfo& info : error.infos()) {
+    if (!style.json) report("", to_string(info), code, style);
+    errors.push_back({{"code", to_string(info.code)},
+                      {"message", to_string(info)},
+                      {"place", info.place},
+                      {"found", info.found},
+                      {"expected", info.expected},
+                      {"hint", info.hint}});
+  }
+  if (style.json) print_json_errors(std::move(errors), code);
+  return code;
+}
+
+/// The style before the options are parsed: --format json and --color as they stand there.
+ErrorStyle style_of(const std::vector<std::string>& words) {
+  ErrorStyle style;
+  std::string color = "auto";
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    const bool more = i + 1 < words.size();
+    style.json |=
+        words[i] == "--format=json" || (words[i] == "--format" && more && words[i + 1] == "json");
+    if (words[i].starts_with("--color=")) color = words[i].substr(8);
+    if (words[i] == "--color" && more) color = words[i + 1];
+  }
+  style.color = use_color(color == "always" || color == "never" ? color : "auto", STDERR_FILENO);
+  return style;
 }
 
 /// "run" or "profile lint": the words of the innermost command given.
@@ -135,10 +200,6 @@ std::string command_path(const CLI::App& root) {
     path += " " + app->get_name();
   }
   return path;
-}
-
-void print_see_help(const std::string& command) {
-  std::fputs(fmt::format("see {} --help\n", command).c_str(), stderr);
 }
 
 /// After the examples of a command and of those nested in it.
@@ -176,35 +237,27 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 /// Runs the body and turns what it throws into a message and an exit code.
-ExitCode guarded(const CLI::App& root, bool color, const std::function<ExitCode()>& body) {
+ExitCode guarded(const CLI::App& root, ErrorStyle style, const std::function<ExitCode()>& body) {
   try {
     return body();
   } catch (const UsageError& error) {
-    print_error(error.what(), color);
-    print_see_help(command_path(root));
-    return ExitCode::usage;
+    return report_usage(error.what(), command_path(root), style);
   } catch (const Error& error) {
-    for (const ErrorInfo& info : error.infos()) print_error(to_string(info), color);
-    return exit_code_of(error);
+    return report(error, exit_code_of(error), style);
   } catch (const Interrupted&) {
-    print_error("interrupted", color);
-    return ExitCode::interrupted;
+    return report("interrupted", "interrupted", ExitCode::interrupted, style);
   } catch (const std::bad_alloc&) {
-    print_error("out of memory", color);
-    return ExitCode::invalid_input;
+    return report("memory", "out of memory", ExitCode::invalid_input, style);
   } catch (const std::exception& error) {
-    print_error(fmt::format("internal error: {}", error.what()), color);
-    return ExitCode::internal;
+    return report("internal", fmt::format("internal error: {}", error.what()), ExitCode::internal,
+                  style);
   }
 }
 
 /// Parses; the exit code if that already ends the process (--help, --version, a usage error).
-std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
-  const bool color = use_color("auto", STDERR_FILENO);
+std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words, ErrorStyle style) {
   if (const auto misspelling = find_misspelling(root, words)) {
-    print_error(misspelling->message, color);
-    print_see_help(misspelling->command);
-    return ExitCode::usage;
+    return report_usage(misspelling->message, misspelling->command, style);
   }
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   try {
@@ -216,18 +269,15 @@ std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words) {
     print(std::string(version.what()) + "\n");
     return ExitCode::equal;
   } catch (const CLI::ParseError& error) {
-    print_error(printable(error.what()), color);
-    print_see_help(command_path(root));
-    return ExitCode::usage;
+    return report_usage(printable(error.what()), command_path(root), style);
   }
   return std::nullopt;
 }
 
 /// A full disk or a closed pipe behind stdout must not look like success.
-ExitCode flush_stdout(ExitCode code, bool color) {
+ExitCode flush_stdout(ExitCode code, ErrorStyle style) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  print_error("stdout: cannot write", color);
-  return ExitCode::invalid_input;
+  return report("io", "stdout: cannot write", ExitCode::invalid_input, style);
 }
 
 }  // namespace
@@ -254,25 +304,27 @@ int run(int argc, const char* const* argv) {
   add_global_options(root, raw);
   std::vector<RegisteredCommand> commands;
 
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const ErrorStyle style = style_of(words);
   std::optional<ExitCode> ended;
   Globals globals;
-  ExitCode code = guarded(root, use_color("auto", STDERR_FILENO), [&] {
+  ExitCode code = guarded(root, style, [&] {
     commands = add_commands(root);
-    ended = parse(root, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+    ended = parse(root, words, style);
     if (!ended) globals = resolve(raw);
     return ended.value_or(ExitCode::equal);
   });
   if (!ended && code == ExitCode::equal) {
     catch_interrupts();
     report_file_size_limit();
-    code = guarded(root, globals.color_stderr, [&] {
+    code = guarded(root, style, [&] {
       for (const RegisteredCommand& command : commands) {
         if (command.app->parsed()) return command.command->run(globals);
       }
       throw UsageError("no command");
     });
   }
-  return static_cast<int>(flush_stdout(code, globals.color_stderr));
+  return static_cast<int>(flush_stdout(code, style));
 }
 
 }  // namespace facsim::cli

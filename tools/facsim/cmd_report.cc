@@ -105,7 +105,7 @@ class ReportCommand final : public Command {
         "One page about a training run and its deployment: accuracies, curves, parity per layer,\n"
         "contrast with fake quantization, accumulator occupancy. Exit code 1 if a value differs.\n"
         "\n"
-        "Example:\n"
+        "Examples:\n"
         "  facsim report --training out --deployed out/deployed.npz --output out");
   }
 

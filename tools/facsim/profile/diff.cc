@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // facsim profile diff.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -9,9 +10,13 @@
 #include <nlohmann/json.hpp>
 
 #include "backends/parity/profile_diff.h"
+#include "backends/parity/profile_diff_network.h"
 #include "backends/profile/profile_differences.h"
 #include "sim/core/error.h"
+#include "tools/facsim/deployed_network.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/layer_profiles.h"
+#include "tools/facsim/model_file.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/profile/profile_tool.h"
 #include "tools/facsim/progress.h"
@@ -176,6 +181,65 @@ void print_ops(const std::vector<OpDifference>& ops, bool color) {
   }
 }
 
+std::string share(int64_t part, int64_t whole) {
+  return whole == 0 ? ""
+                    : fmt::format("{:.4g} %",
+                                  100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+/// What the differing outputs have in common.
+std::string ties_text(const backends::LayerDifference& layer) {
+  if (layer.explained == 0) return "";
+  if (layer.near_tie == layer.explained) return "only on ties";
+  if (layer.near_tie == 0) return "none on a tie";
+  return fmt::format("{} on ties", share(layer.near_tie, layer.explained));
+}
+
+Json to_json(const backends::LayerDifference& layer) {
+  Json json = {{"node", layer.node},
+               {"op", layer.op},
+               {"tensor", layer.tensor},
+               {"compared", layer.compared}};
+  if (!layer.unsupported.empty()) {
+    json["unsupported"] = layer.unsupported;
+    return json;
+  }
+  json["own"] = layer.own;
+  json["own_largest"] = layer.own_largest;
+  json["explained"] = layer.explained;
+  json["near_tie"] = layer.near_tie;
+  json["whole"] = layer.whole ? Json(*layer.whole) : Json(nullptr);
+  return json;
+}
+
+void print_layers(const std::vector<backends::LayerDifference>& layers) {
+  using Align = TextTable::Align;
+  TextTable table({{"layer"},
+                   {"op"},
+                   {"own", Align::right},
+                   {"share", Align::right},
+                   {"max", Align::right},
+                   {"whole run", Align::right},
+                   {"of", Align::right},
+                   {""}});
+  bool complete = true;
+  for (const backends::LayerDifference& layer : layers) {
+    if (!layer.unsupported.empty()) {
+      complete = false;
+      table.add_row({printable(layer.node), layer.op, "", "", "", "", with_commas(layer.compared),
+                     "unsupported on B: " + printable(layer.unsupported)});
+      continue;
+    }
+    table.add_row({printable(layer.node), layer.op, with_commas(layer.own),
+                   share(layer.own, layer.compared), fmt::format("{}", layer.own_largest),
+                   layer.whole ? with_commas(*layer.whole) : "", with_commas(layer.compared),
+                   ties_text(layer)});
+  }
+  print(table.text());
+  print("own: outputs that differ when both get A's inputs\n");
+  if (!complete) print("B does not run the whole network\n");
+}
+
 class ProfileDiff final : public ProfileTool {
  public:
   void set_up(CLI::App& app) override {
@@ -185,23 +249,38 @@ class ProfileDiff final : public ProfileTool {
                  "compare what they compute: op by op proved equal, or the smallest vectors that "
                  "differ");
     app.add_option("--op", op_, "only this op or variant, as \"conv2d int16x8\" (--numeric)");
+    model_.add_to(app, "--model",
+                  "also run this network under both: the share that differs, by layer");
+    app.add_option("--inputs", inputs_, "its inputs: .npz or .npy");
     app.footer(
-        "Without --numeric: every rule that is not the same, who set it and what it means. Exit "
+        "Without --numeric and --model: every rule that is not the same, who set it and what it "
+        "means. Exit "
         "code 1 if something differs.\n\n"
         "Examples:\n"
         "  facsim profile diff tflite-reference tflite-single-rounding\n"
         "  facsim profile diff tflite-micro ./my-chip.json --numeric\n"
         "  facsim profile diff tflite-micro tflite-micro --set /requantize/rounding=floor "
-        "--numeric --op conv2d");
+        "--numeric --op conv2d\n"
+        "  facsim profile diff tflite-micro xnnpack-x86 --model net.tflite --inputs x.npz");
   }
 
   ExitCode run(const Globals& globals) override {
     if (!op_.empty() && !numeric_) throw UsageError("--op is for --numeric");
     const backends::ProfileChoice a{a_, {}}, b{b_, globals.overrides};
     const backends::ProfileSearch search = globals.search();
+    if (model_.given() != !inputs_.empty()) {
+      throw UsageError("profile diff --model needs --inputs, and the other way round");
+    }
+    const bool as_table = globals.format != OutputFormat::json;
     Json json = {{"a", head(a, search, globals)}, {"b", head(b, search, globals)}};
-    return numeric_ ? compare_numbers(a, b, search, globals, std::move(json))
-                    : compare_settings(a, b, search, globals, std::move(json));
+    if (as_table) print_heads(json);
+    bool any = false;
+    if (!numeric_ && !model_.given()) any |= compare_settings(a, b, search, globals, json);
+    if (numeric_) any |= compare_numbers(a, b, search, globals, json);
+    if (numeric_ && model_.given() && as_table) print("\n");
+    if (model_.given()) any |= compare_network(b, globals, json);
+    if (!as_table) print_json(json);
+    return any ? ExitCode::different : ExitCode::equal;
   }
 
  private:
@@ -224,28 +303,22 @@ class ProfileDiff final : public ProfileTool {
     print("\n");
   }
 
-  static ExitCode compare_settings(const backends::ProfileChoice& a,
-                                   const backends::ProfileChoice& b,
-                                   const backends::ProfileSearch& search, const Globals& globals,
-                                   Json json) {
+  static bool compare_settings(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
+                               const backends::ProfileSearch& search, const Globals& globals,
+                               Json& json) {
     const std::vector<SettingDifference> differences = backends::setting_differences(a, b, search);
-    if (globals.format == OutputFormat::json) {
-      Json settings = Json::array();
-      for (const SettingDifference& difference : differences) {
-        settings.push_back(to_json(difference));
-      }
-      json["settings"] = std::move(settings);
-      print_json(json);
-    } else {
-      print_heads(json);
-      print_settings(differences, globals.color_stdout);
+    Json settings = Json::array();
+    for (const SettingDifference& difference : differences) {
+      settings.push_back(to_json(difference));
     }
-    return differences.empty() ? ExitCode::equal : ExitCode::different;
+    json["settings"] = std::move(settings);
+    if (globals.format != OutputFormat::json) print_settings(differences, globals.color_stdout);
+    return !differences.empty();
   }
 
-  ExitCode compare_numbers(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
-                           const backends::ProfileSearch& search, const Globals& globals,
-                           Json json) const {
+  bool compare_numbers(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
+                       const backends::ProfileSearch& search, const Globals& globals,
+                       Json& json) const {
     backends::ProfileDiffOptions options;
     options.search = search;
     options.a = a;
@@ -262,20 +335,59 @@ class ProfileDiff final : public ProfileTool {
       ops = backends::numeric_differences(options);
     }
     bool any = false;
-    for (const OpDifference& op : ops) any |= is_difference(op);
-    if (globals.format == OutputFormat::json) {
-      Json list = Json::array();
-      for (const OpDifference& op : ops) list.push_back(to_json(op));
-      json["ops"] = std::move(list);
-      print_json(json);
-    } else {
-      print_heads(json);
-      print_ops(ops, globals.color_stdout);
+    Json list = Json::array();
+    for (const OpDifference& op : ops) {
+      any |= is_difference(op);
+      list.push_back(to_json(op));
     }
-    return any ? ExitCode::different : ExitCode::equal;
+    json["ops"] = std::move(list);
+    if (globals.format != OutputFormat::json) print_ops(ops, globals.color_stdout);
+    return any;
   }
 
-  std::string a_, b_, op_;
+  bool compare_network(const backends::ProfileChoice& b, const Globals& globals, Json& json) const {
+    constexpr int64_t kImages = 64;  // at a time: every tensor of them is in memory
+    Globals of_a = globals;
+    of_a.profile = a_;
+    of_a.overrides.clear();
+    const DeployedNetwork network(model_, of_a);
+    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const backends::Profile profile_b =
+        backends::load_profile(b.name_or_path, globals.search(), b.overrides);
+    LayerProfiles others(globals.search());
+    sim::ExecutorOptions options;
+    options.isa = globals.isa;
+    options.threads = globals.threads;
+    options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
+    backends::NetworkDiff diff(
+        network.graph(), network.profile(), profile_b,
+        [&](std::string_view name) -> const backends::Profile& { return others.find(name); },
+        options);
+    const int64_t images = inputs.front().shape()[0];
+    {
+      ProgressBar bar("profile diff", images, globals.progress);
+      for (int64_t begin = 0; begin < images; begin += kImages) {
+        throw_if_interrupted();
+        const int64_t count = std::min(kImages, images - begin);
+        std::vector<Tensor> batch;
+        for (const Tensor& input : inputs) batch.push_back(input.slice(begin, count));
+        diff.add(batch);
+        bar.update(begin + count);
+      }
+    }
+    bool any = false;
+    Json layers = Json::array();
+    for (const backends::LayerDifference& layer : diff.layers()) {
+      any |= layer.own > 0 || !layer.unsupported.empty();
+      layers.push_back(to_json(layer));
+    }
+    json["layers"] = std::move(layers);
+    if (globals.format != OutputFormat::json) print_layers(diff.layers());
+    return any;
+  }
+
+  ModelFile model_;
+  std::string a_, b_, op_, inputs_;
   bool numeric_ = false;
 };
 
