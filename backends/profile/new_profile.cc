@@ -46,7 +46,7 @@ const std::vector<Group>& groups() {
   return all;
 }
 
-const Json* value_at(const Json& root, const std::string& pointer) {
+const Json* base_value(const Json& root, const std::string& pointer) {
   const Json::json_pointer at(pointer);
   return root.contains(at) ? &root.at(at) : nullptr;
 }
@@ -82,7 +82,7 @@ std::string members(const Json& base, const Group& group, size_t indent) {
   std::string out;
   for (const std::string_view key : group.keys) {
     const std::string pointer = fmt::format("{}/{}", group.pointer, key);
-    const Json* value = value_at(base, pointer);
+    const Json* value = base_value(base, pointer);
     const Field* field = detail::find_field(detail::profile_fields(), pointer);
     if (value == nullptr || field == nullptr || value->is_null()) continue;
     if (!out.empty()) out += ",\n";
@@ -99,7 +99,7 @@ struct TopLevel {
 };
 
 std::string rules_text(const Json& base) {
-  const Json* steps = value_at(base, "/requantize/steps");
+  const Json* steps = base_value(base, "/requantize/steps");
   const bool has_steps = steps != nullptr && !steps->is_null();
   std::vector<TopLevel> keys;
   for (const Group& group : groups()) {

@@ -8,7 +8,7 @@ namespace facsim::backends::detail {
 
 namespace {
 
-constexpr size_t kColumns = 100;
+constexpr size_t kLineColumns = 100;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 /// Characters of UTF-8 text.
@@ -253,7 +253,7 @@ class TextWriter {
       return;
     }
     const std::string line = on_one_line(node);
-    if (column() + characters(line) + behind <= kColumns) {
+    if (column() + characters(line) + behind <= kLineColumns) {
       out_ += line;
       return;
     }
@@ -265,7 +265,7 @@ class TextWriter {
       const size_t after = i + 1 == node.members.size() ? behind + 1 : 1;
       if (i > 0) {
         const std::string one = prefix(member) + on_one_line(member.value);
-        const bool fits = column() + 1 + characters(one) + after <= kColumns;
+        const bool fits = column() + 1 + characters(one) + after <= kLineColumns;
         out_ += fits ? " " : "\n" + std::string(aligned, ' ');
       }
       out_ += prefix(member);

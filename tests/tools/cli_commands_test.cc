@@ -216,6 +216,38 @@ TEST_CASE("facsim: with --format json errors are one JSON object on stderr") {
   CHECK(run_command({"comprae", "--", "--format", "json"}).err.starts_with("facsim: error:"));
 }
 
+TEST_CASE("facsim: with --format json what is printed is JSON") {
+  const std::vector<std::vector<std::string>> commands = {
+      {"list", "ops"},
+      {"list", "rounding"},
+      {"list", "profiles"},
+      {"profile", "list"},
+      {"profile", "show", "ruy"},
+      {"profile", "lint", "ruy"},
+      {"profile", "explain", "ruy", "/accumulator/bits"},
+      {"profile", "fields"},
+      {"profile", "schema"},
+      {"profile", "fingerprint", "ruy"},
+      {"profile", "diff", "ruy", "ruy"},
+      {"profile", "diff", "ruy", "ruy", "--numeric"},
+      {"version"},
+      {"help"},
+      {"help", "profile", "lint"},
+      {"completion", "words", "--", "profile", "li"}};
+  for (std::vector<std::string> words : commands) {
+    CAPTURE(words.back());
+    words.insert(words.begin(), {"--format", "json"});
+    const CommandResult result = run_command(words);
+    CHECK(result.exit_code == 0);
+    CHECK_FALSE(TreeJson::parse(result.out, nullptr, false).is_discarded());
+  }
+  const TreeJson bits = TreeJson::parse(
+      run_command({"profile", "explain", "ruy", "/accumulator", "--format", "json"}).out);
+  CHECK(bits["settings"].size() > 3);
+  CHECK(bits["settings"][0]["pointer"] == "/accumulator/bits");
+  CHECK(bits["settings"][0]["value"] == 32);
+}
+
 TEST_CASE("facsim help: of nested commands, with a suggestion for what is none") {
   CHECK(run_command({"help", "profile", "lint"}).out ==
         run_command({"profile", "lint", "--help"}).out);

@@ -27,7 +27,7 @@ std::string text_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-bool has(const std::string& text, const std::string& part) {
+bool mentions(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -35,9 +35,9 @@ TEST_CASE("facsim profile diff: rules, exit code 1 if one differs, JSON") {
   const CommandResult table =
       profile_command({"diff", "tflite-reference", "tflite-single-rounding"});
   CHECK(table.exit_code == 1);
-  CHECK(has(table.out, "/requantize/left_shift/position\n  A  \"before_multiply\" ("));
-  CHECK(has(table.out, "svdf\n  A  absent\n"));
-  CHECK(has(table.out, " settings differ\n"));
+  CHECK(mentions(table.out, "/requantize/left_shift/position\n  A  \"before_multiply\" ("));
+  CHECK(mentions(table.out, "svdf\n  A  absent\n"));
+  CHECK(mentions(table.out, " settings differ\n"));
   CHECK(profile_command({"diff", "ruy", "ruy"}).exit_code == 0);
   const CommandResult set =
       profile_command({"diff", "ruy", "ruy", "--set", "/accumulator/bits=24", "--format", "json"});
@@ -55,15 +55,15 @@ TEST_CASE("facsim profile diff --numeric: the smallest vectors, or a proof") {
   const CommandResult table = profile_command(
       {"diff", "tflite-reference", "tflite-single-rounding", "--numeric", "--op", "conv2d"});
   CHECK(table.exit_code == 1);
-  CHECK(has(table.out,
-            "smallest: accumulator 1, scale 0.25, zero point 0, int8\n"
-            "    A  1   accumulator 1; mul multiplier -> 1073741824; shr 31 half_up -> "
-            "1 (multiplier = 1073741824, shift = 1)\n"
-            "    B  0   accumulator 1; mul multiplier -> 1073741824; shr shift half_up "
-            "-> 0 (multiplier = 1073741824, shift = 32)\n"));
+  CHECK(mentions(table.out,
+                 "smallest: accumulator 1, scale 0.25, zero point 0, int8\n"
+                 "    A  1   accumulator 1; mul multiplier -> 1073741824; shr 31 half_up -> "
+                 "1 (multiplier = 1073741824, shift = 1)\n"
+                 "    B  0   accumulator 1; mul multiplier -> 1073741824; shr shift half_up "
+                 "-> 0 (multiplier = 1073741824, shift = 32)\n"));
   const CommandResult equal = profile_command({"diff", "ruy", "ruy", "--numeric"});
   CHECK(equal.exit_code == 0);
-  CHECK(has(equal.out, "linear  proved equal: the same rules and the same step program\n"));
+  CHECK(mentions(equal.out, "linear  proved equal: the same rules and the same step program\n"));
   const ProfileJson json = ProfileJson::parse(
       profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--format", "json"}).out);
   CHECK(json["ops"][0]["op"] == "linear");
@@ -74,7 +74,7 @@ TEST_CASE("facsim profile diff --numeric: the smallest vectors, or a proof") {
   CHECK(profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--op", "svdf"}).exit_code == 4);
   const CommandResult unknown = profile_command({"diff", "ruy", "gemlowp"});
   CHECK(unknown.exit_code == 3);
-  CHECK(has(unknown.err, "did you mean \"gemmlowp\"?"));
+  CHECK(mentions(unknown.err, "did you mean \"gemmlowp\"?"));
 }
 
 TEST_CASE("facsim profile diff --model: the share of each layer, as two runs show it") {
@@ -121,14 +121,14 @@ TEST_CASE("facsim profile diff --model: the share of each layer, as two runs sho
   const CommandResult same = profile_command({"diff", "tflite-micro", "tflite-micro", "--model",
                                               f.file("net.json"), "--inputs", f.file("x.npz")});
   CHECK(same.exit_code == 0);
-  CHECK(has(same.out, "whole run"));
+  CHECK(mentions(same.out, "whole run"));
   CHECK(profile_command({"diff", "ruy", "ruy", "--model", f.file("net.json")}).exit_code == 2);
   // ruy has no convolution: the layers say so.
   const CommandResult ruy = profile_command(
       {"diff", "tflite-micro", "ruy", "--model", f.file("net.json"), "--inputs", f.file("x.npz")});
   CHECK(ruy.exit_code == 1);
-  CHECK(has(ruy.out, "unsupported on B: node "));
-  CHECK(has(ruy.out, "B does not run the whole network"));
+  CHECK(mentions(ruy.out, "unsupported on B: node "));
+  CHECK(mentions(ruy.out, "B does not run the whole network"));
 }
 
 TEST_CASE("facsim profile init: writes once, --force again, the base's fingerprint") {
@@ -136,16 +136,16 @@ TEST_CASE("facsim profile init: writes once, --force again, the base's fingerpri
   const std::string file = (folder / "my-chip.json").string();
   const CommandResult first = profile_command({"init", "my-chip", "--from", "ruy", "-o", file});
   CHECK(first.exit_code == 0);
-  CHECK(has(text_of(file), "\"extends\": \"ruy\""));
+  CHECK(mentions(text_of(file), "\"extends\": \"ruy\""));
   std::ofstream(file, std::ios::app) << "// mine\n";
   const CommandResult again = profile_command({"init", "my-chip", "--from", "ruy", "-o", file});
   CHECK(again.exit_code == 3);
-  CHECK(has(again.err, "--force replaces it"));
-  CHECK(has(text_of(file), "// mine"));
+  CHECK(mentions(again.err, "--force replaces it"));
+  CHECK(mentions(text_of(file), "// mine"));
   const CommandResult forced = profile_command(
       {"init", "my-chip", "--from", "ruy", "-o", file, "--force", "--format", "json"});
   CHECK(forced.exit_code == 0);
-  CHECK_FALSE(has(text_of(file), "// mine"));
+  CHECK_FALSE(mentions(text_of(file), "// mine"));
   const ProfileJson prints = ProfileJson::parse(
       profile_command({"fingerprint", "ruy", file, "--format", "json"}).out)["profiles"];
   CHECK(prints[0]["fingerprint"] == prints[1]["fingerprint"]);
@@ -168,8 +168,8 @@ TEST_CASE("facsim profile fmt: --check says, without it the file is put in order
   std::filesystem::create_symlink("a.json", link);
   const CommandResult check = profile_command({"fmt", "--check", file});
   CHECK(check.exit_code == 1);
-  CHECK(has(check.out, "not in order"));
-  CHECK(has(text_of(file), "{\"name\""));
+  CHECK(mentions(check.out, "not in order"));
+  CHECK(mentions(text_of(file), "{\"name\""));
   CHECK(profile_command({"fmt", link}).exit_code == 0);  // the file, not the link
   CHECK(std::filesystem::is_symlink(link));
   CHECK(text_of(file) == "{\n  \"schema_version\": 1,\n  \"name\": \"a\"  // me\n}\n");
@@ -181,8 +181,8 @@ TEST_CASE("facsim profile fmt: --check says, without it the file is put in order
   folder.write("a.json", "{\"name\": \"a\", \"schema_version\": 1}");
   const CommandResult failed = profile_command({"fmt", file, broken});
   CHECK(failed.exit_code == 3);
-  CHECK(has(failed.err, "b.json:1:"));
-  CHECK(has(text_of(file), "{\"name\""));
+  CHECK(mentions(failed.err, "b.json:1:"));
+  CHECK(mentions(text_of(file), "{\"name\""));
 }
 
 TEST_CASE("facsim profile migrate: nothing to do today; newer files are unsupported") {
@@ -190,12 +190,13 @@ TEST_CASE("facsim profile migrate: nothing to do today; newer files are unsuppor
   const std::string today = folder.write("a.json", "{\"schema_version\": 1}").string();
   const CommandResult nothing = profile_command({"migrate", today});
   CHECK(nothing.exit_code == 0);
-  CHECK(has(nothing.out, "nothing to do, schema_version 1"));
+  CHECK(mentions(nothing.out, "nothing to do, schema_version 1"));
   CHECK(text_of(today) == "{\"schema_version\": 1}");
   const std::string newer = folder.write("b.json", "{\"schema_version\": 2}").string();
   const CommandResult refused = profile_command({"migrate", newer});
   CHECK(refused.exit_code == 4);
-  CHECK(has(refused.err, "b.json:1:20 /schema_version: schema version 2, newer than this build"));
+  CHECK(mentions(refused.err,
+                 "b.json:1:20 /schema_version: schema version 2, newer than this build"));
   const ProfileJson json =
       ProfileJson::parse(profile_command({"migrate", "--check", today, "--format", "json"}).out);
   CHECK(json["files"][0]["from"] == 1);
@@ -205,7 +206,7 @@ TEST_CASE("facsim profile migrate: nothing to do today; newer files are unsuppor
 TEST_CASE("facsim profile fingerprint: of several, or of --profile with --set") {
   const CommandResult two = profile_command({"fingerprint", "ruy", "gemmlowp"});
   CHECK(two.exit_code == 0);
-  CHECK(has(two.out, "  ruy\n"));
+  CHECK(mentions(two.out, "  ruy\n"));
   const CommandResult global = profile_command({"fingerprint", "--profile", "ruy"});
   CHECK(two.out.starts_with(global.out));
   const CommandResult set =

@@ -103,7 +103,9 @@ class ProfileCommand final : public Command {
       return ExitCode::equal;
     }
     if (fields_->parsed()) {
-      print(backends::profile_field_table());
+      // For programs the same is the schema: every field with its values and meaning.
+      print(globals.format == OutputFormat::json ? backends::profile_schema_json()
+                                                 : backends::profile_field_table());
       return ExitCode::equal;
     }
     for (const auto& [app, tool] : tools_) {
@@ -113,8 +115,7 @@ class ProfileCommand final : public Command {
     if (name_.empty()) throw UsageError("which profile? a name, a path, or --profile");
     if (show_->parsed()) return show(globals);
     if (lint_->parsed()) return lint(globals);
-    print(backends::explain_profile(name_, globals.search(), pointer_, globals.overrides));
-    return ExitCode::equal;
+    return explain(globals);
   }
 
  private:
@@ -172,6 +173,29 @@ class ProfileCommand final : public Command {
     }
     print(table.text());
     note("fingerprint " + profile.fingerprint);
+    return ExitCode::equal;
+  }
+
+  ExitCode explain(const Globals& globals) const {
+    const std::string text =
+        backends::explain_profile(name_, globals.search(), pointer_, globals.overrides);
+    if (globals.format != OutputFormat::json) {
+      print(text);
+      return ExitCode::equal;
+    }
+    Json settings = Json::array();
+    for (const backends::ProfileSetting& setting :
+         backends::profile_settings(name_, globals.search(), globals.overrides)) {
+      const bool below = setting.pointer == pointer_ || setting.pointer.starts_with(pointer_ + "/");
+      if (!below) continue;
+      settings.push_back({{"pointer", setting.pointer},
+                          {"value", Json::parse(setting.value)},
+                          {"set_by", setting.place}});
+    }
+    print_json({{"profile", name_},
+                {"pointer", pointer_},
+                {"settings", std::move(settings)},
+                {"text", text}});
     return ExitCode::equal;
   }
 

@@ -181,7 +181,7 @@ void print_ops(const std::vector<OpDifference>& ops, bool color) {
   }
 }
 
-std::string share(int64_t part, int64_t whole) {
+std::string percent_of(int64_t part, int64_t whole) {
   return whole == 0 ? ""
                     : fmt::format("{:.4g} %",
                                   100.0 * static_cast<double>(part) / static_cast<double>(whole));
@@ -192,7 +192,7 @@ std::string ties_text(const backends::LayerDifference& layer) {
   if (layer.explained == 0) return "";
   if (layer.near_tie == layer.explained) return "only on ties";
   if (layer.near_tie == 0) return "none on a tie";
-  return fmt::format("{} on ties", share(layer.near_tie, layer.explained));
+  return fmt::format("{} on ties", percent_of(layer.near_tie, layer.explained));
 }
 
 Json to_json(const backends::LayerDifference& layer) {
@@ -231,7 +231,7 @@ void print_layers(const std::vector<backends::LayerDifference>& layers) {
       continue;
     }
     table.add_row({printable(layer.node), layer.op, with_commas(layer.own),
-                   share(layer.own, layer.compared), fmt::format("{}", layer.own_largest),
+                   percent_of(layer.own, layer.compared), fmt::format("{}", layer.own_largest),
                    layer.whole ? with_commas(*layer.whole) : "", with_commas(layer.compared),
                    ties_text(layer)});
   }
