@@ -2,6 +2,7 @@
 // facsim profile diff.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -273,7 +274,7 @@ class ProfileDiff final : public ProfileTool {
     }
     const bool as_table = globals.format != OutputFormat::json;
     Json json = {{"a", head(a, search, globals)}, {"b", head(b, search, globals)}};
-    if (as_table) print_heads(json);
+    if (as_table) heads_ = &json;  // printed in front of the first result
     bool any = false;
     if (!numeric_ && !model_.given()) any |= compare_settings(a, b, search, globals, json);
     if (numeric_) any |= compare_numbers(a, b, search, globals, json);
@@ -293,7 +294,9 @@ class ProfileDiff final : public ProfileTool {
             {"file", profile.file.string()}};
   }
 
-  static void print_heads(const Json& json) {
+  void print_heads() {
+    if (heads_ == nullptr) return;
+    const Json& json = *std::exchange(heads_, nullptr);
     for (const char* side : {"a", "b"}) {
       print(fmt::format("{}  {}  {}  {}\n", side[0] == 'a' ? 'A' : 'B',
                         printable(json[side]["profile"].get<std::string>()),
@@ -303,22 +306,22 @@ class ProfileDiff final : public ProfileTool {
     print("\n");
   }
 
-  static bool compare_settings(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
-                               const backends::ProfileSearch& search, const Globals& globals,
-                               Json& json) {
+  bool compare_settings(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
+                        const backends::ProfileSearch& search, const Globals& globals, Json& json) {
     const std::vector<SettingDifference> differences = backends::setting_differences(a, b, search);
     Json settings = Json::array();
     for (const SettingDifference& difference : differences) {
       settings.push_back(to_json(difference));
     }
     json["settings"] = std::move(settings);
-    if (globals.format != OutputFormat::json) print_settings(differences, globals.color_stdout);
+    if (globals.format == OutputFormat::json) return !differences.empty();
+    print_heads();
+    print_settings(differences, globals.color_stdout);
     return !differences.empty();
   }
 
   bool compare_numbers(const backends::ProfileChoice& a, const backends::ProfileChoice& b,
-                       const backends::ProfileSearch& search, const Globals& globals,
-                       Json& json) const {
+                       const backends::ProfileSearch& search, const Globals& globals, Json& json) {
     backends::ProfileDiffOptions options;
     options.search = search;
     options.a = a;
@@ -341,11 +344,13 @@ class ProfileDiff final : public ProfileTool {
       list.push_back(to_json(op));
     }
     json["ops"] = std::move(list);
-    if (globals.format != OutputFormat::json) print_ops(ops, globals.color_stdout);
+    if (globals.format == OutputFormat::json) return any;
+    print_heads();
+    print_ops(ops, globals.color_stdout);
     return any;
   }
 
-  bool compare_network(const backends::ProfileChoice& b, const Globals& globals, Json& json) const {
+  bool compare_network(const backends::ProfileChoice& b, const Globals& globals, Json& json) {
     constexpr int64_t kImages = 64;  // at a time: every tensor of them is in memory
     Globals of_a = globals;
     of_a.profile = a_;
@@ -382,10 +387,13 @@ class ProfileDiff final : public ProfileTool {
       layers.push_back(to_json(layer));
     }
     json["layers"] = std::move(layers);
-    if (globals.format != OutputFormat::json) print_layers(diff.layers());
+    if (globals.format == OutputFormat::json) return any;
+    print_heads();
+    print_layers(diff.layers());
     return any;
   }
 
+  const Json* heads_ = nullptr;
   ModelFile model_;
   std::string a_, b_, op_, inputs_;
   bool numeric_ = false;
