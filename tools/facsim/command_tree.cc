@@ -77,7 +77,7 @@ const OptionText* find(const std::vector<const CommandText*>& chain, const std::
 
 bool names_profile(const OptionText& option, const CommandText& command) {
   const std::string& name = option.names.back();
-  if (name == "--profile" || name == "--from") return true;
+  if (name == "--from" || (name.starts_with("--") && name.ends_with("profile"))) return true;
   const bool in_profile = command.path.starts_with("facsim profile ");
   return in_profile && (name == "profile" || name == "A" || name == "B");
 }
