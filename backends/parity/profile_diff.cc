@@ -54,7 +54,7 @@ bool same_sums(const OpRules& a, const OpRules& b) {
          a.max_shift == b.max_shift;
 }
 
-bool names_argument(const sim::StepProgram& program, std::string_view name) {
+bool program_reads(const sim::StepProgram& program, std::string_view name) {
   return std::any_of(program.steps.begin(), program.steps.end(), [&](const sim::Step& step) {
     return step.a.argument == name || step.b.argument == name;
   });
@@ -202,9 +202,9 @@ std::string proof_of_equality(const std::string& op, const OpRules& a, const OpR
   if (!is_weighted(op) || !a.algorithm.empty()) return "";
   // A platform that has only powers of two also moves scales by its derivation.
   if (a.multiplier.derivation != b.multiplier.derivation) return "";
-  const bool reads_integers = names_argument(a.requantize, "multiplier") ||
-                              names_argument(a.requantize, "shift") ||
-                              names_argument(a.requantize, "left_shift");
+  const bool reads_integers = program_reads(a.requantize, "multiplier") ||
+                              program_reads(a.requantize, "shift") ||
+                              program_reads(a.requantize, "left_shift");
   const bool same_arguments = reads_integers ? same_multiplier(a.multiplier, b.multiplier)
                                              : same_scaling(a.multiplier, b.multiplier);
   if (!same_arguments || a.output_steps != b.output_steps) return "";
