@@ -16,6 +16,14 @@ namespace facsim::backends {
 
 namespace detail {
 
+/// How a numpy type is stored and which DType holds its values.
+struct ElementType {
+  std::string_view descr;
+  size_t bytes;
+  DType dtype;
+  bool converted;  ///< stored otherwise than the DType
+};
+
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
@@ -27,13 +35,6 @@ constexpr uint64_t kMaxHeaderBytes = 65536;
                std::move(found), std::move(expected), ""});
 }
 
-/// How a numpy type is stored and which DType holds its values.
-struct ElementType {
-  std::string_view descr;
-  size_t bytes;
-  DType dtype;
-  bool converted;  ///< stored otherwise than the DType
-};
 constexpr std::array<ElementType, 11> kElementTypes{{
     {"|i1", 1, DType::int8, false},
     {"|u1", 1, DType::uint8, false},
@@ -143,13 +144,7 @@ Tensor from_fortran_order(const Tensor& stored, const Shape& shape) {
   return tensor;
 }
 
-/// A .npy whose header was read and agrees with its size; the elements come next.
-struct OpenedNpy {
-  NpyHeader header;
-  const ElementType* type;
-  uint64_t data_at;
-  uint64_t data_bytes;
-};
+}  // namespace
 
 OpenedNpy open_npy(const ReadBytes& read, uint64_t size, std::string_view place) {
   if (size < 10) fail(place, 0, "file of " + std::to_string(size) + " bytes", "a .npy header");
@@ -198,13 +193,16 @@ OpenedNpy open_npy(const ReadBytes& read, uint64_t size, std::string_view place)
     fail(place, data_at, "data: " + std::to_string(size - data_at) + " bytes",
          std::to_string(data_bytes) + " for shape " + to_string(header.shape));
   }
-  return {std::move(header), &type, data_at, data_bytes};
+  const bool as_stored = !type.converted && (!header.fortran_order || header.shape.rank() <= 1);
+  return {std::move(header), &type, type.dtype, as_stored, data_at, data_bytes};
 }
 
-}  // namespace
-
 Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) {
-  const auto [header, type, data_at, data_bytes] = open_npy(read, size, place);
+  return decode_elements(read, open_npy(read, size, place), place);
+}
+
+Tensor decode_elements(const ReadBytes& read, const OpenedNpy& opened, std::string_view place) {
+  const auto& [header, type, dtype, as_stored, data_at, data_bytes] = opened;
   Shape stored_shape = header.shape;
   if (header.fortran_order && stored_shape.rank() > 1) stored_shape = Shape{header.shape.numel()};
   Tensor tensor;
@@ -224,7 +222,7 @@ Tensor decode_npy(const ReadBytes& read, uint64_t size, std::string_view place) 
 
 std::vector<double> decode_npy_float64(const ReadBytes& read, uint64_t size,
                                        std::string_view place) {
-  const auto [header, type, data_at, data_bytes] = open_npy(read, size, place);
+  const auto [header, type, dtype, as_stored, data_at, data_bytes] = open_npy(read, size, place);
   if (header.descr != "<f8" || header.shape.rank() > 1) {
     fail(place, 0, "dtype \"" + header.descr + "\" of shape " + to_string(header.shape),
          "a float64 vector");

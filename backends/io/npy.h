@@ -25,6 +25,29 @@ void write_npz(const std::filesystem::path& file, const NamedTensors& tensors); 
 void write_npz(const std::filesystem::path& file, const NamedTensors& tensors,
                std::string_view comment);
 
+/// One array of a file, read in pieces: an array larger than memory can be compared. What numpy
+/// stores otherwise than a Tensor (Fortran order, float64, bool, …) is decoded whole by the first
+/// read.
+class ArrayStream {
+ public:
+  explicit ArrayStream(const std::filesystem::path& npy);  ///< errors as read_npy
+  ~ArrayStream();
+  ArrayStream(ArrayStream&&) noexcept;
+  ArrayStream& operator=(ArrayStream&&) noexcept;
+
+  DType dtype() const;
+  const Shape& shape() const;
+  /// The next `count` elements in C order, or all that are left; returns how many. The checksum of
+  /// an archive's member is verified when the last element is read. Error bad_value, io.
+  int64_t read(void* elements, int64_t count);
+
+ private:
+  friend class NpzFile;
+  struct Impl;
+  explicit ArrayStream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
 /// A .npz from which single arrays are read: for archives that also hold what a Tensor cannot
 /// (text, float64), or more than is wanted at once. Same checks as read_npz.
 class NpzFile {
@@ -36,8 +59,9 @@ class NpzFile {
   NpzFile(NpzFile&&) noexcept;
   NpzFile& operator=(NpzFile&&) noexcept;
 
-  const std::vector<std::string>& names() const;                  ///< in file order
-  Tensor read(std::string_view name) const;                       ///< Error missing_key
+  const std::vector<std::string>& names() const;    ///< in file order
+  Tensor read(std::string_view name) const;         ///< Error missing_key
+  ArrayStream stream(std::string_view name) const;  ///< must not outlive this; Error missing_key
   std::vector<double> read_float64(std::string_view name) const;  ///< a float64 vector, unchanged
   NamedTensors read_all() const;
   std::string comment() const;  ///< of the archive; empty if it has none

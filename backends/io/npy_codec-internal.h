@@ -31,6 +31,20 @@ NpyHeader parse_npy_header(std::string_view text, std::string_view place, uint64
 /// Fills `count` bytes or fewer at the end of the data.
 using ReadBytes = std::function<size_t(void* buffer, size_t count)>;
 
+struct ElementType;
+
+/// A .npy whose header was read and agrees with its size; the elements come next.
+struct OpenedNpy {
+  NpyHeader header;
+  const ElementType* type = nullptr;
+  DType dtype = DType::int8;  ///< of the tensor that decode_elements gives
+  bool as_stored = false;     ///< the bytes are the tensor's, in C order
+  uint64_t data_at = 0;
+  uint64_t data_bytes = 0;
+};
+OpenedNpy open_npy(const ReadBytes& read, uint64_t size, std::string_view place);
+Tensor decode_elements(const ReadBytes& read, const OpenedNpy& opened, std::string_view place);
+
 /// Reads one .npy of `size` bytes. The header must agree with the size before memory is taken for
 /// the elements. Element types the library has no DType for are converted where every value stays
 /// exact (float64, uint32, uint64, bool), otherwise Error bad_value; other types are Error

@@ -8,6 +8,7 @@
 #include "backends/io/file-internal.h"
 #include "backends/io/npy.h"
 #include "backends/io/npy_codec-internal.h"
+#include "backends/io/npy_stream-internal.h"
 
 namespace facsim::backends {
 
@@ -28,7 +29,6 @@ constexpr int64_t kMaxMembers = 65536;
 constexpr uint64_t kMaxTotalBytes = uint64_t{4} << 30;
 
 using Archive = std::unique_ptr<zip_t, decltype(&zip_discard)>;
-using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
 
 [[noreturn]] void fail(ErrorCode code, std::string place, std::string found,
                        std::string expected = "") {
@@ -156,30 +156,33 @@ struct NpzFile::Impl {
     for (const detail::NpzEntry& entry : entries) names.push_back(entry.name);
   }
 
-  /// Calls decode(read, size, place) on a member's bytes and makes sure that they end there.
-  template <class Decode>
-  auto decode(size_t i, Decode decode_bytes) const {
+  /// What reads a member's bytes from its start.
+  detail::ReadBytes reader(size_t i) const {
     const detail::NpzEntry& entry = entries[i];
-    const Member member(zip_fopen_index(archive.get(), i, 0), &zip_fclose);
+    const std::shared_ptr<zip_file_t> member(zip_fopen_index(archive.get(), i, 0), [](auto* file) {
+      if (file != nullptr) zip_fclose(file);
+    });
     if (!member) fail(ErrorCode::bad_value, entry.place, zip_strerror(archive.get()));
-    const auto read = [&](void* buffer, size_t count) {
+    return [member, place = entry.place](void* buffer, size_t count) {
       size_t done = 0;
       while (done < count) {
         const zip_int64_t got =
             zip_fread(member.get(), static_cast<char*>(buffer) + done, count - done);
-        if (got < 0) fail(ErrorCode::bad_value, entry.place, zip_file_strerror(member.get()));
+        if (got < 0) fail(ErrorCode::bad_value, place, zip_file_strerror(member.get()));
         if (got == 0) break;
         done += static_cast<size_t>(got);
       }
       return done;
     };
+  }
+
+  /// Calls decode(read, size, place) on a member's bytes and makes sure that they end there.
+  template <class Decode>
+  auto decode(size_t i, Decode decode_bytes) const {
+    const detail::NpzEntry& entry = entries[i];
+    const detail::ReadBytes read = reader(i);
     auto result = decode_bytes(read, entry.size, entry.place);
-    // The checksum is verified when the end is met; more data than the directory claims is a lie.
-    char extra = 0;
-    if (read(&extra, 1) != 0) {
-      fail(ErrorCode::bad_value, entry.place, "more data than the directory claims",
-           std::to_string(entry.size) + " bytes");
-    }
+    detail::require_end(read, entry.size, entry.place);
     return result;
   }
 
@@ -213,6 +216,13 @@ const std::vector<std::string>& NpzFile::names() const { return impl_->names; }
 
 Tensor NpzFile::read(std::string_view name) const {
   return impl_->decode(impl_->find(name), detail::decode_npy);
+}
+
+ArrayStream NpzFile::stream(std::string_view name) const {
+  const size_t i = impl_->find(name);
+  const detail::NpzEntry& entry = impl_->entries[i];
+  return ArrayStream(
+      std::make_unique<ArrayStream::Impl>(impl_->reader(i), entry.size, entry.place));
 }
 
 std::vector<double> NpzFile::read_float64(std::string_view name) const {

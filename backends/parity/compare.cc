@@ -2,6 +2,7 @@
 #include "backends/parity/compare.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -20,7 +21,7 @@ namespace facsim::backends {
 namespace {
 
 constexpr int64_t kLimit = TensorComparison::kHistogramLimit;
-constexpr int64_t kBlock = int64_t{1} << 14;
+constexpr int64_t kBlock = int64_t{1} << 12;  // elements that are equal or counted
 
 /// float32 values in order, one step per representable value; -0 and +0 are one, NaNs are one.
 int64_t ordered(float value) {
@@ -33,8 +34,12 @@ int64_t ordered(T value) {
   return static_cast<int64_t>(value);
 }
 
-int64_t difference(int64_t got, int64_t expected) {
-  const sim::int128 exact = static_cast<sim::int128>(got) - expected;
+/// got - expected of two ordered values, clamped to 64 bits.
+template <class T>
+int64_t difference(T got, T expected) {
+  const int64_t a = ordered(got), b = ordered(expected);
+  if constexpr (sizeof(T) < 8) return a - b;
+  const sim::int128 exact = static_cast<sim::int128>(a) - b;
   return static_cast<int64_t>(std::clamp<sim::int128>(exact, INT64_MIN, INT64_MAX));
 }
 
@@ -161,28 +166,89 @@ TensorComparator::TensorComparator(std::string name, DType dtype, Shape shape, i
   result_.name = std::move(name);
   result_.dtype = dtype;
   result_.shape = std::move(shape);
+  if (holds_classes(result_.shape)) classes_ = result_.shape[result_.shape.rank() - 1];
 }
 
+void TensorComparator::count_channels(int axis) {
+  FACSIM_CHECK(axis >= 0 && axis < result_.shape.rank());
+  channel_stride_ = 1;
+  for (int inner = axis + 1; inner < result_.shape.rank(); ++inner) {
+    channel_stride_ *= result_.shape[inner];
+  }
+  result_.channel_mismatches.assign(static_cast<size_t>(result_.shape[axis]), 0);
+}
+
+/// Differences of the elements into the histogram.
 template <class T>
-void TensorComparator::add_mismatches(const T* got, const T* expected, int64_t count,
-                                      int64_t first_index) {
+void TensorComparator::count_differences(const T* got, const T* expected, int64_t count) {
+  if constexpr (sizeof(T) == 1) {
+    // Every difference is inside the limit. Four histograms, so that runs of one difference do not
+    // wait for their own counter.
+    std::array<std::array<uint32_t, 2 * kLimit + 1>, 4> counts{};
+    for (int64_t i = 0; i < count; ++i) {
+      ++counts[static_cast<size_t>(i & 3)][static_cast<size_t>(got[i] - expected[i] + kLimit)];
+    }
+    for (const auto& part : counts) {
+      for (size_t d = 0; d < part.size(); ++d) small_[d] += part[d];
+    }
+    return;
+  }
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t a = ordered(got[i]), b = ordered(expected[i]);
-    const int64_t d = difference(a, b);
+    const int64_t d = difference(got[i], expected[i]);
     if (d >= -kLimit && d <= kLimit) {
       ++small_[static_cast<size_t>(d + kLimit)];
-    } else {
-      ++result_.histogram[d > 0 ? kLimit + 1 : -kLimit - 1];
+      continue;
     }
-    if (d == 0) continue;
-    ++result_.mismatches;
+    ++(d > 0 ? above_ : below_);
     const uint64_t magnitude =
         d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
     result_.max_difference = std::max(result_.max_difference, magnitude);
-    if (result_.first.size() < first_mismatches_) {
-      result_.first.push_back({unflatten(first_index + i, result_.shape), first_index + i,
-                               fmt::format("{}", +got[i]), fmt::format("{}", +expected[i]), d});
+  }
+}
+
+template <class T>
+void TensorComparator::add_first(const T* got, const T* expected, int64_t count,
+                                 int64_t first_index) {
+  for (int64_t i = 0; i < count && result_.first.size() < first_mismatches_; ++i) {
+    const int64_t d = difference(got[i], expected[i]);
+    if (d == 0) continue;
+    result_.first.push_back({unflatten(first_index + i, result_.shape), first_index + i,
+                             fmt::format("{}", +got[i]), fmt::format("{}", +expected[i]), d});
+  }
+}
+
+template <class T>
+void TensorComparator::add_channels(const T* got, const T* expected, int64_t count,
+                                    int64_t first_index) {
+  const auto channels = static_cast<int64_t>(result_.channel_mismatches.size());
+  for (int64_t i = 0; i < count; ++i) {
+    if (difference(got[i], expected[i]) == 0) continue;
+    const int64_t channel = (first_index + i) / channel_stride_ % channels;
+    ++result_.channel_mismatches[static_cast<size_t>(channel)];
+  }
+}
+
+template <class T>
+void TensorComparator::add_argmax(const T* got, const T* expected, int64_t count) {
+  while (count > 0) {
+    const int64_t n = std::min(count, classes_ - row_.position);
+    const bool is_equal_row =
+        n == classes_ && std::memcmp(got, expected, static_cast<size_t>(n) * sizeof(T)) == 0;
+    for (int64_t i = 0; i < n && !is_equal_row; ++i) {
+      const int64_t a = ordered(got[i]), b = ordered(expected[i]);
+      const int64_t at = row_.position + i;
+      if (at == 0 || a > row_.got_value) row_.got = at, row_.got_value = a;
+      if (at == 0 || b > row_.expected_value) row_.expected = at, row_.expected_value = b;
     }
+    row_.position += n;
+    if (row_.position == classes_) {
+      ++result_.argmax.images;
+      result_.argmax.flips += is_equal_row || row_.got == row_.expected ? 0 : 1;
+      row_ = {};
+    }
+    got += n;
+    expected += n;
+    count -= n;
   }
 }
 
@@ -190,41 +256,49 @@ template <class T>
 void TensorComparator::add_elements(const T* got, const T* expected, int64_t count) {
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t n = std::min(kBlock, count - begin);
-    const auto bytes = static_cast<size_t>(n) * sizeof(T);
-    if (std::memcmp(got + begin, expected + begin, bytes) == 0) {
+    const T* a = got + begin;
+    const T* b = expected + begin;
+    if (std::memcmp(a, b, static_cast<size_t>(n) * sizeof(T)) == 0) {
       small_[static_cast<size_t>(kLimit)] += n;
-    } else {
-      add_mismatches(got + begin, expected + begin, n, result_.compared + begin);
+      continue;
     }
+    count_differences(a, b, n);
+    add_first(a, b, n, result_.compared + begin);
+    if (channel_stride_ > 0) add_channels(a, b, n, result_.compared + begin);
+  }
+  if (classes_ > 0) add_argmax(got, expected, count);
+  result_.compared += count;
+}
+
+/// The public numbers from the counters.
+void TensorComparator::summarize() {
+  result_.mismatches = above_ + below_;
+  result_.histogram.clear();
+  if (below_ > 0) result_.histogram[-kLimit - 1] = below_;
+  if (above_ > 0) result_.histogram[kLimit + 1] = above_;
+  for (int64_t d = -kLimit; d <= kLimit; ++d) {
+    const int64_t elements = small_[static_cast<size_t>(d + kLimit)];
+    if (elements == 0) continue;
+    result_.histogram[d] = elements;
+    if (d == 0) continue;
+    result_.mismatches += elements;
+    result_.max_difference =
+        std::max(result_.max_difference, static_cast<uint64_t>(d < 0 ? -d : d));
   }
 }
 
-void TensorComparator::add_argmax(const Tensor& got, const Tensor& expected) {
-  with_dtype(got.dtype(), [&]<class T>() {
-    const int64_t classes = got.shape()[got.shape().rank() - 1];
-    const T* a = got.data<T>();
-    const T* b = expected.data<T>();
-    for (int64_t n = 0; n < got.shape()[0]; ++n, a += classes, b += classes) {
-      ++result_.argmax.images;
-      const bool same =
-          std::max_element(a, a + classes) - a == std::max_element(b, b + classes) - b;
-      result_.argmax.flips += same ? 0 : 1;
-    }
+void TensorComparator::add(const void* got, const void* expected, int64_t count) {
+  with_dtype(result_.dtype, [&]<class T>() {
+    add_elements(static_cast<const T*>(got), static_cast<const T*>(expected), count);
   });
+  summarize();
 }
 
 void TensorComparator::add(const Tensor& got, const Tensor& expected) {
   FACSIM_CHECK(got.dtype() == result_.dtype && expected.dtype() == result_.dtype);
   FACSIM_CHECK(got.shape() == expected.shape());
   FACSIM_CHECK(got.shape().rank() == result_.shape.rank());
-  with_dtype(result_.dtype,
-             [&]<class T>() { add_elements(got.data<T>(), expected.data<T>(), got.numel()); });
-  if (holds_classes(result_.shape)) add_argmax(got, expected);
-  result_.compared += got.numel();
-  for (int64_t d = -kLimit; d <= kLimit; ++d) {
-    const int64_t elements = small_[static_cast<size_t>(d + kLimit)];
-    if (elements > 0) result_.histogram[d] = elements;
-  }
+  add(got.raw(), expected.raw(), got.numel());
 }
 
 std::optional<StructuralDifference> compare_structure(const std::string& name, DType got_dtype,

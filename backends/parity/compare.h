@@ -43,10 +43,11 @@ struct TensorComparison {
   DType dtype = DType::int8;
   int64_t compared = 0;
   int64_t mismatches = 0;
-  uint64_t max_difference = 0;           ///< largest |difference|
-  std::map<int64_t, int64_t> histogram;  ///< difference -> elements, 0 included
-  std::vector<Mismatch> first;           ///< the first mismatches in memory order
-  ArgmaxComparison argmax;               ///< of tensors [N, C] or [N, 1, 1, C] with C >= 2
+  uint64_t max_difference = 0;              ///< largest |difference|
+  std::map<int64_t, int64_t> histogram;     ///< difference -> elements, 0 included
+  std::vector<Mismatch> first;              ///< the first mismatches in memory order
+  ArgmaxComparison argmax;                  ///< of tensors [N, C] or [N, 1, 1, C] with C >= 2
+  std::vector<int64_t> channel_mismatches;  ///< by index of the channel axis, if it was asked for
 
   double rate() const {
     return compared == 0 ? 0 : static_cast<double>(mismatches) / static_cast<double>(compared);
@@ -97,21 +98,41 @@ class TensorComparator {
  public:
   /// `first_mismatches` elements are kept with their index.
   TensorComparator(std::string name, DType dtype, Shape shape, int first_mismatches);
+  /// Also counts mismatches by the index of an axis.
+  void count_channels(int axis);
   /// The next elements of both, in memory order: whole images, dtype and trailing shape as declared
   /// (CHECK).
   void add(const Tensor& got, const Tensor& expected);
+  /// The next `count` elements of both, any piece of the tensors.
+  void add(const void* got, const void* expected, int64_t count);
   const TensorComparison& result() const { return result_; }
 
  private:
   template <class T>
   void add_elements(const T* got, const T* expected, int64_t count);
   template <class T>
-  void add_mismatches(const T* got, const T* expected, int64_t count, int64_t first_index);
-  void add_argmax(const Tensor& got, const Tensor& expected);
+  void count_differences(const T* got, const T* expected, int64_t count);
+  template <class T>
+  void add_first(const T* got, const T* expected, int64_t count, int64_t first_index);
+  template <class T>
+  void add_channels(const T* got, const T* expected, int64_t count, int64_t first_index);
+  template <class T>
+  void add_argmax(const T* got, const T* expected, int64_t count);
+  void summarize();
+
+  /// The largest element of a row of classes so far, on both sides.
+  struct Row {
+    int64_t position = 0;
+    int64_t got = 0, expected = 0;  ///< where it is
+    int64_t got_value = INT64_MIN, expected_value = INT64_MIN;
+  };
 
   TensorComparison result_;
   size_t first_mismatches_;
-  std::vector<int64_t> small_;  // histogram of -limit..limit
+  std::vector<int64_t> small_;     // histogram of -limit..limit
+  int64_t below_ = 0, above_ = 0;  // differences beyond it
+  int64_t channel_stride_ = 0, classes_ = 0;
+  Row row_;
 };
 
 /// Compares tensors whose names occur on both sides; a name on one side only, another shape or

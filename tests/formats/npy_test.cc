@@ -10,6 +10,7 @@
 namespace facsim::backends {
 namespace {
 
+using test::contains;
 using test::error_text;
 using test::TempFolder;
 
@@ -35,6 +36,50 @@ std::string bytes_of(std::initializer_list<T> values) {
   std::string out(values.size() * sizeof(T), '\0');
   std::memcpy(out.data(), values.begin(), out.size());
   return out;
+}
+
+TEST_CASE("npy: a stream gives the same elements in pieces of any size") {
+  const TempFolder folder;
+  Tensor tensor(DType::int16, {7, 11});
+  for (int64_t i = 0; i < tensor.numel(); ++i) tensor.set_int(i, i * 1237 % 30011);
+  write_npy(folder / "a.npy", tensor);
+  write_npz(folder / "a.npz", {{"other", Tensor(DType::int8, {3})}, {"a", tensor}});
+  const NpzFile archive(folder / "a.npz");
+  for (const int64_t piece : {1, 10, 77, 1000}) {
+    CAPTURE(piece);
+    ArrayStream streams[] = {ArrayStream(folder / "a.npy"), archive.stream("a")};
+    for (ArrayStream& stream : streams) {
+      CHECK(stream.dtype() == DType::int16);
+      CHECK(stream.shape() == Shape{7, 11});
+      std::vector<int16_t> all, buffer(static_cast<size_t>(piece));
+      while (const int64_t count = stream.read(buffer.data(), piece)) {
+        all.insert(all.end(), buffer.begin(), buffer.begin() + count);
+      }
+      REQUIRE(all.size() == 77);
+      for (int64_t i = 0; i < 77; ++i) CHECK(all[static_cast<size_t>(i)] == tensor.int_at(i));
+    }
+  }
+  CHECK(contains(error_text(ErrorCode::missing_key, [&] { archive.stream("b"); }), "\"b\""));
+}
+
+TEST_CASE("npy: a stream decodes what is stored otherwise, and refuses what is cut short") {
+  const TempFolder folder;
+  folder.write("f.npy", npy(dict("<f8", "(3,)"), bytes_of({1.5, -2.0, 0.25})));
+  ArrayStream real(folder / "f.npy");
+  CHECK(real.dtype() == DType::float32);
+  float values[3] = {};
+  CHECK(real.read(values, 2) == 2);
+  CHECK(real.read(values + 2, 5) == 1);
+  CHECK(values[0] == 1.5f);
+  CHECK(values[2] == 0.25f);
+  folder.write("fortran.npy", npy(dict("|i1", "(2, 3)", "True"), std::string("\1\4\2\5\3\6")));
+  ArrayStream columns(folder / "fortran.npy");
+  int8_t codes[6] = {};
+  CHECK(columns.read(codes, 6) == 6);
+  for (int i = 0; i < 6; ++i) CHECK(codes[i] == i + 1);
+  folder.write("short.npy", npy(dict("|i1", "(5,)"), "abc"));
+  CHECK(contains(error_text(ErrorCode::bad_value, [&] { ArrayStream(folder / "short.npy"); }),
+                 "short.npy"));
 }
 
 TEST_CASE("npy: every DType and shape reads back as written") {

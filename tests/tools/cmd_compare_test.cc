@@ -196,4 +196,195 @@ TEST_CASE("facsim compare: results of other inputs, networks or profiles are cal
   CHECK(contains(model.err, "inputs differ"));
 }
 
+TEST_CASE("facsim compare: names that converters change are matched and told, others by --map") {
+  const DeployedFixture f;
+  const Tensor &y = f.expected.tensors[1], &z = f.expected.tensors[2];
+  backends::write_npz(f.folder / "tf.npz", {{"y/Relu:0", y}, {"z_quantized", z}});
+  backends::write_npz(f.folder / "other.npz", {{"first", y}, {"second", z}});
+  f.folder.write("map.json", "{\"y\": \"first\", \"z\": \"second\"}");
+  f.folder.write("wrong.json", "{\"y\": \"frist\"}");
+  const auto compare = [&](const char* golden, std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"compare",       "--model",  f.file("net.json"), "--inputs",
+                                      f.file("x.npz"), "--golden", f.file(golden)};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words);
+  };
+  const CommandResult converted = compare("tf.npz");
+  CAPTURE(converted.err);
+  CHECK(converted.exit_code == 0);
+  CHECK(contains(converted.err, "compared under other names: y = y/Relu:0, z = z_quantized"));
+  // Shape and order alone are told, not used.
+  const CommandResult guess = compare("other.npz");
+  CHECK(guess.exit_code == 3);
+  CHECK(contains(guess.err, "no value to compare"));
+  CHECK(contains(guess.err, "{\"y\": \"first\", \"z\": \"second\"}; if they are the same"));
+  CHECK(compare("other.npz", {"--map", f.file("map.json")}).exit_code == 0);
+  const CommandResult wrong = compare("other.npz", {"--map", f.file("wrong.json")});
+  CHECK(wrong.exit_code == 3);
+  CHECK(contains(wrong.err, "no tensor \"frist\"; did you mean \"first\"?"));
+  // Two files: the same rules.
+  backends::write_npz(f.folder / "ours.npz", {{"y", y}, {"z", z}});
+  CHECK(run_command({"compare", f.file("ours.npz"), f.file("tf.npz")}).exit_code == 0);
+  CHECK(run_command({"compare", f.file("ours.npz"), f.file("other.npz")}).exit_code == 3);
+  CHECK(
+      run_command({"compare", f.file("ours.npz"), f.file("other.npz"), "--map", f.file("map.json")})
+          .exit_code == 0);
+}
+
+TEST_CASE("facsim compare: another layout is one line, not thousands of mismatches") {
+  const DeployedFixture f(backends::IntGraph::Layout::nhwc, 20);
+  const Tensor& y = f.expected.tensors[1];
+  backends::write_npz(f.folder / "nchw.npz", {{"y", fused::nchw_from_nhwc(y)}});
+  backends::write_npz(f.folder / "nhwc.npz", {{"y", y}});
+  std::vector<std::string> words = {"compare",       "--model",  f.file("net.json"), "--inputs",
+                                    f.file("x.npz"), "--golden", f.file("nchw.npz")};
+  const CommandResult model = run_command(words);
+  CAPTURE(model.err);
+  CHECK(model.exit_code == 1);
+  const char* line =
+      "is NCHW where ours is NHWC (y): compare with --layout nchw; 0 of 240 values differ when "
+      "transposed";
+  CHECK(contains(model.out, line));
+  CHECK_FALSE(contains(model.out, "expected ("));
+  words.insert(words.end(), {"--layout", "nchw"});
+  CHECK(run_command(words).exit_code == 0);
+
+  CHECK(contains(run_command({"compare", f.file("nhwc.npz"), f.file("nchw.npz")}).out, line));
+  CHECK(run_command({"compare", f.file("nhwc.npz"), f.file("nchw.npz"), "--layout", "nchw"})
+            .exit_code == 0);
+  CHECK(run_command({"compare", f.file("nchw.npz"), f.file("nhwc.npz"), "--layout", "nhwc"})
+            .exit_code == 0);
+
+  // Where the shapes fit either way, the values decide.
+  const Tensor cube = codes({2, 4, 4, 4}, 37);
+  Tensor other = fused::nchw_from_nhwc(cube).clone();
+  backends::write_npz(f.folder / "cube.npz", {{"t", cube}});
+  backends::write_npz(f.folder / "turned.npz", {{"t", other}});
+  const CommandResult turned = compare_json({f.file("cube.npz"), f.file("turned.npz")});
+  CHECK(turned.exit_code == 1);
+  const auto json = nlohmann::json::parse(turned.out);
+  REQUIRE(json.contains("layouts"));
+  CHECK(json.at("layouts")[0].at("theirs") == "NCHW");
+  CHECK(json.at("layouts")[0].at("mismatches_transposed") == 0);
+  CHECK(json.at("layouts")[0].at("mismatches") == json.at("mismatches"));
+  // A wrong value is no layout.
+  Tensor wrong = cube.clone();
+  wrong.set_int(5, wrong.int_at(5) == 0 ? 1 : 0);
+  backends::write_npz(f.folder / "wrong.npz", {{"t", wrong}});
+  CHECK_FALSE(nlohmann::json::parse(compare_json({f.file("cube.npz"), f.file("wrong.npz")}).out)
+                  .contains("layouts"));
+}
+
+TEST_CASE("facsim compare: --layers and --ignore choose what is compared") {
+  const DeployedFixture f;
+  Tensor bad = f.expected.tensors[2].clone();
+  bad.set_int(0, bad.int_at(0) == 0 ? 1 : 0);
+  backends::write_npz(f.folder / "g.npz", {{"y", f.expected.tensors[1]}, {"z", bad}, {"u", bad}});
+  const auto code = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"compare",       "--model",  f.file("net.json"), "--inputs",
+                                      f.file("x.npz"), "--golden", f.file("g.npz")};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words).exit_code;
+  };
+  CHECK(code({}) == 1);
+  CHECK(code({"--layers", "y"}) == 0);
+  CHECK(code({"--layers", "con*"}) == 0);  // the node that computes y
+  CHECK(code({"--ignore", "z", "--ignore", "u"}) == 0);
+  CHECK(code({"--ignore", "[uz]"}) == 0);
+  CHECK(code({"--ignore", "z"}) == 1);   // u is not in the network
+  CHECK(code({"--layers", "q*"}) == 2);  // matches nothing
+  const CommandResult files =
+      run_command({"compare", f.file("g.npz"), f.file("g.npz"), "--layers", "yy"});
+  CHECK(files.exit_code == 2);
+  CHECK(contains(files.err, "--layers \"yy\" matches no tensor; did you mean \"y\"?"));
+}
+
+TEST_CASE("facsim compare: the block about the first mismatch, and --junit") {
+  const DeployedFixture f(backends::IntGraph::Layout::nhwc, 400);
+  backends::write_npz(f.folder / "golden.npz",
+                      {{"y", f.expected.tensors[1]}, {"z", f.expected.tensors[2]}});
+  const CommandResult result = run_command(
+      {"compare", "--model", f.file("net.json"), "--inputs", f.file("x.npz"), "--golden",
+       f.file("golden.npz"), "--set", "/requantize/rounding=floor", "--junit", f.file("j.xml")});
+  CHECK(result.exit_code == 1);
+  for (const char* part :
+       {"MISMATCH  layer conv (conv2d)  ", "max |d| = 1 LSB", "first at y[", "acc ", "range seen ",
+        "of 32 bits", "scale[c=", "tie distance", "expected ", "this profile",
+        "another rounding or multiplier of the same sum", "set by", "--set",
+        "/requantize/rounding = \"floor\""}) {
+    CAPTURE(part);
+    CHECK(contains(result.out, part));
+  }
+  // z copies y: it is explained on demand only.
+  CHECK_FALSE(contains(result.out, "layer flatten"));
+  const std::string junit = backends::read_file(f.folder / "j.xml");
+  CHECK(contains(junit, "tests=\"2\" failures=\"2\""));
+  CHECK(contains(junit, "<testcase name=\"y\" classname=\"facsim.compare\">"));
+  CHECK(contains(junit, "values differ, max |d| = 1 LSB; first at ["));
+  const CommandResult every =
+      run_command({"compare", "--model", f.file("net.json"), "--inputs", f.file("x.npz"),
+                   "--golden", f.file("golden.npz"), "--set", "/requantize/rounding=floor",
+                   "--explain", "--fail-on", "lsb:1", "--junit", f.file("j.xml")});
+  CHECK(every.exit_code == 0);
+  CHECK(contains(every.out, "layer flatten"));
+  CHECK(contains(backends::read_file(f.folder / "j.xml"), "tests=\"2\" failures=\"0\""));
+}
+
+TEST_CASE("facsim compare: options that do not go together exit 2") {
+  const DeployedFixture f;
+  const std::string net = f.file("net.json"), x = f.file("x.npz");
+  const std::vector<std::string> cases[] = {
+      {x},
+      {x, x, "--model", net, "--inputs", x, "--golden", x},
+      {"--model", net, "--inputs", x},
+      {"--model", net, "--golden", x},
+      {x, x, "--runtime", "tflite"},
+      {x, x, "--explain"},
+      {x, x, "--junit", x},
+      {"--model", net, "--inputs", x, "--golden", x, "--runtime", "tflite"},
+      {"--model", net, "--inputs", x, "--runtime", "onnxruntime"},
+      {"--model", net, "--inputs", x, "--golden", x, "--runtimes", "."},
+      {x, x, "--layout", "hwcn"}};
+  for (std::vector<std::string> words : cases) {
+    CAPTURE(words.size());
+    words.insert(words.begin(), "compare");
+    const CommandResult result = run_command(words);
+    CHECK(result.exit_code == 2);
+    CHECK(result.out.empty());
+  }
+}
+
+TEST_CASE("facsim compare: two big files are never in memory") {
+  const TempFolder folder;
+  const int64_t kElements = int64_t{48} << 20;
+  const Tensor small = codes({16}, 3);
+  backends::write_npy(folder / "small.npy", small);
+  {
+    Tensor big(DType::int8, {kElements});
+    backends::write_npy(folder / "zero.npy", big);
+    backends::write_npz(folder / "zero.npz", {{"zero", big}});
+    std::memset(big.raw(), 1, big.bytes());
+    big.set_int(kElements - 1, 0);
+    backends::write_npz(folder / "one.npz", {{"zero", big}});
+  }
+  const auto peak = [&](const char* a, const char* b, int exit_code) {
+    const CommandResult result =
+        run_command({"compare", (folder / a).string(), (folder / b).string()});
+    CAPTURE(result.err);
+    CHECK(result.exit_code == exit_code);
+    return result.peak_kilobytes;
+  };
+  const int64_t base = peak("small.npy", "small.npy", 0);
+  CHECK(base > 0);
+  // Buffers of a piece of each side; an array would be 48 MiB more.
+  const int64_t kRoom = 8 << 10;
+  CHECK(peak("zero.npy", "zero.npz", 0) < base + kRoom);
+  CHECK(peak("zero.npz", "one.npz", 1) < base + kRoom);
+  const auto json = nlohmann::json::parse(
+      compare_json({(folder / "zero.npz").string(), (folder / "one.npz").string()}).out);
+  CHECK(json.at("mismatches") == kElements - 1);
+  CHECK(json.at("tensors")[0].at("histogram") ==
+        nlohmann::json({{"+0", 1}, {"-1", kElements - 1}}));
+}
+
 }  // namespace facsim::test

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ namespace facsim::test {
 struct CommandResult {
   int exit_code = -1;  ///< 128 + signal if it was killed by one
   std::string out, err;
+  int64_t peak_kilobytes = 0;  ///< largest resident memory
 };
 
 /// A facsim process with its output in files of `folder`.
@@ -49,9 +51,10 @@ class CommandProcess {
 
   CommandResult wait() {
     int status = 0;
-    waitpid(pid_, &status, 0);
+    rusage usage = {};
+    wait4(pid_, &status, 0, &usage);
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return {code, contents(out_), contents(err_)};
+    return {code, contents(out_), contents(err_), usage.ru_maxrss};
   }
 
  private:

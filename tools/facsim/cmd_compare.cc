@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -10,42 +9,18 @@
 #include "backends/parity/compare.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/compare_files.h"
 #include "tools/facsim/compare_network.h"
 #include "tools/facsim/comparison_output.h"
-#include "tools/facsim/interrupt.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/output_path.h"
+#include "tools/facsim/report/comparison_page.h"
+#include "tools/facsim/runtime_process.h"
 
 namespace facsim::cli {
 
 namespace {
-
-using backends::ComparisonReport;
-
-/// Arrays of a file, read one at a time: two big archives need not be in memory as a whole.
-class ArrayFile {
- public:
-  explicit ArrayFile(const std::filesystem::path& file) : file_(file) {
-    if (file.extension() == ".npz") {
-      npz_.emplace(file);
-      names_ = npz_->names();
-    } else {
-      names_ = {file.stem().string()};
-    }
-  }
-  bool is_single() const { return !npz_; }
-  const std::vector<std::string>& names() const { return names_; }
-  std::optional<backends::Provenance> provenance() const {
-    return npz_ ? backends::provenance_from_comment(npz_->comment()) : std::nullopt;
-  }
-  Tensor read(const std::string& name) const {
-    return npz_ ? npz_->read(name) : backends::read_npy(file_);
-  }
-
- private:
-  std::filesystem::path file_;
-  std::optional<backends::NpzFile> npz_;
-  std::vector<std::string> names_;
-};
 
 /// What the runs that wrote two files had not in common: the first thing to know when they differ.
 std::vector<std::string> differing_runs(const std::optional<backends::Provenance>& a,
@@ -65,32 +40,6 @@ std::vector<std::string> differing_runs(const std::optional<backends::Provenance
   return out;
 }
 
-/// Two files by array name; an .npy stands for the only array of the other side.
-ComparisonReport compare_files(const ArrayFile& got, const ArrayFile& expected,
-                               int first_mismatches) {
-  const bool unnamed = got.names().size() == 1 && expected.names().size() == 1 &&
-                       (got.is_single() || expected.is_single());
-  const std::set<std::string> expected_names(expected.names().begin(), expected.names().end());
-  std::set<std::string> seen;
-  ComparisonReport report;
-  for (const std::string& name : got.names()) {
-    throw_if_interrupted();
-    const std::string other = unnamed ? expected.names()[0] : name;
-    backends::NamedTensors a = {{other, got.read(name)}}, b;
-    if (expected_names.contains(other)) b.emplace_back(other, expected.read(other));
-    seen.insert(other);
-    ComparisonReport one = backends::compare(a, b, first_mismatches);
-    std::move(one.tensors.begin(), one.tensors.end(), std::back_inserter(report.tensors));
-    std::move(one.structure.begin(), one.structure.end(), std::back_inserter(report.structure));
-  }
-  for (const std::string& name : expected.names()) {
-    if (seen.contains(name)) continue;
-    ComparisonReport one = backends::compare({}, {{name, expected.read(name)}}, 0);
-    report.structure.push_back(one.structure.front());
-  }
-  return report;
-}
-
 class CompareCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
@@ -99,51 +48,187 @@ class CompareCommand final : public Command {
     model_.add_to(app, "--model", "run this network instead of reading A");
     app.add_option("--inputs", inputs_, "its inputs: .npz or .npy");
     app.add_option("--golden", golden_, "what its tensors should be: .npz");
+    app.add_option("--runtime", runtime_,
+                   "compare with what the real runtime computes from the same file and inputs")
+        ->check(one_of({"onnxruntime", "tflite"}));
+    app.add_option("--runtimes", runtimes_,
+                   "folder of tools/runtimes/install.sh (FACSIM_RUNTIMES, build/runtimes)");
+    match_.add_to(app);
     app.add_option("--fail-on", fail_on_, "any, lsb:N, rate:P (0..1), argmax or never");
     app.add_option("--first", first_, "mismatches to show per tensor")
         ->check(CLI::Range(0, 1000000));
+    app.add_flag("--explain", explain_,
+                 "how the first mismatch of every tensor came, not only of the first one");
+    app.add_option(
+        "--html", html_,
+        "also write one page that needs no network: layers, differences, channels, ties, "
+        "accumulators, the first mismatch");
+    app.add_option("--junit", junit_, "also write one testcase per tensor to this file");
     app.footer(
+        "Tensors are matched by name; names that differ by what converters add (:0, /Relu, "
+        "_quantized,\n"
+        "a shared beginning) are matched and told, others by --map only. Where one side is NCHW "
+        "and "
+        "the\n"
+        "other NHWC, that is said instead of their differences.\n\n"
         "Examples:\n"
         "  facsim compare out.npz golden.npz\n"
         "  facsim compare out.npy golden.npy --fail-on lsb:1\n"
         "  facsim compare --model net.json --profile xnnpack-x86 --inputs x.npz --golden "
-        "device.npz");
+        "device.npz\n"
+        "  facsim compare --model net.json --inputs x.npz --golden device.npz --layout nchw "
+        "--layers "
+        "'conv*'\n"
+        "  facsim compare --model net.onnx --inputs x.npz --runtime onnxruntime");
   }
 
   ExitCode run(const Globals& globals) override {
     const backends::Tolerance tolerance = parse_tolerance();
-    NetworkComparison result;
-    std::vector<std::string> differing;
-    if (model_.given()) {
-      if (!files_[0].empty()) throw UsageError("compare takes A and B, or --model, not both");
-      if (inputs_.empty() || golden_.empty()) {
-        throw UsageError("compare --model needs --inputs and --golden");
+    check_usage();
+    for (const std::string& file : {junit_, html_}) {
+      if (!file.empty()) {
+        require_not_an_input(file, {model_.name(), inputs_, golden_, files_[0], files_[1]});
       }
-      const DeployedNetwork network(model_, globals);
-      const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
-      differing = differing_runs(network.provenance(inputs), ArrayFile(golden_).provenance());
-      result = compare_network(network, inputs, backends::read_npz(golden_), first_, globals);
-    } else {
-      if (files_[0].empty() || files_[1].empty())
-        throw UsageError("compare needs two files A and B");
-      const ArrayFile got(files_[0]), expected(files_[1]);
-      differing = differing_runs(got.provenance(), expected.provenance());
-      result.report = compare_files(got, expected, first_);
     }
-    refuse_nothing(result.report);
-    for (const std::string& text : differing) note(printable(text));
+    const CompareOptions options{.first_mismatches = first_, .page = !html_.empty()};
+    const NetworkComparison result =
+        model_.given() ? compare_model(globals, options) : compare_two_files(options);
+    if (result.layouts.empty()) refuse_nothing(result);
+    for (const std::string& text : result.notes) note(printable(text));
     const bool accepted = backends::accepts(tolerance, result.report);
+    if (!html_.empty()) {
+      backends::write_file_atomically(html_, comparison_html(page(globals, accepted), result));
+    }
+    if (!junit_.empty()) {
+      backends::write_file_atomically(junit_, report_junit(result, tolerance));
+    }
     if (globals.format == OutputFormat::json) {
       nlohmann::ordered_json json = report_json(result, accepted);
-      if (!differing.empty()) json["runs_differ"] = differing;
+      if (!differing_.empty()) json["runs_differ"] = differing_;
+      if (!runtime_version_.empty()) json["runtime_version"] = runtime_version_;
       print_json(json);
     } else {
-      print_report(result, accepted, globals.color_stdout);
+      print_report(result, accepted, globals.color_stdout, explain_);
     }
     return accepted ? ExitCode::equal : ExitCode::different;
   }
 
  private:
+  void check_usage() const {
+    if (!model_.given()) {
+      if (files_[0].empty() || files_[1].empty()) {
+        throw UsageError("compare needs two files A and B");
+      }
+      if (!runtime_.empty()) throw UsageError("--runtime needs --model and --inputs");
+      if (explain_) throw UsageError("--explain needs --model: files do not say how they came");
+      return;
+    }
+    if (!files_[0].empty()) throw UsageError("compare takes A and B, or --model, not both");
+    if (inputs_.empty() || (golden_.empty() && runtime_.empty())) {
+      throw UsageError("compare --model needs --inputs and --golden or --runtime");
+    }
+    if (!golden_.empty() && !runtime_.empty()) {
+      throw UsageError("compare takes --golden or --runtime, not both");
+    }
+    if (runtime_.empty() && !runtimes_.empty()) throw UsageError("--runtimes is for --runtime");
+    const bool is_onnx = std::filesystem::path(model_.name()).extension() == ".onnx";
+    const bool is_tflite = std::filesystem::path(model_.name()).extension() == ".tflite";
+    if ((runtime_ == "onnxruntime" && !is_onnx) || (runtime_ == "tflite" && !is_tflite)) {
+      throw UsageError(fmt::format(
+          "--runtime {} runs {} files: {} is none; facsim export --verify "
+          "writes one",
+          runtime_, runtime_ == "tflite" ? ".tflite" : ".onnx", printable(model_.name())));
+    }
+  }
+
+  /// What the two runs have not in common is said before anything is compared.
+  void say_differing(const std::optional<backends::Provenance>& a,
+                     const std::optional<backends::Provenance>& b) {
+    differing_ = differing_runs(a, b);
+    for (const std::string& text : differing_) note(printable(text));
+  }
+
+  NetworkComparison compare_two_files(const CompareOptions& options) {
+    const ArrayFile got(files_[0]), expected(files_[1]);
+    say_differing(got.provenance(), expected.provenance());
+    return compare_files(got, expected, match_, options);
+  }
+
+  NetworkComparison compare_model(const Globals& globals, const CompareOptions& options) {
+    if (!runtime_.empty()) return compare_runtime(globals, options);
+    const DeployedNetwork network(model_, globals);
+    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const ArrayFile file(golden_);
+    remember(network, inputs, globals);
+    say_differing(provenance_, file.provenance());
+    const Golden golden = read_golden(network, file, inputs[0].shape()[0], match_);
+    return compare_network(network, inputs, golden, options, globals);
+  }
+
+  /// The network under --profile or the runtime's own, against the runtime on the very same file.
+  NetworkComparison compare_runtime(const Globals& globals, const CompareOptions& options) {
+    const DeployedRuntime& runtime = runtime_of(model_.name());
+    Globals matching = globals;
+    if (matching.profile.empty()) matching.profile = runtime.profile;
+    const DeployedNetwork network(model_, matching);
+    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const std::filesystem::path script = find_runtime(runtime, runtimes_);
+    backends::NamedTensors arrays;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const auto t = static_cast<size_t>(network.graph().inputs[i]);
+      arrays.emplace_back(network.graph().tensors[t].name, network.to_file_layout(inputs[i]));
+    }
+    RuntimeResult real = run_in_runtime(runtime, script, model_.name(), arrays,
+                                        int8_options(model_.name(), network.graph()));
+    runtime_version_ = real.version;
+    remember(network, inputs, matching);
+    note(fmt::format("{} against the simulator under {}", printable(real.version),
+                     network.profile().name));
+    const Golden golden = golden_of(network, std::move(real.outputs), match_);
+    return compare_network(network, inputs, golden, options, matching);
+  }
+
+  ComparisonPage page(const Globals& globals, bool accepted) const {
+    ComparisonPage page;
+    page.accepted = accepted;
+    page.fail_on = fail_on_;
+    page.runs_differ = differing_;
+    if (!model_.given()) {
+      page.title = fmt::format("{} and {}", files_[0], files_[1]);
+      page.sources = {{"what we have", files_[0]}, {"what it should be", files_[1]}};
+      return page;
+    }
+    page.title = model_.name() + " under " + profile_.name;
+    page.details = profile_.title;
+    page.sources = {
+        {"network", model_.name() + ", fingerprint " + provenance_.network},
+        {"inputs", inputs_ + ", fingerprint " + provenance_.inputs},
+        {"profile", fmt::format("{}, fingerprint {}, {}", profile_.name, profile_.fingerprint,
+                                profile_.file.filename().string())},
+        {"compared with", runtime_.empty() ? golden_ : runtime_version_},
+    };
+    for (const backends::ProfileOverride& set : globals.overrides) {
+      page.sources.emplace_back("--set", set.pointer + "=" + set.value);
+    }
+    for (auto& setting :
+         backends::profile_settings(profile_name_, globals.search(), globals.overrides)) {
+      const bool is_rule = setting.pointer.starts_with("/accumulator") ||
+                           setting.pointer.starts_with("/requantize") ||
+                           setting.pointer.starts_with("/output") ||
+                           setting.pointer.starts_with("/zero_point_add") ||
+                           setting.pointer.starts_with("/activation_order");
+      if (is_rule && !setting.place.empty()) page.settings.push_back(std::move(setting));
+    }
+    return page;
+  }
+
+  void remember(const DeployedNetwork& network, const std::vector<Tensor>& inputs,
+                const Globals& globals) {
+    profile_ = network.profile();
+    profile_name_ = network.profile_name(globals);
+    provenance_ = network.provenance(inputs);
+  }
+
   backends::Tolerance parse_tolerance() const {
     try {
       return backends::tolerance_from_string(fail_on_);
@@ -153,10 +238,11 @@ class CompareCommand final : public Command {
   }
 
   /// "0 of 0 differ" would look like success.
-  static void refuse_nothing(const ComparisonReport& report) {
-    if (report.compared() > 0) return;
+  static void refuse_nothing(const NetworkComparison& comparison) {
+    if (comparison.report.compared() > 0) return;
+    for (const std::string& text : comparison.notes) note(printable(text));
     std::vector<ErrorInfo> infos;
-    for (const auto& difference : report.structure) {
+    for (const auto& difference : comparison.report.structure) {
       infos.push_back({ErrorCode::shape_mismatch, "", to_string(difference), "", ""});
     }
     infos.push_back({ErrorCode::shape_mismatch, "compare", "no value to compare",
@@ -166,7 +252,13 @@ class CompareCommand final : public Command {
 
   std::array<std::string, 2> files_;
   ModelFile model_;
-  std::string inputs_, golden_, fail_on_ = "any";
+  MatchOptions match_;
+  std::string inputs_, golden_, runtime_, runtimes_, junit_, runtime_version_, fail_on_ = "any";
+  std::string html_, profile_name_;
+  std::vector<std::string> differing_;
+  backends::Profile profile_;  // of the run that was compared, for the page
+  backends::Provenance provenance_;
+  bool explain_ = false;
   int first_ = 5;
 };
 

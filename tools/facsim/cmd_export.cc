@@ -122,17 +122,8 @@ class ExportCommand final : public Command {
                      printable(graph.profile), runtime.title, runtime.profile));
   }
 
-  /// ONNX Runtime leaves int8 activations between Q and DQ in float on x86 unless it is told.
   std::vector<std::string> runtime_options(const backends::IntGraph& graph) const {
-    if (!is_onnx(to_) || form_ == "qoperator") return {};
-    const bool any_int8 = std::any_of(
-        graph.tensors.begin(), graph.tensors.end(),
-        [](const auto& t) { return !t.data && t.qparams && t.qparams->type == sim::kInt8; });
-    if (!any_int8) return {};
-    note(
-        "int8 activations: verified with session.qdqisint8allowed=1, without which ONNX Runtime on "
-        "x86 computes them in float");
-    return {"--config", "session.qdqisint8allowed=1"};
+    return form_ == "qoperator" ? std::vector<std::string>{} : int8_options(to_, graph);
   }
 
   ExitCode verify(const Globals& globals, const Globals& matching, const DeployedNetwork& network,
@@ -149,7 +140,8 @@ class ExportCommand final : public Command {
     for (auto& [name, tensor] : real.outputs) tensor = border.from_file(name, tensor);
 
     const NetworkComparison result =
-        compare_network(network, inputs, real.outputs, first_, matching);
+        compare_network(network, inputs, golden_of(network, real.outputs, {}),
+                        {.first_mismatches = first_}, matching);
     if (result.report.compared() == 0) {
       throw Error({ErrorCode::shape_mismatch, to_, "no output to compare", "", ""});
     }
@@ -168,7 +160,7 @@ class ExportCommand final : public Command {
     Globals own = globals;
     own.profile = name;
     const DeployedNetwork as_made(model_, own);
-    return compare_network(as_made, inputs, real, 0, own).report;
+    return compare_network(as_made, inputs, golden_of(as_made, real, {}), {}, own).report;
   }
 
   void report(const Globals& globals, const DeployedNetwork& network,

@@ -88,6 +88,11 @@ int64_t DeployedNetwork::internal_index(int64_t flat_index, const Shape& nhwc) c
   return (image * pixels + pixel) * channels + channel;
 }
 
+std::vector<int64_t> DeployedNetwork::file_index(std::vector<int64_t> nhwc) const {
+  if (graph_.layout == backends::IntGraph::Layout::nhwc || nhwc.size() != 4) return nhwc;
+  return {nhwc[0], nhwc[3], nhwc[1], nhwc[2]};
+}
+
 Tensor DeployedNetwork::input(const backends::IntTensor& tensor, const Tensor& array,
                               const std::string& place) const {
   const bool nchw = graph_.layout == backends::IntGraph::Layout::nchw;

@@ -40,6 +40,12 @@ class DeployedNetwork {
   /// The flat index inside an NHWC tensor of element `flat_index` of the same tensor in the file's
   /// layout.
   int64_t internal_index(int64_t flat_index, const Shape& nhwc) const;
+  /// An index into an NHWC tensor as an index into the same tensor in the file's layout.
+  std::vector<int64_t> file_index(std::vector<int64_t> nhwc) const;
+  /// The name or path of the network's profile: --profile, or the one that the network names.
+  const std::string& profile_name(const Globals& globals) const {
+    return globals.profile.empty() ? graph_.profile : globals.profile;
+  }
 
  private:
   Tensor input(const backends::IntTensor& tensor, const Tensor& array,

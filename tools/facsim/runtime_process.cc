@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -145,6 +146,18 @@ const DeployedRuntime& runtime_of(const std::filesystem::path& file) {
   if (file.extension() == ".tflite") return runtimes[1];
   throw Error({ErrorCode::unsupported, file.string(),
                "extension \"" + file.extension().string() + "\"", ".onnx or .tflite", ""});
+}
+
+std::vector<std::string> int8_options(const std::filesystem::path& file,
+                                      const backends::IntGraph& graph) {
+  const bool any_int8 = std::any_of(graph.tensors.begin(), graph.tensors.end(), [](const auto& t) {
+    return !t.data && t.qparams && t.qparams->type == sim::kInt8;
+  });
+  if (file.extension() != ".onnx" || !any_int8) return {};
+  note(
+      "int8 activations: verified with session.qdqisint8allowed=1, without which ONNX Runtime on "
+      "x86 computes them in float");
+  return {"--config", "session.qdqisint8allowed=1"};
 }
 
 std::filesystem::path find_runtime(const DeployedRuntime& runtime,

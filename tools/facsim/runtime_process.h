@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/graph/int_graph.h"
 #include "backends/io/npy.h"
 
 namespace facsim::cli {
@@ -17,6 +18,11 @@ struct DeployedRuntime {
 };
 /// By the file's extension, .onnx or .tflite; Error unsupported.
 const DeployedRuntime& runtime_of(const std::filesystem::path& file);
+
+/// ONNX Runtime leaves int8 activations between Q and DQ in float on x86 unless it is told: the
+/// options that tell it, with a note on stderr, where the network has such activations.
+std::vector<std::string> int8_options(const std::filesystem::path& file,
+                                      const backends::IntGraph& graph);
 
 struct RuntimeResult {
   backends::NamedTensors outputs;  ///< as the runtime gave them, in the file's layout

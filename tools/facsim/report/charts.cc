@@ -190,6 +190,51 @@ std::string log_bar_chart(const BarChart& chart) {
   return svg + "</svg>\n";
 }
 
+namespace {
+
+std::string cell_at(const Cell& cell, double x, double y, double width, double height) {
+  const std::string place = fmt::format(
+      "x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"{:.1f}\"", x, y, width, height);
+  std::string svg = fmt::format("<rect class=\"track\" {}/>\n", place);
+  if (cell.value > 0) {
+    // The smallest value must still be seen.
+    svg += fmt::format("<rect class=\"heat\" {} fill-opacity=\"{:.2f}\"/>\n", place,
+                       0.15 + 0.85 * std::min(cell.value, 1.0));
+  }
+  return fmt::format("<g><title>{}</title>\n{}</g>\n", escape_html(cell.text), svg);
+}
+
+}  // namespace
+
+std::string heat_map(std::string_view title, const std::vector<HeatRow>& rows) {
+  constexpr double kRow = 38, kCell = 16, kGap = 1;
+  std::string svg = open_svg(title, kRow * static_cast<double>(rows.size()) + 4);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const double y = kRow * static_cast<double>(r);
+    svg += text_at(0, y + 13, "start", rows[r].label);
+    const double slot =
+        kChartWidth / static_cast<double>(std::max<size_t>(1, rows[r].cells.size()));
+    const double gap = slot > 4 * kGap ? kGap : 0;
+    for (size_t c = 0; c < rows[r].cells.size(); ++c) {
+      svg += cell_at(rows[r].cells[c], slot * static_cast<double>(c), y + 18, slot - gap, kCell);
+    }
+  }
+  return svg + "</svg>\n";
+}
+
+std::string cell_strip(std::string_view title, const std::vector<Cell>& cells, size_t per_line) {
+  constexpr double kCell = 26, kGap = 2;
+  const size_t columns = std::max<size_t>(1, std::min(per_line, cells.size()));
+  const size_t lines = (cells.size() + columns - 1) / columns;
+  const double slot = kChartWidth / static_cast<double>(columns);
+  std::string svg = open_svg(title, (kCell + kGap) * static_cast<double>(lines));
+  for (size_t i = 0; i < cells.size(); ++i) {
+    svg += cell_at(cells[i], slot * static_cast<double>(i % columns),
+                   (kCell + kGap) * static_cast<double>(i / columns), slot - kGap, kCell);
+  }
+  return svg + "</svg>\n";
+}
+
 std::string gauges(std::string_view title, const std::vector<Gauge>& rows) {
   constexpr double kRow = 40, kBar = 12, kEdge = 4;
   const double width = kChartWidth - 2 * kEdge;

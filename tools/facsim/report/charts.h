@@ -44,6 +44,20 @@ struct BarChart {
 /// Vertical bars on a logarithmic axis from 1: counts that span magnitudes.
 std::string log_bar_chart(const BarChart& chart);
 
+/// Cells whose colour grows with their value: 0 is the empty track, 1 the full colour.
+struct Cell {
+  double value = 0;  ///< 0..1
+  std::string text;  ///< shown when pointed at
+};
+struct HeatRow {
+  std::string label;
+  std::vector<Cell> cells;
+};
+/// One line of cells under each label, all lines as wide as the chart.
+std::string heat_map(std::string_view title, const std::vector<HeatRow>& rows);
+/// Cells in reading order, up to `per_line` on a line.
+std::string cell_strip(std::string_view title, const std::vector<Cell>& cells, size_t per_line);
+
 /// A horizontal gauge: a filled part, a mark beyond it, both of a maximum.
 struct Gauge {
   std::string label;

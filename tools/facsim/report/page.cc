@@ -36,6 +36,9 @@ svg { width: 100%; max-width: 34rem; height: auto; display: block; }
 svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
 .grid { stroke: var(--edge); } .divider { stroke: var(--dim); stroke-dasharray: 4 4; }
 .track { fill: var(--edge); } .mark { stroke: var(--c1); stroke-width: 2.5; }
+.heat { fill: var(--bad); }
+.wrap td { white-space: normal; overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; }
 .line { fill: none !important; stroke-width: 2; }
 .series-0 { fill: var(--c0); stroke: var(--c0); background: var(--c0); }
 .series-1 { fill: var(--c1); stroke: var(--c1); background: var(--c1); }
@@ -49,6 +52,7 @@ svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
 std::string html_page(std::string_view title, std::string_view details, std::string_view body) {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<title>facsim: {0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
       "<h1>{0}</h1>\n<p class=\"dim\">{2}</p>\n{3}</body>\n</html>\n",
