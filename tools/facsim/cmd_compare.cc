@@ -40,6 +40,27 @@ std::vector<std::string> differing_runs(const std::optional<backends::Provenance
   return out;
 }
 
+std::string file_name(const std::filesystem::path& file) { return file.filename().string(); }
+
+/// Whether this build has a command of that name.
+bool has_command(std::string_view wanted) {
+#define FACSIM_COMMAND(name, summary) \
+  if (wanted == #name) return true;
+#include "tools/facsim/commands.def"
+#undef FACSIM_COMMAND
+  return false;
+}
+
+/// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 class CompareCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
@@ -109,6 +130,7 @@ class CompareCommand final : public Command {
       print_json(json);
     } else {
       print_report(result, accepted, globals.color_stdout, explain_);
+      say_next(globals, result);
     }
     return accepted ? ExitCode::equal : ExitCode::different;
   }
@@ -188,17 +210,30 @@ class CompareCommand final : public Command {
     return compare_network(network, inputs, golden, options, matching);
   }
 
+  /// The command that looks for the cause of what differs.
+  void say_next(const Globals& globals, const NetworkComparison& result) const {
+    if (golden_.empty() || result.divergences.empty() || !has_command("diagnose")) return;
+    std::string command =
+        fmt::format("facsim diagnose --model {} --profile {} --inputs {}", quoted(model_.name()),
+                    quoted(profile_name_), quoted(inputs_));
+    for (const backends::ProfileOverride& set : globals.overrides) {
+      command += " --set " + quoted(set.pointer + "=" + set.value);
+    }
+    print(fmt::format("to name the cause: {} --golden {}\n", printable(command),
+                      printable(quoted(golden_))));
+  }
+
   ComparisonPage page(const Globals& globals, bool accepted) const {
     ComparisonPage page;
     page.accepted = accepted;
     page.fail_on = fail_on_;
     page.runs_differ = differing_;
     if (!model_.given()) {
-      page.title = fmt::format("{} and {}", files_[0], files_[1]);
+      page.title = file_name(files_[0]) + " and " + file_name(files_[1]);
       page.sources = {{"what we have", files_[0]}, {"what it should be", files_[1]}};
       return page;
     }
-    page.title = model_.name() + " under " + profile_.name;
+    page.title = file_name(model_.name()) + " under " + profile_.name;
     page.details = profile_.title;
     page.sources = {
         {"network", model_.name() + ", fingerprint " + provenance_.network},

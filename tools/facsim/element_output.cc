@@ -203,17 +203,21 @@ std::string index_text(const std::vector<int64_t>& index) {
   return fmt::format("[{}]", fmt::join(index, ","));
 }
 
+std::string setting_place(const ProfileSetting& setting) {
+  if (setting.place.empty()) return "a default";
+  if (setting.place.starts_with("--set")) return "--set";
+  // "/long/folder/name.json:35:17 /requantize/rounding" without the folder and the pointer.
+  const size_t file_end = setting.place.find(".json:");
+  const std::string place = setting.place.substr(0, setting.place.find(' ', file_end));
+  const size_t slash = place.rfind('/', file_end);
+  return printable(slash == std::string::npos ? place : place.substr(slash + 1));
+}
+
 std::string setting_text(const ProfileSetting& setting) {
   constexpr size_t kMaxValue = 60;
   std::string value = setting.value;
   if (value.size() > kMaxValue) value = value.substr(0, kMaxValue - 3) + "...";
-  // "/long/folder/name.json:35:17 /requantize/rounding" without the folder and the pointer.
-  std::string place = setting.place.substr(0, setting.place.find(' '));
-  const size_t slash = place.rfind('/');
-  if (slash != std::string::npos) place.erase(0, slash + 1);
-  if (setting.place.starts_with("--set")) place = "--set";
-  if (setting.place.empty()) place = "a default";
-  return printable(fmt::format("{} ({} = {})", place, setting.pointer, value));
+  return printable(fmt::format("{} ({} = {})", setting_place(setting), setting.pointer, value));
 }
 
 std::string step_text(const ElementStep& step) {

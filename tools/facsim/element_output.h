@@ -48,6 +48,8 @@ class ElementExplainer {
 
 /// "[0,17,4,9]".
 std::string index_text(const std::vector<int64_t>& index);
+/// Who set a value, without the folder: "tflite-reference.json:35:17", "--set", "a default".
+std::string setting_place(const backends::ProfileSetting& setting);
 /// "tflite-reference.json:35:17 (/requantize/rounding = "half_up")", or "a default (…)"; the folder
 /// is left out.
 std::string setting_text(const backends::ProfileSetting& setting);

@@ -25,6 +25,13 @@ std::string rate_text(double rate) {
   return rate == 0 ? "0 %" : fmt::format("{:.3g} %", 100 * rate);
 }
 
+/// A name that fits on a line: converters join the names of all that they fused.
+std::string short_name(const std::string& name) {
+  constexpr size_t kKept = 18;
+  if (name.size() <= 2 * kKept + 3) return name;
+  return name.substr(0, kKept) + "..." + name.substr(name.size() - kKept);
+}
+
 /// 0 for no mismatch, then a logarithmic scale from one in ten million to all.
 double heat(double rate) {
   constexpr double kDecades = 7;
@@ -37,8 +44,7 @@ std::string value_tile(std::string_view value, std::string_view label) {
 }
 
 std::string row(std::string_view label, std::string_view value) {
-  return fmt::format("<tr><td>{}</td><td style=\"text-align:left\">{}</td></tr>\n",
-                     escape_html(label), escape_html(value));
+  return fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escape_html(label), escape_html(value));
 }
 
 std::string overview(const ComparisonPage& page, const NetworkComparison& comparison) {
@@ -101,11 +107,11 @@ std::string layers(const ComparisonReport& report) {
       "<th>compared</th><th>differ</th><th>rate</th><th>max |d|</th></tr>\n";
   for (const TensorComparison& t : report.tensors) {
     html += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{}\">{}</td><td>{}</td>"
-        "<td>{}</td></tr>\n",
-        escape_html(t.name), to_string(t.dtype), to_string(t.shape), with_commas(t.compared),
-        t.mismatches == 0 ? "good" : "bad", with_commas(t.mismatches), rate_text(t.rate()),
-        t.max_difference);
+        "<tr><td title=\"{}\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{}\">{}</td>"
+        "<td>{}</td><td>{}</td></tr>\n",
+        escape_html(t.name), escape_html(short_name(t.name)), to_string(t.dtype),
+        to_string(t.shape), with_commas(t.compared), t.mismatches == 0 ? "good" : "bad",
+        with_commas(t.mismatches), rate_text(t.rate()), t.max_difference);
   }
   return html + "</table></div>\n</section>\n";
 }
@@ -141,7 +147,7 @@ std::string channels(const ComparisonReport& report) {
     const size_t count = t.channel_mismatches.size();
     const size_t bins = std::min(count, kChannelsShown);
     const double per_channel = static_cast<double>(t.compared) / static_cast<double>(count);
-    HeatRow heat_row{fmt::format("{}, {} channels", t.name, count), {}};
+    HeatRow heat_row{fmt::format("{}, {} channels", short_name(t.name), count), {}};
     for (size_t bin = 0; bin < bins; ++bin) {
       const size_t first = bin * count / bins, last = (bin + 1) * count / bins;
       int64_t mismatches = 0;
@@ -204,7 +210,7 @@ std::string accumulators(const NetworkComparison& comparison) {
     std::string text = fmt::format("{} of {} bits, worst case {}", layer.observed, layer.available,
                                    layer.worst_case);
     if (layer.overflows > 0) text += fmt::format(", {} overflows", with_commas(layer.overflows));
-    rows.push_back({.label = layer.name,
+    rows.push_back({.label = short_name(layer.name),
                     .filled = static_cast<double>(layer.observed),
                     .mark = static_cast<double>(layer.worst_case),
                     .maximum = static_cast<double>(layer.available),
@@ -266,7 +272,7 @@ std::string provenance(const ComparisonPage& page) {
         "<details><summary>Rules of the profile and who set them</summary>\n"
         "<div class=\"scroll\"><table class=\"wrap\">\n";
     for (const backends::ProfileSetting& setting : page.settings) {
-      html += row(setting.pointer, setting_text(setting));
+      html += row(setting.pointer, fmt::format("{}   {}", setting.value, setting_place(setting)));
     }
     html += "</table></div>\n</details>\n";
   }

@@ -16,7 +16,7 @@ constexpr std::string_view kStyle = R"css(
   --card: #1b2029; --edge: #303846; --c0: #6ea0ff; --c1: #f0a35c; --good: #4fc59a; --bad: #ff7b72; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 62rem; background: var(--page);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
 p { margin: .3rem 0 .6rem; } .dim { color: var(--dim); font-size: .92rem; }
 section { background: var(--card); border: 1px solid var(--edge); border-radius: 10px;
@@ -37,8 +37,10 @@ svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
 .grid { stroke: var(--edge); } .divider { stroke: var(--dim); stroke-dasharray: 4 4; }
 .track { fill: var(--edge); } .mark { stroke: var(--c1); stroke-width: 2.5; }
 .heat { fill: var(--bad); }
-.wrap td { white-space: normal; overflow-wrap: anywhere; }
-code { overflow-wrap: anywhere; }
+.wrap td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
+.wrap td:first-child { color: var(--dim); white-space: nowrap; vertical-align: top; }
+@media (max-width: 40rem) { .wrap td { display: block; border: 0; padding: .1rem 0; }
+  .wrap td:first-child { padding-top: .5rem; white-space: normal; } }
 .line { fill: none !important; stroke-width: 2; }
 .series-0 { fill: var(--c0); stroke: var(--c0); background: var(--c0); }
 .series-1 { fill: var(--c1); stroke: var(--c1); background: var(--c1); }
