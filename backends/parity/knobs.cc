@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "backends/parity/knob_values-internal.h"
+#include "backends/parity/knobs-internal.h"
 #include "backends/profile/profile_fields-internal.h"
-#include "backends/profile/resolve-internal.h"
 #include "backends/profile/variants-internal.h"
 #include "sim/core/error.h"
 
@@ -76,34 +76,76 @@ std::string as_set(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-using Rules = std::map<std::string, OpRules>;
+/// "conv2d" of "/ops/conv2d/…"; empty for a setting of the whole profile.
+std::string op_of(const std::string& pointer) {
+  constexpr std::string_view kOps = "/ops/";
+  if (!pointer.starts_with(kOps)) return "";
+  const size_t end = std::min(pointer.find('/', kOps.size()), pointer.size());
+  return pointer.substr(kOps.size(), end - kOps.size());
+}
 
-Rules rules_of(const Profile& profile, const std::set<std::string>& ops) {
-  Rules rules;
-  for (const std::string& op : ops) {
-    if (const auto it = profile.ops.find(op); it != profile.ops.end()) rules.insert(*it);
-  }
-  return rules;
+/// "/ops/conv2d" or "/requantize": the member of a profile that a setting is inside of.
+std::string member_of(const std::string& pointer) {
+  const std::string op = op_of(pointer);
+  return op.empty() ? pointer.substr(0, pointer.find('/', 1)) : "/ops/" + op;
+}
+
+void validate_at(const Json& profile, const std::string& pointer, std::vector<ErrorInfo>& errors) {
+  const detail::Field* field = detail::find_field(detail::profile_fields(), pointer);
+  const Json::json_pointer at(pointer);
+  if (field == nullptr || !profile.contains(at)) return;
+  const auto place = [](std::string_view where) { return std::string(where); };
+  detail::validate(profile.at(at), *field, pointer, {place, place}, errors);
 }
 
 }  // namespace
 
-std::vector<Knob> profile_knobs(std::string_view name_or_path, const ProfileSearch& search,
-                                const std::vector<ProfileOverride>& base,
-                                const std::set<std::string>& ops, KnobScope scope) {
-  const Profile profile = load_profile(name_or_path, search, base);
-  const Json resolved = detail::resolve_profile(name_or_path, search, base).value;
-  const Rules own = rules_of(profile, ops);
+namespace detail {
 
-  std::vector<Knob> knobs;
-  std::map<std::string, std::vector<Rules>> seen;  // by setting: the rules it has led to
-  for (const RulesPlace& place : places_of(profile, ops)) {
-    for (const KnobValue& value :
-         detail::knob_values(rules_at(resolved, place.key), place.key.op)) {
-      if (!place.pointer.empty() && scope == KnobScope::own_values &&
-          !has_own_value(resolved, place.pointer, value)) {
-        continue;
-      }
+KnobBench::KnobBench(std::string_view name_or_path, const ProfileSearch& search,
+                     const std::vector<ProfileOverride>& base, const std::set<std::string>& ops)
+    : profile_(load_profile(name_or_path, search, base)),
+      resolved_(resolve_profile(name_or_path, search, base)) {
+  resolved_.sources.clear();
+  resolved_.origin.clear();
+  for (const std::string& op : ops) {
+    if (profile_.ops.contains(op)) ops_.insert(op);
+  }
+}
+
+std::optional<RulesByKey> KnobBench::changed_rules(
+    const std::vector<ProfileOverride>& settings) const {
+  ResolvedProfile changed = resolved_;
+  std::vector<ErrorInfo> errors;
+  std::set<std::string> touched;  // ops; "" is all
+  for (const ProfileOverride& setting : settings) {
+    apply_override(changed, setting, errors);
+    touched.insert(op_of(setting.pointer));
+  }
+  for (const ProfileOverride& setting : settings) {
+    validate_at(changed.value, member_of(setting.pointer), errors);
+  }
+  RulesByKey rules;
+  if (!errors.empty()) return std::nullopt;
+  // Every rule is read, also of ops that nobody asked about: the profile as a whole must load.
+  for (const RulesKey& key : rules_keys(changed.value)) {
+    if (!touched.contains("") && !touched.contains(key.op)) continue;
+    OpRules now = read_op_rules(changed, key, errors);
+    if (!errors.empty()) return std::nullopt;
+    const std::string name = key.name();
+    if (ops_.contains(name) && !(now == profile_.rules(name))) rules.emplace(name, std::move(now));
+  }
+  return rules;
+}
+
+std::vector<KnobRules> KnobBench::knobs(KnobScope scope) const {
+  std::vector<KnobRules> knobs;
+  std::map<std::string, std::vector<RulesByKey>> seen;  // by setting: the rules it has led to
+  const Json& resolved = resolved_.value;
+  for (const RulesPlace& place : places_of(profile_, ops_)) {
+    for (const KnobValue& value : knob_values(rules_at(resolved, place.key), place.key.op)) {
+      const bool is_own = place.pointer.empty() || has_own_value(resolved, place.pointer, value);
+      if (!is_own && scope == KnobScope::own_values) continue;
       Knob knob{place.pointer + value.pointer, value.from.dump(), "", {}, ""};
       knob.to = value.settings.front().value.dump();
       std::string setting_text;
@@ -114,22 +156,28 @@ std::vector<Knob> profile_knobs(std::string_view name_or_path, const ProfileSear
       for (ProfileOverride& along : variants_along(resolved, place.pointer, value)) {
         knob.overrides.push_back(std::move(along));
       }
-      std::vector<ProfileOverride> overrides = base;
-      overrides.insert(overrides.end(), knob.overrides.begin(), knob.overrides.end());
-      Rules rules;
-      try {
-        rules = rules_of(load_profile(name_or_path, search, overrides), ops);
-      } catch (const Error&) {
-        continue;  // not a profile: this combination does not exist
-      }
-      if (rules == own) continue;
-      std::vector<Rules>& same_setting = seen[setting_text];
-      if (std::find(same_setting.begin(), same_setting.end(), rules) != same_setting.end())
+      std::optional<RulesByKey> rules = changed_rules(knob.overrides);
+      if (!rules || rules->empty()) continue;  // does not exist, or changes nothing
+      std::vector<RulesByKey>& same_setting = seen[setting_text];
+      if (std::find(same_setting.begin(), same_setting.end(), *rules) != same_setting.end()) {
         continue;
-      same_setting.push_back(std::move(rules));
-      knob.sentence = detail::knob_sentence(value, place.key.name());
-      knobs.push_back(std::move(knob));
+      }
+      same_setting.push_back(*rules);
+      knob.sentence = knob_sentence(value, place.key.name());
+      knobs.push_back({std::move(knob), std::move(*rules)});
     }
+  }
+  return knobs;
+}
+
+}  // namespace detail
+
+std::vector<Knob> profile_knobs(std::string_view name_or_path, const ProfileSearch& search,
+                                const std::vector<ProfileOverride>& base,
+                                const std::set<std::string>& ops, KnobScope scope) {
+  std::vector<Knob> knobs;
+  for (detail::KnobRules& one : detail::KnobBench(name_or_path, search, base, ops).knobs(scope)) {
+    knobs.push_back(std::move(one.knob));
   }
   return knobs;
 }

@@ -381,6 +381,20 @@ Profile read_profile(const ResolvedProfile& resolved) {
 
 }  // namespace
 
+namespace detail {
+
+OpRules read_op_rules(const ResolvedProfile& resolved, const RulesKey& key,
+                      std::vector<ErrorInfo>& errors) {
+  Findings findings(resolved);
+  OpRules rules = read_rules(key, effective_rules(resolved.value, key), findings);
+  rules.when = read_condition(resolved.value, key);
+  check_condition(resolved.value, key, rules, findings);
+  for (ErrorInfo& info : findings.take()) errors.push_back(std::move(info));
+  return rules;
+}
+
+}  // namespace detail
+
 Profile load_profile(std::string_view name_or_path, const ProfileSearch& search,
                      const std::vector<ProfileOverride>& overrides) {
   return read_profile(detail::resolve_profile(name_or_path, search, overrides));

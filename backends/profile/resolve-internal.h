@@ -40,6 +40,10 @@ struct ResolvedProfile {
 ResolvedProfile resolve_profile(std::string_view name_or_path, const ProfileSearch& search,
                                 const std::vector<ProfileOverride>& overrides);
 
+/// Merges one `--set` into a resolved profile; what cannot be set goes to `errors`.
+void apply_override(ResolvedProfile& resolved, const ProfileOverride& setting,
+                    std::vector<ErrorInfo>& errors);
+
 /// The file of a shipped name or path. Error io with the nearest name.
 std::filesystem::path find_profile(std::string_view name_or_path, const ProfileSearch& search);
 

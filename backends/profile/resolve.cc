@@ -195,6 +195,8 @@ Json override_value(const ProfileOverride& setting) {
   }
 }
 
+}  // namespace
+
 void apply_override(ResolvedProfile& resolved, const ProfileOverride& setting,
                     std::vector<ErrorInfo>& errors) {
   ResolvedProfile::Source source;
@@ -247,8 +249,6 @@ void apply_override(ResolvedProfile& resolved, const ProfileOverride& setting,
   }
   merger.merge(*value, override_value(setting), pointer, index);
 }
-
-}  // namespace
 
 std::string ResolvedProfile::place(std::string_view pointer) const {
   std::string_view at = pointer;

@@ -34,6 +34,10 @@ std::vector<RulesKey> rules_keys(const Json& resolved);
 /// it writes another.
 Json effective_rules(const Json& resolved, const RulesKey& key);
 
+/// The rules of one op or variant, checked and lowered; what is wrong with them goes to `errors`.
+OpRules read_op_rules(const ResolvedProfile& resolved, const RulesKey& key,
+                      std::vector<ErrorInfo>& errors);
+
 /// The checked `when` of a variant; no condition for an op or a variant without one.
 VariantCondition read_condition(const Json& resolved, const RulesKey& key);
 

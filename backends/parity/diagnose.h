@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/graph/int_graph.h"
+#include "backends/io/npy.h"
+#include "backends/lower/lower.h"
+#include "backends/parity/knobs.h"
+#include "sim/kernels/isa.h"
+
+namespace facsim::backends {
+
+/// When two settings at once are tried.
+enum class KnobPairs { never, when_needed, always };
+
+struct DiagnoseOptions {
+  ProfileSearch search;
+  std::string profile;                     ///< name or path
+  std::vector<ProfileOverride> overrides;  ///< --set
+  int64_t images = 32;                     ///< on which settings are tried
+  KnobPairs pairs = KnobPairs::when_needed;
+  sim::Isa isa = sim::Isa::best;
+  std::function<void(int64_t done, int64_t total)> progress;  ///< after each setting; may throw
+};
+
+/// A node whose output golden holds, computed from golden's inputs of that node where it holds
+/// them, so that an error does not show again in the layers after it.
+struct DiagnosedLayer {
+  std::string node, op, tensor;
+  std::string rules;  ///< key of Profile::ops; empty for a node of another profile
+  int64_t compared = 0, mismatches = 0;
+};
+
+/// A way in which the device may differ from the profile: one setting, or two.
+struct Cause {
+  std::vector<Knob> knobs;
+  std::vector<std::string> places;  ///< of each knob: who set it; empty: a default of the format
+  int64_t explained = 0;            ///< values that differed and are equal under it
+  int64_t introduced = 0;           ///< values that were equal and differ under it
+  int64_t of = 0;                   ///< values that differ under the profile as it is
+  std::vector<std::string> ops;     ///< rules of the nodes it changes
+  /// Other ways that compute the very same values on these inputs.
+  struct Same {
+    std::vector<Knob> knobs;
+    bool proved = false;  ///< the lowered nodes are equal: no input can tell them apart
+  };
+  std::vector<Same> also;
+
+  bool explains_all() const { return explained == of && introduced == 0; }
+};
+
+struct Diagnosis {
+  std::vector<DiagnosedLayer> layers;  ///< in graph order
+  std::vector<std::string> notes;      ///< layout, inputs: what explains a difference by itself
+  int64_t images = 0;                  ///< compared
+  int64_t images_tried = 0;            ///< of them, on which settings were tried
+  int64_t compared = 0, mismatches = 0;
+  std::vector<Cause> causes;  ///< the best first: most values explained less introduced, then fewer
+                              ///< settings, then those the profile writes itself, then fewer ops
+  int64_t settings_tried = 0;
+};
+
+/// Compares a network under a profile with `golden` (arrays by tensor name, NHWC) and, where they
+/// differ, tries every setting of the profile that a device could have otherwise (profile_knobs).
+///
+/// A node's inputs are golden's where golden holds them, else what the network computes under the
+/// settings tried. Settings of the whole profile and those that ops have by themselves come first,
+/// those of single ops when these do not explain everything, pairs (the best three with each
+/// other setting) when no single one does. Causes explain more values than they introduce.
+///
+/// A golden network input is what the device was given and takes the place of `inputs`; a golden
+/// activation whose shape only fits as NCHW is taken as that; both are noted.
+class Diagnoser {
+ public:
+  /// `graph` and `other_profiles` must outlive it. Errors: as load_profile and lower.
+  Diagnoser(const IntGraph& graph, DiagnoseOptions options, ProfileResolver other_profiles);
+  ~Diagnoser();
+  /// Any number of times; what the settings change is worked out once. Errors: shape_mismatch where
+  /// nothing can be compared or a shape does not fit.
+  Diagnosis run(const std::vector<Tensor>& inputs, const NamedTensors& golden);
+  /// The settings tried first.
+  std::vector<Knob> knobs();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace facsim::backends
