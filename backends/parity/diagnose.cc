@@ -24,6 +24,7 @@ using OpPointer = std::shared_ptr<const sim::Op>;
 using OpsByNode = std::map<size_t, OpPointer>;  // of the nodes whose ops a setting changes
 
 constexpr int64_t kImagesAtOnce = 64;
+constexpr std::string_view kDomain = "/requantize/domain";
 constexpr size_t kPairBases = 3;  // settings to which every other one is added
 
 int64_t images_of(const std::vector<Tensor>& inputs) { return inputs[0].shape()[0]; }
@@ -515,17 +516,66 @@ struct Diagnoser::Impl {
 
   // --- ranking ---
 
-  /// Fewer settings first, then what is written with fewer words, settings that the profile has of
-  /// itself, and those that touch fewer ops.
-  auto simplicity(const Trial& trial) const {
+  /// Fewer settings first, then those that the profile has of itself, what is written with fewer
+  /// words, values that more of the known profiles have, and those that touch fewer ops.
+  auto simplicity(const Trial& trial) {
     size_t overrides = 0;
     bool invented = false;
+    int64_t known = INT64_MAX;
     for (const size_t k : trial.knobs) {
       overrides += knobs_[k].knob.overrides.size();
       invented |= k >= own_knobs_;
+      known = std::min(known, profiles_with(k));
     }
-    return std::tuple(trial.knobs.size(), overrides, invented, trial.effect.ops.size(),
+    return std::tuple(trial.knobs.size(), invented, overrides, -known, trial.effect.ops.size(),
                       trial.knobs);
+  }
+
+  /// In how many of the profiles found by name, of those that scale in the same arithmetic, a rule
+  /// has the knob's value, for all ops or for one.
+  int64_t profiles_with(size_t k) {
+    if (known_values_.empty()) {
+      for (const std::string& name : list_profiles(options_.search)) count_values(name);
+      known_values_[""] = 0;
+      own_domain_ =
+          domain_of(profile_settings(options_.profile, options_.search, options_.overrides));
+    }
+    const Knob& knob = knobs_[k].knob;
+    const std::string rule = rule_of(knob.pointer);
+    const std::string& domain = rule == kDomain ? knob.to : own_domain_;
+    const auto found = known_values_.find(domain + rule + "=" + knob.to);
+    return found == known_values_.end() ? 0 : found->second;
+  }
+
+  static std::string domain_of(const std::vector<ProfileSetting>& settings) {
+    for (const ProfileSetting& setting : settings) {
+      if (setting.pointer == kDomain) return setting.value;
+    }
+    return "";
+  }
+
+  void count_values(const std::string& name) {
+    std::set<std::string> values;
+    try {
+      const std::vector<ProfileSetting> settings = profile_settings(name, options_.search);
+      const std::string domain = domain_of(settings);
+      for (const ProfileSetting& setting : settings) {
+        values.insert(domain + rule_of(setting.pointer) + "=" + setting.value);
+      }
+    } catch (const Error&) {
+      return;  // a profile that does not load says nothing
+    }
+    for (const std::string& value : values) ++known_values_[value];
+  }
+
+  /// "/accumulator/bits" of "/ops/conv2d/variants/int16/accumulator/bits".
+  static std::string rule_of(const std::string& pointer) {
+    std::string rule = pointer;
+    for (const std::string_view prefix : {"/ops/", "/variants/"}) {
+      if (rule.starts_with(prefix))
+        rule = rule.substr(std::min(rule.find('/', prefix.size()), rule.size()));
+    }
+    return rule;
   }
 
   void sort_trials() {
@@ -612,6 +662,8 @@ struct Diagnoser::Impl {
   size_t own_knobs_ = 0;
   std::vector<Trial> trials_;
   std::map<size_t, int64_t> single_score_;
+  std::map<std::string, int64_t> known_values_;  ///< domain, rule and value: profiles that have it
+  std::string own_domain_;
 };
 
 Diagnoser::Diagnoser(const IntGraph& graph, DiagnoseOptions options, ProfileResolver other_profiles)

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/tools/deployed_fixture.h"
+
+namespace facsim::test {
+namespace {
+
+using Json = nlohmann::json;
+
+/// What a device that is as `overrides` say computes for the fixture's network.
+backends::NamedTensors device_run(const DeployedFixture& fixture,
+                                  const std::vector<backends::ProfileOverride>& overrides) {
+  const sim::Graph graph = backends::lower(
+      fixture.graph,
+      backends::load_profile("tflite-micro", backends::ProfileSearch::standard(), overrides));
+  sim::ExecutorOptions options;
+  options.trace = true;
+  const sim::RunResult run = sim::Executor(graph, options).run({fixture.input});
+  return {{"y", run.tensors[1]}, {"z", run.tensors[2]}};
+}
+
+CommandResult diagnose_command(const DeployedFixture& fixture, std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"diagnose",
+                                        "--model",
+                                        fixture.file("net.json"),
+                                        "--profile",
+                                        "tflite-micro",
+                                        "--inputs",
+                                        fixture.file("x.npz"),
+                                        "--golden",
+                                        fixture.file("device.npz")};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return run_command(arguments);
+}
+
+TEST_CASE("diagnose: names the setting, in words, as options and with its place") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  backends::write_npz(fixture.folder / "device.npz",
+                      device_run(fixture, {{"/requantize/rounding", "floor"}}));
+  const CommandResult table = diagnose_command(fixture);
+  CAPTURE(table.out);
+  CAPTURE(table.err);
+  CHECK(table.exit_code == 1);
+  CHECK(table.out.find("the device rounds floor where the profile says half_up by 31") !=
+        std::string::npos);
+  CHECK(table.out.find("try       --set /requantize/rounding=floor\n") != std::string::npos);
+  CHECK(table.out.find("set by    ") != std::string::npos);
+  CHECK(table.out.find(".json:") != std::string::npos);
+
+  const CommandResult result = diagnose_command(fixture, {"--format", "json"});
+  const Json json = Json::parse(result.out);
+  const Json& first = json["causes"][0];
+  CHECK(first["explained"] == first["of"]);
+  CHECK(first["introduced"] == 0);
+  CHECK(first["settings"][0]["pointer"] == "/requantize/rounding");
+  CHECK(first["settings"][0]["to"] == "floor");
+  CHECK(json["layers"][0]["mismatches"].get<int>() > 0);
+  CHECK(json["layers"][1]["mismatches"] == 0);  // flatten, on golden's input: no second error
+
+  // The setting that it says makes the difference go away.
+  const CommandResult fixed = diagnose_command(fixture, {"--set", "/requantize/rounding=floor"});
+  CHECK(fixed.exit_code == 0);
+  CHECK(fixed.out.find("values are equal") != std::string::npos);
+}
+
+TEST_CASE("diagnose: two settings at once, from the network's output alone") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  backends::NamedTensors golden =
+      device_run(fixture, {{"/requantize/rounding", "ceil"}, {"/output/narrow_range", "true"}});
+  golden.erase(golden.begin());
+  backends::write_npz(fixture.folder / "device.npz", golden);
+  const Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  const Json& first = json["causes"][0];
+  CHECK(first["explained"] == first["of"]);
+  CHECK(first["introduced"] == 0);
+  REQUIRE(first["settings"].size() == 2);
+  std::set<std::string> pointers;
+  for (const Json& setting : first["settings"]) pointers.insert(setting["pointer"]);
+  CHECK(pointers.contains("/requantize/rounding"));
+}
+
+TEST_CASE("diagnose: a network laid out NCHW, and golden in either layout") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  backends::NamedTensors golden = device_run(fixture, {{"/requantize/rounding", "floor"}});
+  const Shape nhwc = golden[0].second.shape();
+  Tensor nchw(DType::int8, {nhwc[0], nhwc[3], nhwc[1], nhwc[2]});
+  for (int64_t i = 0; i < nchw.numel(); ++i) {
+    const int64_t pixels = nhwc[1] * nhwc[2];
+    const int64_t n = i / (pixels * nhwc[3]), c = i / pixels % nhwc[3], pixel = i % pixels;
+    nchw.set_int(i, golden[0].second.int_at((n * pixels + pixel) * nhwc[3] + c));
+  }
+  golden[0].second = nchw;
+  backends::write_npz(fixture.folder / "device.npz", golden);
+  const CommandResult result = diagnose_command(fixture);
+  CHECK(result.err.find("laid out NCHW") != std::string::npos);
+  CHECK(result.out.find("try       --set /requantize/rounding=floor\n") != std::string::npos);
+}
+
+TEST_CASE("diagnose: other inputs are said, not searched for") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 4);
+  backends::NamedTensors golden = device_run(fixture, {});
+  Tensor other = fixture.input;
+  other.set_int(0, other.int_at(0) == 5 ? 6 : 5);
+  golden.emplace_back("x", other);
+  backends::write_npz(fixture.folder / "device.npz", golden);
+  const CommandResult result = diagnose_command(fixture);
+  CHECK(result.err.find("inputs differ") != std::string::npos);
+}
+
+TEST_CASE("diagnose: errors") {
+  const DeployedFixture fixture;
+  backends::write_npz(fixture.folder / "device.npz", {{"nothing", codes({5, 3}, 1)}});
+  CHECK(diagnose_command(fixture).exit_code == 3);
+  backends::write_npz(fixture.folder / "device.npz", {{"y", codes({5, 3}, 1)}});
+  const CommandResult shape = diagnose_command(fixture);
+  CHECK(shape.exit_code == 3);
+  CHECK(shape.err.find("golden \"y\"") != std::string::npos);
+  CHECK(run_command({"diagnose", "--model", fixture.file("net.json")}).exit_code == 2);
+}
+
+}  // namespace
+}  // namespace facsim::test

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backends/io/provenance.h"
+#include "backends/parity/diagnose.h"
+#include "fused/value.h"
+#include "tools/facsim/command.h"
+#include "tools/facsim/deployed_network.h"
+#include "tools/facsim/interrupt.h"
+#include "tools/facsim/knob_output.h"
+#include "tools/facsim/layer_profiles.h"
+#include "tools/facsim/output.h"
+#include "tools/facsim/progress.h"
+
+namespace facsim::cli {
+
+namespace {
+
+using backends::Cause;
+using backends::Diagnosis;
+using DiagnosisJson = nlohmann::ordered_json;
+
+constexpr size_t kShownAlternatives = 6;
+
+/// "the device … and …": the sentence of one setting, or of two.
+std::string sentence_of(const std::vector<backends::Knob>& knobs) {
+  std::string text;
+  for (const backends::Knob& knob : knobs) text += (text.empty() ? "" : ", and ") + knob.sentence;
+  return text;
+}
+
+DiagnosisJson settings_json(const std::vector<backends::Knob>& knobs,
+                            const std::vector<std::string>& places) {
+  DiagnosisJson out = DiagnosisJson::array();
+  for (size_t i = 0; i < knobs.size(); ++i) {
+    DiagnosisJson one = {{"pointer", knobs[i].pointer},
+                         {"from", DiagnosisJson::parse(knobs[i].from)},
+                         {"to", DiagnosisJson::parse(knobs[i].to)}};
+    if (i < places.size() && !places[i].empty()) one["set_by"] = places[i];
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Golden arrays with activations laid out as inside.
+backends::NamedTensors as_nhwc(const backends::IntGraph& graph, backends::NamedTensors arrays) {
+  if (graph.layout != backends::IntGraph::Layout::nchw) return arrays;
+  for (auto& [name, array] : arrays) {
+    const bool known = std::any_of(graph.tensors.begin(), graph.tensors.end(),
+                                   [&, &wanted = name](const backends::IntTensor& t) {
+                                     return t.name == wanted && t.shape.rank() == 4;
+                                   });
+    if (known && array.shape().rank() == 4) array = fused::nhwc_from_nchw(array);
+  }
+  return arrays;
+}
+
+class DiagnoseCommand final : public Command {
+ public:
+  void set_up(CLI::App& app) override {
+    model_.add_to(app, "--model", "network");
+    app.add_option("--inputs", inputs_, "what it was run on: .npz or .npy")->required();
+    app.add_option("--golden", golden_, "what the device computed: .npz, arrays by tensor name")
+        ->required();
+    app.add_flag("--pairs", pairs_, "try pairs of settings even if a single one explains all");
+    app.add_option("--top", top_, "causes to show")->check(CLI::Range(1, 1000));
+    app.add_option("--images", images_, "images on which settings are tried")
+        ->check(CLI::Range(1, 100000));
+    app.get_option("--model")->required();
+    app.footer(
+        "Runs the network layer by layer, each on golden's inputs where golden holds them, "
+        "changes\n"
+        "every setting of the profile that a device could have otherwise, and ranks the changes "
+        "by\n"
+        "the differing values they explain less those they introduce. Exit code 0 if nothing\n"
+        "differs, 1 otherwise.\n\n"
+        "Examples:\n"
+        "  facsim diagnose --model net.json --profile tflite-micro --inputs x.npz --golden "
+        "device.npz\n"
+        "  facsim diagnose --model net.tflite --profile cmsis-nn --inputs x.npz --golden d.npz "
+        "--pairs --format json");
+  }
+
+  ExitCode run(const Globals& globals) override {
+    const DeployedNetwork network(model_, globals);
+    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    backends::NamedTensors golden = as_nhwc(network.graph(), read_arrays(golden_));
+    backends::DiagnoseOptions options;
+    options.search = globals.search();
+    options.profile = globals.profile.empty() ? network.graph().profile : globals.profile;
+    options.overrides = globals.overrides;
+    options.images = images_;
+    options.isa = globals.isa;
+    if (pairs_) options.pairs = backends::KnobPairs::always;
+    std::optional<ProgressBar> bar;
+    int64_t bar_total = 0;
+    options.progress = [&](int64_t done, int64_t total) {
+      throw_if_interrupted();
+      if (!bar || total != bar_total) bar.emplace("settings", total, globals.progress);
+      bar_total = total;
+      bar->update(done);
+    };
+    LayerProfiles others(globals.search());
+    backends::Diagnoser diagnoser(
+        network.graph(), options,
+        [&](std::string_view name) -> const backends::Profile& { return others.find(name); });
+    Diagnosis diagnosis = diagnoser.run(inputs, golden);
+    bar.reset();
+    add_notes(network, inputs, diagnosis);
+    if (globals.format == OutputFormat::json) {
+      print_json(as_json(network, diagnosis));
+    } else {
+      print_tables(network, diagnosis, globals);
+    }
+    return diagnosis.mismatches == 0 ? ExitCode::equal : ExitCode::different;
+  }
+
+ private:
+  /// A golden file that a run of ours wrote says what it was a run of.
+  void add_notes(const DeployedNetwork& network, const std::vector<Tensor>& inputs,
+                 Diagnosis& diagnosis) const {
+    if (std::filesystem::path(golden_).extension() != ".npz") return;
+    const auto theirs = backends::provenance_from_comment(backends::NpzFile(golden_).comment());
+    if (!theirs) return;
+    const backends::Provenance ours = network.provenance(inputs);
+    if (theirs->inputs != ours.inputs) {
+      diagnosis.notes.push_back(fmt::format(
+          "inputs differ: golden was computed on {}, these are {}", theirs->inputs, ours.inputs));
+    }
+    if (theirs->network != ours.network) {
+      diagnosis.notes.push_back(fmt::format("networks differ: golden is of {}, this is {}",
+                                            theirs->network, ours.network));
+    }
+  }
+
+  static DiagnosisJson as_json(const DeployedNetwork& network, const Diagnosis& diagnosis) {
+    DiagnosisJson layers = DiagnosisJson::array(), causes = DiagnosisJson::array();
+    for (const backends::DiagnosedLayer& layer : diagnosis.layers) {
+      layers.push_back({{"node", layer.node},
+                        {"op", layer.op},
+                        {"tensor", layer.tensor},
+                        {"rules", layer.rules},
+                        {"compared", layer.compared},
+                        {"mismatches", layer.mismatches}});
+    }
+    for (const Cause& cause : diagnosis.causes) {
+      DiagnosisJson also = DiagnosisJson::array();
+      for (const Cause::Same& same : cause.also) {
+        also.push_back({{"settings", settings_json(same.knobs, {})},
+                        {"set", set_options(same.knobs)},
+                        {"proved_equal", same.proved}});
+      }
+      causes.push_back({{"sentence", sentence_of(cause.knobs)},
+                        {"settings", settings_json(cause.knobs, cause.places)},
+                        {"set", set_options(cause.knobs)},
+                        {"explained", cause.explained},
+                        {"of", cause.of},
+                        {"introduced", cause.introduced},
+                        {"ops", cause.ops},
+                        {"also", std::move(also)}});
+    }
+    return {{"network", network.graph().name},
+            {"profile", network.profile().name},
+            {"profile_fingerprint", network.profile().fingerprint},
+            {"images", diagnosis.images},
+            {"images_tried", diagnosis.images_tried},
+            {"compared", diagnosis.compared},
+            {"mismatches", diagnosis.mismatches},
+            {"settings_tried", diagnosis.settings_tried},
+            {"notes", diagnosis.notes},
+            {"layers", std::move(layers)},
+            {"causes", std::move(causes)}};
+  }
+
+  void print_tables(const DeployedNetwork& network, const Diagnosis& diagnosis,
+                    const Globals& globals) const {
+    for (const std::string& text : diagnosis.notes) note(printable(text));
+    if (diagnosis.mismatches == 0) {
+      print(fmt::format("{}: {} values are equal under {}\n", printable(golden_),
+                        with_commas(diagnosis.compared), printable(network.profile().name)));
+      return;
+    }
+    TextTable layers(
+        {{"layer"}, {"op"}, {"differ", TextTable::Align::right}, {"of", TextTable::Align::right}});
+    for (const backends::DiagnosedLayer& layer : diagnosis.layers) {
+      if (layer.mismatches == 0) continue;
+      layers.add_row({printable(layer.node), layer.op, with_commas(layer.mismatches),
+                      with_commas(layer.compared)});
+    }
+    print(layers.text() + "\n");
+    if (diagnosis.causes.empty()) {
+      print(
+          fmt::format("cause     no setting of {} explains the differences ({} tried): other "
+                      "weights, inputs or layers?\n",
+                      printable(network.profile().name), with_commas(diagnosis.settings_tried)));
+      return;
+    }
+    print_best(diagnosis.causes[0], globals);
+    print_ranking(diagnosis);
+  }
+
+  static void print_best(const Cause& cause, const Globals& globals) {
+    print("cause     " + colored(sentence_of(cause.knobs), Color::bold, globals.color_stdout) +
+          "\n");
+    print(fmt::format("          explains {}/{}, introduces {}; changes {}\n",
+                      with_commas(cause.explained), with_commas(cause.of),
+                      with_commas(cause.introduced), fmt::join(cause.ops, ", ")));
+    for (size_t i = 0; i < cause.also.size() && i < kShownAlternatives; ++i) {
+      const Cause::Same& same = cause.also[i];
+      print(fmt::format("{} {} ({})\n", i == 0 ? "also     " : "         ", set_options(same.knobs),
+                        same.proved ? "computes the same on any input" : "equal on these inputs"));
+    }
+    if (cause.also.size() > kShownAlternatives) {
+      print(fmt::format("          and {} more, see --format json\n",
+                        cause.also.size() - kShownAlternatives));
+    }
+    print("try       " + set_options(cause.knobs) + "\n");
+    for (size_t i = 0; i < cause.knobs.size(); ++i) {
+      const std::string& place = cause.places[i];
+      print(fmt::format("set by    {}\n", place.empty()
+                                              ? cause.knobs[i].pointer + ", a default of the format"
+                                              : printable(place)));
+    }
+  }
+
+  void print_ranking(const Diagnosis& diagnosis) const {
+    TextTable table({{"", TextTable::Align::right},
+                     {"explains", TextTable::Align::right},
+                     {"introduces", TextTable::Align::right},
+                     {"also", TextTable::Align::right},
+                     {"setting"}});
+    const size_t shown = std::min(diagnosis.causes.size(), static_cast<size_t>(top_));
+    for (size_t i = 0; i < shown; ++i) {
+      const Cause& cause = diagnosis.causes[i];
+      table.add_row({fmt::format("{}", i + 1),
+                     fmt::format("{}/{}", with_commas(cause.explained), with_commas(cause.of)),
+                     with_commas(cause.introduced), fmt::format("{}", cause.also.size()),
+                     set_options(cause.knobs)});
+    }
+    print("\n" + table.text());
+    print(fmt::format("{} settings tried on {} of {} images; {} causes\n",
+                      with_commas(diagnosis.settings_tried), with_commas(diagnosis.images_tried),
+                      with_commas(diagnosis.images),
+                      with_commas(static_cast<int64_t>(diagnosis.causes.size()))));
+  }
+
+  ModelFile model_;
+  std::string inputs_, golden_;
+  bool pairs_ = false;
+  int top_ = 5;
+  int64_t images_ = 32;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_diagnose_command() { return std::make_unique<DiagnoseCommand>(); }
+
+}  // namespace facsim::cli
