@@ -180,7 +180,7 @@ struct Effect {
   std::string program;  ///< equal texts: equal ops; empty if that cannot be seen
 };
 
-struct Trial {
+struct TriedSettings {
   std::vector<size_t> knobs;
   Effect effect;
 };
@@ -392,7 +392,7 @@ struct Diagnoser::Impl {
   }
 
   bool is_explained() const {
-    return std::any_of(trials_.begin(), trials_.end(), [&](const Trial& trial) {
+    return std::any_of(trials_.begin(), trials_.end(), [&](const TriedSettings& trial) {
       return trial.effect.explained == of_ && trial.effect.introduced == 0;
     });
   }
@@ -405,7 +405,7 @@ struct Diagnoser::Impl {
     sort_trials();
     std::vector<size_t> bases;
     std::set<std::string> seen;
-    for (const Trial& trial : trials_) {
+    for (const TriedSettings& trial : trials_) {
       if (trial.effect.explained <= trial.effect.introduced) break;
       if (!seen.insert(trial.effect.values).second) continue;
       bases.push_back(trial.knobs.front());
@@ -518,7 +518,7 @@ struct Diagnoser::Impl {
 
   /// Fewer settings first, then those that the profile has of itself, what is written with fewer
   /// words, values that more of the known profiles have, and those that touch fewer ops.
-  auto simplicity(const Trial& trial) {
+  auto simplicity(const TriedSettings& trial) {
     size_t overrides = 0;
     bool invented = false;
     int64_t known = INT64_MAX;
@@ -579,15 +579,16 @@ struct Diagnoser::Impl {
   }
 
   void sort_trials() {
-    std::stable_sort(trials_.begin(), trials_.end(), [&](const Trial& a, const Trial& b) {
-      const int64_t score_a = a.effect.explained - a.effect.introduced;
-      const int64_t score_b = b.effect.explained - b.effect.introduced;
-      if (score_a != score_b) return score_a > score_b;
-      return simplicity(a) < simplicity(b);
-    });
+    std::stable_sort(trials_.begin(), trials_.end(),
+                     [&](const TriedSettings& a, const TriedSettings& b) {
+                       const int64_t score_a = a.effect.explained - a.effect.introduced;
+                       const int64_t score_b = b.effect.explained - b.effect.introduced;
+                       if (score_a != score_b) return score_a > score_b;
+                       return simplicity(a) < simplicity(b);
+                     });
   }
 
-  std::vector<Knob> knobs_of(const Trial& trial) const {
+  std::vector<Knob> knobs_of(const TriedSettings& trial) const {
     std::vector<Knob> out;
     for (const size_t k : trial.knobs) out.push_back(knobs_[k].knob);
     return out;
@@ -598,12 +599,12 @@ struct Diagnoser::Impl {
     const std::vector<ProfileSetting> settings =
         profile_settings(options_.profile, options_.search, options_.overrides);
     std::map<std::string, size_t> class_of;  // by values: the cause
-    std::vector<const Trial*> firsts;
-    for (const Trial& trial : trials_) {
+    std::vector<const TriedSettings*> firsts;
+    for (const TriedSettings& trial : trials_) {
       if (trial.effect.explained <= trial.effect.introduced) break;
       const auto [it, is_new] = class_of.emplace(trial.effect.values, result_.causes.size());
       if (!is_new) {
-        const Trial& first = *firsts[it->second];
+        const TriedSettings& first = *firsts[it->second];
         // A pair that does what one of its settings does alone says nothing new.
         if (trial.knobs.size() > first.knobs.size()) continue;
         const bool proved =
@@ -660,7 +661,7 @@ struct Diagnoser::Impl {
   std::optional<detail::KnobBench> bench_;
   std::vector<detail::KnobRules> knobs_;  ///< own_knobs_, then those of single ops
   size_t own_knobs_ = 0;
-  std::vector<Trial> trials_;
+  std::vector<TriedSettings> trials_;
   std::map<size_t, int64_t> single_score_;
   std::map<std::string, int64_t> known_values_;  ///< domain, rule and value: profiles that have it
   std::string own_domain_;

@@ -35,8 +35,8 @@ std::string sentence_of(const std::vector<backends::Knob>& knobs) {
   return text;
 }
 
-DiagnosisJson settings_json(const std::vector<backends::Knob>& knobs,
-                            const std::vector<std::string>& places) {
+DiagnosisJson knobs_json(const std::vector<backends::Knob>& knobs,
+                         const std::vector<std::string>& places) {
   DiagnosisJson out = DiagnosisJson::array();
   for (size_t i = 0; i < knobs.size(); ++i) {
     DiagnosisJson one = {{"pointer", knobs[i].pointer},
@@ -152,12 +152,12 @@ class DiagnoseCommand final : public Command {
     for (const Cause& cause : diagnosis.causes) {
       DiagnosisJson also = DiagnosisJson::array();
       for (const Cause::Same& same : cause.also) {
-        also.push_back({{"settings", settings_json(same.knobs, {})},
+        also.push_back({{"settings", knobs_json(same.knobs, {})},
                         {"set", set_options(same.knobs)},
                         {"proved_equal", same.proved}});
       }
       causes.push_back({{"sentence", sentence_of(cause.knobs)},
-                        {"settings", settings_json(cause.knobs, cause.places)},
+                        {"settings", knobs_json(cause.knobs, cause.places)},
                         {"set", set_options(cause.knobs)},
                         {"explained", cause.explained},
                         {"of", cause.of},
