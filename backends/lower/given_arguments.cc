@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace facsim::backends {
 
 namespace {
 
+using detail::LayerValues;
 using sim::Operand;
 
 /// Ops without accumulators, and what they do.
@@ -117,10 +119,15 @@ void check_names(const sim::StepProgram& program, const GivenArguments& given) {
 
 /// Every list has one entry, or as many as the longest.
 void check_lengths(const GivenArguments& given) {
-  std::map<std::string, size_t> lengths = {
-      {"multiplier", given.multiplier.size()}, {"shift", given.shift.size()},
-      {"scale", given.scale.size()},           {"zero_point", given.zero_point.size()},
-      {"clamp_min", given.clamp_min.size()},   {"clamp_max", given.clamp_max.size()}};
+  std::map<std::string, size_t> lengths = {{"multiplier", given.multiplier.size()},
+                                           {"shift", given.shift.size()},
+                                           {"scale", given.scale.size()},
+                                           {"zero_point", given.zero_point.size()},
+                                           {"input_scale", given.input_scale.size()},
+                                           {"weight_scale", given.weight_scale.size()},
+                                           {"output_scale", given.output_scale.size()},
+                                           {"clamp_min", given.clamp_min.size()},
+                                           {"clamp_max", given.clamp_max.size()}};
   for (const auto& [name, values] : given.integers) lengths[name] = values.size();
   for (const auto& [name, values] : given.reals) lengths[name] = values.size();
   if (given.zero_point.empty()) {
@@ -134,6 +141,40 @@ void check_lengths(const GivenArguments& given) {
     throw Error({ErrorCode::shape_mismatch, "argument \"" + name + "\"",
                  fmt::format("{} values", length), fmt::format("1 or {}", rows), ""});
   }
+}
+
+/// Real multipliers and units of rows that give the three scales, as a layer's are derived.
+void set_scales(const OpRules& rules, const GivenArguments& given, LayerValues& values) {
+  const size_t rows =
+      std::max({given.input_scale.size(), given.weight_scale.size(), given.output_scale.size()});
+  const auto at = [&](const std::vector<float>& list, size_t row, const char* name) {
+    const float scale = list.empty() ? 0 : list[list.size() == 1 ? 0 : row];
+    if (std::isnormal(scale) && scale > 0) return scale;
+    throw Error({ErrorCode::bad_value, fmt::format("argument \"{}\"", name),
+                 list.empty() ? "0 values" : fmt::format("{}", scale), "a normal float32 number > 0", ""});
+  };
+  values.accumulator_scale.clear();
+  values.real_multiplier.clear();
+  const double step = products_per_accumulator_step(rules.accumulator);
+  for (size_t row = 0; row < rows; ++row) {
+    const float input = at(given.input_scale, row, "input_scale");
+    const float weight = at(given.weight_scale, row, "weight_scale");
+    const float output = at(given.output_scale, row, "output_scale");
+    values.accumulator_scale.push_back(input * weight * static_cast<float>(step));
+    values.real_multiplier.push_back(
+        step * quant::real_multiplier(input, weight, output, rules.multiplier));
+  }
+}
+
+/// The output scales of rows, where the program divides by them or multiplies by the reciprocal.
+void set_output_scales(sim::Arguments& arguments, const std::vector<float>& scales) {
+  if (const auto found = arguments.reals.find("output_scale"); found != arguments.reals.end()) {
+    found->second = scales;
+  }
+  const auto found = arguments.reals.find("output_scale_reciprocal");
+  if (found == arguments.reals.end()) return;
+  found->second = scales;
+  for (float& scale : found->second) scale = 1.0f / scale;
 }
 
 void check_codes(std::string_view name, const std::vector<int64_t>& values, sim::IntType type) {
@@ -239,7 +280,9 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   detail::LayerValues values;
   values.output = given.output;
   values.clamp = detail::whole_range(given.output);
-  if (given.scale.empty()) {
+  if (!given.input_scale.empty()) {
+    set_scales(rules, given, values);
+  } else if (given.scale.empty()) {
     values.given = &multiplier;
   } else {
     values.accumulator_scale = given.scale;
@@ -252,6 +295,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   const std::vector<int64_t> high =
       given.clamp_max.empty() ? std::vector<int64_t>{values.clamp.max} : given.clamp_max;
   check_clamp(low, high);
+  if (!given.output_scale.empty()) set_output_scales(arguments, given.output_scale);
   set_rows(arguments, "zero_point", given.zero_point);
   set_rows(arguments, "clamp_min", low);
   set_rows(arguments, "clamp_max", high);

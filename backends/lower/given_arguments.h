@@ -13,10 +13,12 @@ namespace facsim::backends {
 /// Arguments of a bare requantizer, each of length 1 or one entry per row: what `facsim requantize`
 /// reads from files. Either `multiplier` with `shift` (whole right shift, real = multiplier *
 /// 2^-shift), or `scale` (the real multiplier, from which the profile derives what its program
-/// needs).
+/// needs), or the three scales.
 struct GivenArguments {
   std::vector<int64_t> multiplier, shift;
   std::vector<float> scale;
+  /// Instead of these: the scales themselves, so that the real multiplier is the profile's too.
+  std::vector<float> input_scale, weight_scale, output_scale;
   std::vector<int64_t> zero_point{0};
   std::vector<int64_t> clamp_min, clamp_max;  ///< empty: the range of `output`
   /// Further arguments by the names of the profile's steps; they win over all others. An integer

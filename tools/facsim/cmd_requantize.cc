@@ -15,56 +15,11 @@
 #include "tools/facsim/command.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/row_values.h"
 
 namespace facsim::cli {
 
 namespace {
-
-/// The command's files, each read once. Rows are the values of the longest.
-class RowFiles {
- public:
-  void read(const std::string& file) {
-    if (file.empty() || files_.contains(file)) return;
-    const auto it = files_.emplace(file, backends::read_npy(file)).first;
-    if (it->second.numel() == 0) {
-      throw Error({ErrorCode::shape_mismatch, file, "0 values", "one per row, or 1 for all", ""});
-    }
-    rows_ = std::max(rows_, it->second.numel());
-  }
-  int64_t rows() const { return rows_; }
-  /// A value per row, or one that holds for all rows.
-  const Tensor& at(const std::string& file) const {
-    const Tensor& values = files_.at(file);
-    const int64_t count = values.numel();
-    if (count != 1 && count != rows_) {
-      throw Error({ErrorCode::shape_mismatch, file, fmt::format("{} values", count),
-                   fmt::format("{} as in the longest file, or 1", rows_), ""});
-    }
-    return values;
-  }
-
- private:
-  std::map<std::string, Tensor> files_;
-  int64_t rows_ = 0;
-};
-
-std::vector<int64_t> integers(const Tensor& values, const std::string& file) {
-  if (values.dtype() == DType::float32) {
-    throw Error({ErrorCode::bad_value, file, "dtype float32", "integers", ""});
-  }
-  std::vector<int64_t> list(static_cast<size_t>(values.numel()));
-  for (int64_t i = 0; i < values.numel(); ++i) list[static_cast<size_t>(i)] = values.int_at(i);
-  return list;
-}
-
-std::vector<float> reals(const Tensor& values, const std::string& file) {
-  if (values.dtype() != DType::float32) {
-    throw Error({ErrorCode::bad_value, file, fmt::format("dtype {}", to_string(values.dtype())),
-                 "float32", ""});
-  }
-  const auto span = values.values<float>();
-  return {span.begin(), span.end()};
-}
 
 /// Runs the prepared requantizer over all rows.
 sim::Events requantize(const sim::Requantizer& requantizer, const std::vector<int64_t>& acc,
@@ -151,12 +106,12 @@ class RequantizeCommand final : public Command {
     const backends::Profile::Choice choice = profile.choose(op_);
     const backends::OpRules& rules = *choice.rules;
     backends::require_requantized(profile, choice);
-    const RowFiles files = read_files();
+    const RowValues files = read_files();
     const Tensor& given_acc = files.at(acc_);
     if (given_acc.dtype() == DType::float32) {
       throw Error({ErrorCode::bad_value, acc_, "dtype float32", "integer accumulators", ""});
     }
-    std::vector<int64_t> acc = integers(given_acc, acc_);
+    std::vector<int64_t> acc = integer_values(given_acc, acc_);
     const bool repeats = given_acc.numel() == 1 && files.rows() > 1;
     if (repeats) acc.assign(static_cast<size_t>(files.rows()), acc.front());
     const backends::GivenArguments given = read_arguments(choice, files);
@@ -193,7 +148,7 @@ class RequantizeCommand final : public Command {
 
  private:
   backends::GivenArguments read_arguments(const backends::Profile::Choice& choice,
-                                          const RowFiles& files) const {
+                                          const RowValues& files) const {
     backends::GivenArguments given;
     given.output = choice.output;
     if (!out_type_.empty()) {
@@ -204,7 +159,7 @@ class RequantizeCommand final : public Command {
       }
       given.output = *type;
     }
-    const auto read = [&](const std::string& file) { return integers(files.at(file), file); };
+    const auto read = [&](const std::string& file) { return integer_values(files.at(file), file); };
     if (!multiplier_.empty()) {
       given.multiplier = read(multiplier_);
       given.shift = read(shift_);
@@ -212,7 +167,7 @@ class RequantizeCommand final : public Command {
         for (int64_t& shift : given.shift) shift = right_shift(*choice.rules, shift);
       }
     } else {
-      given.scale = reals(files.at(scale_), scale_);
+      given.scale = real_values(files.at(scale_), scale_);
     }
     if (!zero_point_.empty()) given.zero_point = read(zero_point_);
     if (!clamp_min_.empty()) given.clamp_min = read(clamp_min_);
@@ -220,16 +175,16 @@ class RequantizeCommand final : public Command {
     for (const auto& [name, file] : named_files()) {
       const Tensor& values = files.at(file);
       if (values.dtype() == DType::float32) {
-        given.reals[name] = reals(values, file);
+        given.reals[name] = real_values(values, file);
       } else {
-        given.integers[name] = integers(values, file);
+        given.integers[name] = integer_values(values, file);
       }
     }
     return given;
   }
 
-  RowFiles read_files() const {
-    RowFiles files;
+  RowValues read_files() const {
+    RowValues files(RowValues::Literals::refused);
     for (const std::string* file :
          {&acc_, &multiplier_, &shift_, &scale_, &zero_point_, &clamp_min_, &clamp_max_}) {
       files.read(*file);

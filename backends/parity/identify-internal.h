@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of `identify`: the settings it tries, what they make of vectors, what is left.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backends/lower/given_arguments.h"
+#include "backends/parity/identify.h"
+#include "backends/parity/vector_dice-internal.h"
+
+namespace facsim::backends::detail {
+
+/// What a device or a setting makes of each vector: an output, or a fingerprint of several; nothing
+/// where it refuses.
+using IdentifyOutcomes = std::vector<std::optional<int64_t>>;
+
+/// Distinct rules, and every setting that gives them.
+struct IdentifyRule {
+  std::string key;                         ///< canonical: equal keys are proved to compute the same
+  std::string program;                     ///< for people
+  OpRules rules;                           ///< of rows
+  std::shared_ptr<const Profile> profile;  ///< of layers
+  std::vector<IdentifyCandidate> members;
+};
+
+/// Which of a multiplier's settings can show in the data.
+enum class IdentifyForm { multiplier, scale, three_scales };
+
+/// The built-in space: single and staged roundings, multiplier widths and derivations, float32 and
+/// float64, zero point inside and outside, overflow; only settings that can show in `form`.
+IdentifySpace default_identify_space(IdentifyForm form);
+
+/// One setting of a block.
+struct IdentifySetting {
+  std::string base;
+  std::vector<ProfileOverride> overrides;
+};
+std::vector<IdentifySetting> settings_of(const IdentifySpace& space);
+
+// ---- rows -----------------------------------------------------------------------------------
+
+/// Columns of one length. Error shape_mismatch, bad_value.
+void check_identify_rows(const IdentifyRows& rows, bool answered);
+IdentifyForm form_of(const IdentifyRows& rows);
+/// Rows `at`, in this order.
+IdentifyRows rows_at(const IdentifyRows& rows, std::span<const size_t> at);
+/// Error bad_value (place) unless `more` can be appended to `rows`.
+void require_same_columns(const IdentifyRows& rows, const IdentifyRows& more,
+                          const std::string& place);
+/// A name of an argument as a file's: what is not a letter, digit, '_' or '-' becomes '_'.
+std::string file_stem_of(const std::string& name);
+/// Appends all rows of `more`, which has the same columns.
+void append_rows(IdentifyRows& rows, const IdentifyRows& more);
+/// What the rules make of each row; `reason` receives the first refusal's.
+IdentifyOutcomes run_identify_rows(const OpRules& rules, const IdentifyRows& rows,
+                                   std::string* reason);
+/// The program of a single row. Error if the rules refuse it.
+sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row);
+/// The rules' program with what its arguments are derived by.
+std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows);
+/// All rules that the options name, distinct by key.
+std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOptions& options,
+                                    int64_t& tried);
+/// Leaves out settings without which a member's rules are the same.
+void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
+                        const IdentifyOptions& options);
+/// Directed rows: about `count`, steered by the programs of `rules`, with parameters like those
+/// recorded and others.
+IdentifyRows directed_rows(const IdentifyRows& recorded, std::span<const IdentifyRule* const> rules,
+                           size_t count, VectorDice& dice);
+
+// ---- what is left -----------------------------------------------------------------------------
+
+/// Number of the class of each list of outcomes: equal lists, equal classes, numbered from 0 in
+/// order of appearance.
+std::vector<int> outcome_classes(const std::vector<IdentifyOutcomes>& outcomes);
+
+/// At most `count` vectors that split the classes best: each time the one that separates most pairs
+/// that are together so far, the cheapest of those. Stops when every pair is separated.
+std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_classes, int count,
+                                      const std::vector<int64_t>& cost);
+
+/// Fills candidates, classes and undecided of the rules that fit.
+void describe_classes(const std::vector<const IdentifyRule*>& rules,
+                      const std::vector<int>& classes, const std::vector<int64_t>& vectors,
+                      const ProfileSearch& search, IdentifyForm form, IdentifyResult& result);
+
+}  // namespace facsim::backends::detail

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/parity/identify.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+
+#include "backends/parity/identify-internal.h"
+#include "sim/core/parallel.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using detail::IdentifyOutcomes;
+using detail::IdentifyRule;
+
+/// Rows on which every setting is tried; those that fit are tried on all.
+constexpr size_t kSampledRows = 512;
+/// Candidates that are shown when nothing fits.
+constexpr size_t kNearest = 12;
+/// Rules times directed vectors of one search.
+constexpr size_t kOutcomes = 3'000'000;
+constexpr int kSearches = 4;
+
+/// How the rules did on rows whose outputs are known.
+struct IdentifyTally {
+  int64_t explained = 0, refused = 0, contradicted = 0;
+  std::string reason;
+};
+
+IdentifyTally tally(const IdentifyRule& rule, const IdentifyRows& rows) {
+  IdentifyTally counts;
+  const IdentifyOutcomes got = detail::run_identify_rows(rule.rules, rows, &counts.reason);
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (got[i] == rows.out[i]) {
+      ++counts.explained;
+    } else if (!got[i]) {
+      ++counts.refused;
+    } else {
+      ++counts.contradicted;  // another value, or a value where the device refused
+    }
+  }
+  return counts;
+}
+
+std::vector<size_t> sampled(size_t rows) {
+  std::vector<size_t> at(std::min(rows, kSampledRows));
+  for (size_t i = 0; i < at.size(); ++i) at[i] = i * rows / at.size();
+  return at;
+}
+
+/// One search for a program: each rule, its rows, what is left.
+class RowIdentification {
+ public:
+  RowIdentification(const IdentifyRows& rows, const IdentifyOptions& options)
+      : rows_(rows), options_(options), pool_(options.threads) {}
+
+  IdentifyResult run(IdentifyRows* next) {
+    rules_ = detail::row_rules(rows_, options_, result_.tried);
+    result_.rows = static_cast<int64_t>(rows_.size());
+    result_.programs = static_cast<int64_t>(rules_.size());
+    try_rules();
+    if (fitting_.empty()) {
+      list_nearest();
+      return std::move(result_);
+    }
+    separate(next);
+    for (IdentifyCandidate& candidate : result_.candidates) candidate.explained = result_.rows;
+    return std::move(result_);
+  }
+
+ private:
+  void try_rules() {
+    const std::vector<size_t> at = sampled(rows_.size());
+    const IdentifyRows sample = detail::rows_at(rows_, at);
+    tallies_.resize(rules_.size());
+    pool_.parallel_for(static_cast<int64_t>(rules_.size()), [&](int64_t i) {
+      const auto r = static_cast<size_t>(i);
+      tallies_[r] = tally(rules_[r], sample);
+      if (tallies_[r].contradicted == 0 && at.size() < rows_.size()) {
+        tallies_[r] = tally(rules_[r], rows_);
+      }
+    });
+    for (size_t r = 0; r < rules_.size(); ++r) {
+      const IdentifyTally& counts = tallies_[r];
+      if (counts.contradicted > 0) continue;
+      if (counts.refused == 0) {
+        fitting_.push_back(&rules_[r]);
+      } else {
+        list(rules_[r], counts, result_.cannot_run);
+      }
+    }
+  }
+
+  static void list(const IdentifyRule& rule, const IdentifyTally& counts,
+                   std::vector<IdentifyCandidate>& out) {
+    for (IdentifyCandidate member : rule.members) {
+      member.explained = counts.explained;
+      member.refused = counts.refused;
+      member.reason = counts.reason;
+      out.push_back(std::move(member));
+    }
+  }
+
+  void list_nearest() {
+    std::vector<size_t> order;
+    for (size_t r = 0; r < rules_.size(); ++r) {
+      if (tallies_[r].contradicted > 0) order.push_back(r);
+    }
+    const auto share = [&](size_t r) {
+      const IdentifyTally& t = tallies_[r];
+      return static_cast<double>(t.explained) /
+             static_cast<double>(t.explained + t.refused + t.contradicted);
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return share(a) > share(b); });
+    if (order.size() > kNearest) order.resize(kNearest);
+    for (const size_t r : order) tallies_[r] = tally(rules_[r], rows_);
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return tallies_[a].explained > tallies_[b].explained;
+    });
+    for (const size_t r : order) {
+      IdentifyCandidate nearest = rules_[r].members.front();
+      nearest.explained = tallies_[r].explained;
+      nearest.refused = tallies_[r].refused;
+      result_.nearest.push_back(std::move(nearest));
+    }
+  }
+
+  /// Directed rows until no two rules that fit can be told apart, or the searches are used up.
+  void separate(IdentifyRows* next) {
+    std::vector<IdentifyOutcomes> outcomes(fitting_.size());
+    std::vector<int> classes(fitting_.size(), 0);
+    IdentifyRows tried = detail::rows_at(rows_, {});
+    detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u + rows_.size());
+    std::vector<const IdentifyRule*> together(fitting_.begin(), fitting_.end());
+    for (int search = 0; search < kSearches && together.size() > 1; ++search) {
+      const size_t count =
+          std::clamp(kOutcomes / kSearches / fitting_.size(), size_t{250}, size_t{8000});
+      const IdentifyRows rows = detail::directed_rows(rows_, together, count, dice);
+      pool_.parallel_for(static_cast<int64_t>(fitting_.size()), [&](int64_t i) {
+        const auto r = static_cast<size_t>(i);
+        const IdentifyOutcomes got = detail::run_identify_rows(fitting_[r]->rules, rows, nullptr);
+        outcomes[r].insert(outcomes[r].end(), got.begin(), got.end());
+      });
+      detail::append_rows(tried, rows);
+      classes = detail::outcome_classes(outcomes);
+      together = in_company(classes);
+    }
+    pool_.parallel_for(static_cast<int64_t>(fitting_.size()), [&](int64_t i) {
+      detail::drop_idle_settings(*fitting_[static_cast<size_t>(i)], rows_, options_);
+    });
+    const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(tried.size()));
+    detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
+                             detail::form_of(rows_), result_);
+    if (next == nullptr) return;
+    *next = detail::rows_at(tried, best_vectors(outcomes, classes, tried));
+  }
+
+  /// The rules that share their class.
+  std::vector<const IdentifyRule*> in_company(const std::vector<int>& classes) const {
+    std::vector<int> sizes(classes.size(), 0);
+    for (const int c : classes) ++sizes[static_cast<size_t>(c)];
+    std::vector<const IdentifyRule*> rules;
+    for (size_t r = 0; r < classes.size(); ++r) {
+      if (sizes[static_cast<size_t>(classes[r])] > 1) rules.push_back(fitting_[r]);
+    }
+    return rules;
+  }
+
+  std::vector<size_t> best_vectors(const std::vector<IdentifyOutcomes>& outcomes,
+                                   const std::vector<int>& classes, const IdentifyRows& tried) {
+    std::vector<IdentifyOutcomes> of_classes;
+    for (size_t r = 0; r < classes.size(); ++r) {
+      if (classes[r] == static_cast<int>(of_classes.size())) of_classes.push_back(outcomes[r]);
+    }
+    // Small accumulators first; rows that a rule refuses only if nothing else separates.
+    std::vector<int64_t> cost(tried.size());
+    for (size_t v = 0; v < cost.size(); ++v) {
+      const int64_t acc = tried.acc[v];
+      cost[v] =
+          static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(acc < 0 ? -(acc + 1) : acc)));
+      for (const IdentifyOutcomes& list : of_classes) cost[v] += list[v] ? 0 : 100;
+    }
+    return detail::splitting_vectors(of_classes, options_.suggest, cost);
+  }
+
+  const IdentifyRows& rows_;
+  const IdentifyOptions& options_;
+  sim::ThreadPool pool_;
+  std::vector<IdentifyRule> rules_;
+  std::vector<IdentifyTally> tallies_;
+  std::vector<IdentifyRule*> fitting_;
+  IdentifyResult result_;
+};
+
+}  // namespace
+
+IdentifyResult identify_rows(const IdentifyRows& rows, const IdentifyOptions& options,
+                             IdentifyRows* next) {
+  detail::check_identify_rows(rows, true);
+  return RowIdentification(rows, options).run(next);
+}
+
+}  // namespace facsim::backends

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backends/profile/profile.h"
+
+namespace facsim::backends {
+
+/// Recorded requantizations, one per row; each column has one value per row or is empty. The real
+/// multiplier is given in one of three forms: multiplier and shift, scale, or the scales of input,
+/// weights and output (then how a platform derives its multiplier is found too).
+struct IdentifyRows {
+  std::vector<int64_t> acc;
+  std::vector<int64_t> multiplier, shift;
+  bool shift_is_left = false;  ///< TFLite's exponent: real = multiplier * 2^(shift - (bits - 1))
+  std::vector<float> scale;
+  std::vector<float> input_scale, weight_scale, output_scale;
+  std::vector<int64_t> zero_point;                       ///< empty: 0
+  std::vector<int64_t> clamp_min, clamp_max;             ///< empty: the range of `output`
+  std::map<std::string, std::vector<int64_t>> integers;  ///< further arguments by name
+  std::map<std::string, std::vector<float>> reals;
+  sim::IntType output{8, true};
+  /// What the device gave; nothing for a row that it refused. Shorter than acc in rows whose
+  /// answers are not known yet.
+  std::vector<std::optional<int64_t>> out;
+
+  size_t size() const { return acc.size(); }
+};
+
+/// Settings to cross: every combination of one value per pointer is a candidate over each base.
+struct IdentifyBlock {
+  std::vector<std::string> bases;
+  std::vector<ProfileOverride> fixed;
+  std::vector<std::pair<std::string, std::vector<std::string>>> axes;  ///< pointer, JSON values
+};
+/// What a space file says.
+struct IdentifySpace {
+  bool replaces = false;  ///< the built-in space is left out
+  bool profiles = true;   ///< shipped profiles and their single settings are candidates
+  std::vector<IdentifyBlock> blocks;
+};
+/// Reads a space file: {"/pointer": [values], ...}, or {"replace": bool, "profiles": bool,
+/// "blocks": [{"base": name or list, "set": {pointer: value}, "cross": {pointer: [values]}}]}.
+/// Error with every finding; bad_value beyond 20000 combinations.
+IdentifySpace read_identify_space(const std::filesystem::path& file);
+
+struct IdentifyOptions {
+  ProfileSearch search;
+  std::string op;  ///< phrase; empty: the rules of every op
+  std::optional<IdentifySpace> space;
+  uint64_t seed = 1;
+  int suggest = 0;                                            ///< vectors wanted, 0..1000
+  int threads = 1;                                            ///< 0: one per core
+  std::function<void(int64_t done, int64_t total)> progress;  ///< may throw
+};
+
+/// One setting of a platform that fits (or nearly fits) everything recorded.
+struct IdentifyCandidate {
+  std::string profile;
+  std::vector<std::string> ops;           ///< whose rules these are
+  std::vector<ProfileOverride> settings;  ///< over the profile; empty: as shipped
+  /// Of the profile as shipped: executed, documented or assumed; empty with settings.
+  std::string evidence;
+  int equivalence_class = -1;  ///< number in IdentifyResult::classes
+  int64_t explained = 0;       ///< rows or values that it reproduces
+  int64_t refused = 0;         ///< that it does not compute
+  std::string reason;          ///< of the first refusal
+};
+
+/// Candidates that nothing recorded and no directed vector tells apart.
+struct IdentifyClass {
+  size_t best = 0;      ///< candidate with the fewest settings
+  size_t members = 0;   ///< candidates
+  size_t programs = 0;  ///< distinct canonical programs among them; 1: equality is proved
+  int64_t vectors = 0;  ///< directed vectors that did not separate them
+  std::string program;  ///< of the best, for people
+};
+
+/// A setting in which classes that are left differ.
+struct IdentifyUndecided {
+  std::string pointer;
+  struct Value {
+    std::string value;         ///< JSON
+    std::vector<int> classes;  ///< whose candidates (may) have it
+  };
+  std::vector<Value> values;
+};
+
+struct IdentifyResult {
+  int64_t rows = 0;                           ///< or values
+  int64_t tried = 0;                          ///< settings
+  int64_t programs = 0;                       ///< distinct rules among them
+  std::vector<IdentifyCandidate> candidates;  ///< by class, then fewest settings
+  std::vector<IdentifyClass> classes;
+  std::vector<IdentifyUndecided> undecided;
+  std::vector<IdentifyCandidate> cannot_run;  ///< refuse rows, and contradict none
+  std::vector<IdentifyCandidate> nearest;     ///< if nothing fits: most rows explained first
+};
+
+/// Finds every known setting that reproduces the rows; with options.suggest, `next` receives the
+/// rows that split what is left best. Errors: shape_mismatch, bad_value for broken columns.
+IdentifyResult identify_rows(const IdentifyRows& rows, const IdentifyOptions& options,
+                             IdentifyRows* next);
+
+/// What a dialogue with the device is so far.
+struct IdentifyState {
+  IdentifyRows rows;     ///< answered
+  IdentifyRows pending;  ///< suggested, not answered yet
+  std::string op;
+  int64_t round = 0;
+  int64_t suggested = 0;  ///< vectors over all rounds
+};
+void write_identify_state(const std::filesystem::path& file, const IdentifyState& state);
+/// Error with every finding: the file is untrusted.
+IdentifyState read_identify_state(const std::filesystem::path& file);
+/// The pending rows become answered ones. `refused`: rows that the device does not take. Error
+/// shape_mismatch, bad_value.
+void answer(IdentifyState& state, const std::vector<int64_t>& out, const std::set<size_t>& refused);
+/// One .npy per column.
+void write_identify_rows(const std::filesystem::path& folder, const IdentifyRows& rows);
+
+/// A profile file that `extends` the candidate's and sets what differs. Its name is the file's
+/// stem. Error bad_value for a stem that is no profile name, or if the file would not load, lint
+/// without errors and mean the same.
+void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
+                              const ProfileSearch& search, const std::string& found_in);
+
+}  // namespace facsim::backends

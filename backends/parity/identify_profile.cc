@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// A profile file for what was found.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "backends/io/npy.h"
+#include "backends/json/positioned_json-internal.h"
+#include "backends/parity/identify-internal.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends {
+
+namespace {
+
+using ProfileText = nlohmann::ordered_json;
+
+/// The value of an override: JSON, or a bare word.
+ProfileText override_json(const std::string& text) {
+  ProfileText value = ProfileText::parse(text, nullptr, false);
+  return value.is_discarded() ? ProfileText(text) : value;
+}
+
+/// Settings as the members of a profile: /a/b=1 is {"a": {"b": 1}}.
+void set_at(ProfileText& profile, const std::string& pointer, const ProfileText& value) {
+  const nlohmann::ordered_json::json_pointer at(pointer);
+  if (profile.contains(at) && profile.at(at).is_object() && value.is_object()) {
+    profile.at(at).merge_patch(value);
+  } else {
+    profile[at] = value;
+  }
+}
+
+void require_name(const std::filesystem::path& file) {
+  const std::string name = file.stem().string();
+  const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+  if (plain && file.extension() == ".json") return;
+  throw Error({ErrorCode::bad_value, file.string(), "not the name of a profile's file",
+               "lower-case letters, digits and hyphens, then .json", ""});
+}
+
+}  // namespace
+
+void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
+                              const ProfileSearch& search, const std::string& found_in) {
+  require_name(file);
+  ProfileText profile = {
+      {"schema_version", 1},
+      {"name", file.stem().string()},
+      {"title", fmt::format("Found by facsim identify; rules of {}{}", candidate.profile,
+                            candidate.settings.empty() ? "" : " with changes")},
+      {"extends", candidate.profile},
+      {"evidence",
+       {{"level", "assumed"}, {"sources", {fmt::format("facsim identify: {}", found_in)}}}}};
+  for (const ProfileOverride& setting : candidate.settings) {
+    set_at(profile, setting.pointer, override_json(setting.value));
+  }
+  // Checked as a file: what does not read back is removed.
+  const Profile wanted = load_profile(candidate.profile, search, candidate.settings);
+  write_file_atomically(file, profile.dump(2) + "\n");
+  try {
+    const Profile got = load_profile(file.string(), search);
+    std::vector<ErrorInfo> errors;
+    for (const LintFinding& finding : lint_profile(file.string(), search)) {
+      if (finding.is_error) {
+        errors.push_back({ErrorCode::bad_value, finding.place, finding.message, "", finding.rule});
+      }
+    }
+    if (got.fingerprint != wanted.fingerprint) {
+      errors.push_back({ErrorCode::bad_value, file.string(), "other rules than the candidate's",
+                        "the same", "a profile of that name is in the way"});
+    }
+    if (!errors.empty()) throw Error(std::move(errors));
+  } catch (const Error&) {
+    std::error_code ignored;
+    std::filesystem::remove(file, ignored);
+    throw;
+  }
+}
+
+}  // namespace facsim::backends

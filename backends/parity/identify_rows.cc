@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of recorded requantizations under the rules of one setting.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "backends/lower/requantize-internal.h"
+#include "backends/parity/identify-internal.h"
+#include "sim/core/error.h"
+#include "sim/kernels/requantize.h"
+
+namespace facsim::backends::detail {
+
+namespace {
+
+/// Calls visit(name, column) for every list of the rows but `acc` and `out`.
+template <class Rows, class Visit>
+void for_each_column(Rows& rows, Visit&& visit) {
+  visit("multiplier", rows.multiplier);
+  visit("shift", rows.shift);
+  visit("scale", rows.scale);
+  visit("input_scale", rows.input_scale);
+  visit("weight_scale", rows.weight_scale);
+  visit("output_scale", rows.output_scale);
+  visit("zero_point", rows.zero_point);
+  visit("clamp_min", rows.clamp_min);
+  visit("clamp_max", rows.clamp_max);
+  for (auto& [name, values] : rows.integers) visit(name, values);
+  for (auto& [name, values] : rows.reals) visit(name, values);
+}
+
+template <class T>
+std::vector<T> picked(const std::vector<T>& column, std::span<const size_t> at) {
+  std::vector<T> out;
+  if (column.empty()) return out;
+  out.reserve(at.size());
+  for (const size_t row : at) out.push_back(column[row]);
+  return out;
+}
+
+/// The multiplier is a fraction of bits - 1 bits, which TFLite's exponent shifts to the left.
+std::vector<int64_t> right_shifts(const OpRules& rules, const IdentifyRows& rows) {
+  std::vector<int64_t> shifts = rows.shift;
+  if (rows.shift_is_left) {
+    for (int64_t& shift : shifts) shift = rules.multiplier.bits - 1 - shift;
+  }
+  return shifts;
+}
+
+GivenArguments given_arguments(const OpRules& rules, const IdentifyRows& rows) {
+  GivenArguments given;
+  given.multiplier = rows.multiplier;
+  given.shift = right_shifts(rules, rows);
+  given.scale = rows.scale;
+  given.input_scale = rows.input_scale;
+  given.weight_scale = rows.weight_scale;
+  given.output_scale = rows.output_scale;
+  if (!rows.zero_point.empty()) given.zero_point = rows.zero_point;
+  given.clamp_min = rows.clamp_min;
+  given.clamp_max = rows.clamp_max;
+  given.integers = rows.integers;
+  given.reals = rows.reals;
+  given.output = rows.output;
+  return given;
+}
+
+/// A program that folds the zero point into an offset takes one for all rows, which rows of
+/// different zero points have not.
+void require_no_folded_zero_point(const OpRules& rules, const IdentifyRows& rows) {
+  if (rows.integers.contains("offset")) return;
+  const bool has_zero_point = std::any_of(rows.zero_point.begin(), rows.zero_point.end(),
+                                          [](int64_t zero_point) { return zero_point != 0; });
+  const bool folds =
+      std::any_of(rules.requantize.steps.begin(), rules.requantize.steps.end(),
+                  [](const sim::Step& step) { return step.a == sim::Operand::arg("offset"); });
+  if (!folds || !has_zero_point) return;
+  throw Error({ErrorCode::unsupported, "argument \"offset\"",
+               "the program adds the zero point in front of the scaling",
+               "its rows' offsets: --arg offset=FILE", ""});
+}
+
+/// All rows at once. Error if any is refused.
+void run_rows(const OpRules& rules, const IdentifyRows& rows, std::span<const size_t> at,
+              IdentifyOutcomes& out) {
+  const IdentifyRows some = rows_at(rows, at);
+  const sim::Requantizer requantizer = make_requantizer(rules, given_arguments(rules, some));
+  const auto [lowest, highest] = std::minmax_element(some.acc.begin(), some.acc.end());
+  const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
+  const auto count = static_cast<int64_t>(some.size());
+  Tensor codes(some.output.storage(), Shape{count});
+  kernel.run(some.acc.data(), count, 1, 0, count, codes.raw(), count, sim::Isa::best, false);
+  for (size_t i = 0; i < at.size(); ++i) out[at[i]] = codes.int_at(static_cast<int64_t>(i));
+}
+
+/// Halves until refused rows are alone. Where this many single rows in a row are refused, nothing
+/// else is tried: settings that refuse nearly everything would cost most.
+constexpr int kHopelessRefusals = 48;
+
+class RowBisection {
+ public:
+  RowBisection(const OpRules& rules, const IdentifyRows& rows, IdentifyOutcomes& out,
+               std::string* reason)
+      : rules_(rules), rows_(rows), out_(out), reason_(reason) {}
+
+  void run(std::span<const size_t> at) {
+    if (at.empty() || refused_ >= kHopelessRefusals) return;
+    try {
+      run_rows(rules_, rows_, at, out_);
+      refused_ = 0;
+      return;
+    } catch (const Error& error) {
+      if (at.size() == 1) {
+        ++refused_;
+        if (reason_ != nullptr && reason_->empty()) *reason_ = to_string(error.infos().front());
+        return;
+      }
+    }
+    run(at.first(at.size() / 2));
+    run(at.subspan(at.size() / 2));
+  }
+
+ private:
+  const OpRules& rules_;
+  const IdentifyRows& rows_;
+  IdentifyOutcomes& out_;
+  std::string* reason_;
+  int refused_ = 0;
+};
+
+bool names_argument(const sim::StepProgram& program, std::string_view name) {
+  return std::any_of(program.steps.begin(), program.steps.end(), [&](const sim::Step& step) {
+    return (step.a.kind == sim::Operand::Kind::argument && step.a.argument == name) ||
+           (step.b.kind == sim::Operand::Kind::argument && step.b.argument == name);
+  });
+}
+
+void check_length(std::string_view name, size_t found, size_t rows) {
+  if (found == 0 || found == rows) return;
+  throw Error({ErrorCode::shape_mismatch, fmt::format("column {}", name),
+               fmt::format("{} values", found), fmt::format("{}, one per row", rows), ""});
+}
+
+}  // namespace
+
+void check_identify_rows(const IdentifyRows& rows, bool answered) {
+  if (rows.size() == 0) {
+    throw Error({ErrorCode::shape_mismatch, "column acc", "0 rows", "at least one", ""});
+  }
+  for_each_column(rows, [&](std::string_view name, const auto& column) {
+    check_length(name, column.size(), rows.size());
+  });
+  if (answered && rows.out.size() != rows.size()) {
+    throw Error({ErrorCode::shape_mismatch, "column out", fmt::format("{} values", rows.out.size()),
+                 fmt::format("{}, one per row", rows.size()), ""});
+  }
+  const int forms =
+      int{!rows.multiplier.empty()} + int{!rows.scale.empty()} + int{!rows.input_scale.empty()};
+  const bool whole = rows.multiplier.empty() == rows.shift.empty() &&
+                     rows.input_scale.empty() == rows.weight_scale.empty() &&
+                     rows.input_scale.empty() == rows.output_scale.empty();
+  if (forms != 1 || !whole) {
+    throw Error({ErrorCode::bad_value, "columns", "no single form of the real multiplier",
+                 "multiplier and shift, or scale, or input_scale, weight_scale and output_scale",
+                 ""});
+  }
+  for (const int64_t shift : rows.shift) {
+    if (shift >= -1000 && shift <= 1000) continue;
+    throw Error(
+        {ErrorCode::bad_value, "column shift", fmt::format("{}", shift), "-1000..1000", ""});
+  }
+}
+
+IdentifyForm form_of(const IdentifyRows& rows) {
+  if (!rows.multiplier.empty()) return IdentifyForm::multiplier;
+  return rows.scale.empty() ? IdentifyForm::three_scales : IdentifyForm::scale;
+}
+
+IdentifyRows rows_at(const IdentifyRows& rows, std::span<const size_t> at) {
+  IdentifyRows some;
+  some.shift_is_left = rows.shift_is_left;
+  some.output = rows.output;
+  some.acc = picked(rows.acc, at);
+  some.multiplier = picked(rows.multiplier, at);
+  some.shift = picked(rows.shift, at);
+  some.scale = picked(rows.scale, at);
+  some.input_scale = picked(rows.input_scale, at);
+  some.weight_scale = picked(rows.weight_scale, at);
+  some.output_scale = picked(rows.output_scale, at);
+  some.zero_point = picked(rows.zero_point, at);
+  some.clamp_min = picked(rows.clamp_min, at);
+  some.clamp_max = picked(rows.clamp_max, at);
+  for (const auto& [name, values] : rows.integers) some.integers[name] = picked(values, at);
+  for (const auto& [name, values] : rows.reals) some.reals[name] = picked(values, at);
+  some.out = picked(rows.out, at);
+  return some;
+}
+
+void require_same_columns(const IdentifyRows& rows, const IdentifyRows& more,
+                          const std::string& place) {
+  std::vector<std::string> a, b;
+  for_each_column(rows, [&](const std::string& name, const auto& column) {
+    if (!column.empty()) a.push_back(name);
+  });
+  for_each_column(more, [&](const std::string& name, const auto& column) {
+    if (!column.empty()) b.push_back(name);
+  });
+  if (a == b && rows.shift_is_left == more.shift_is_left && rows.output == more.output) return;
+  throw Error({ErrorCode::bad_value, place, fmt::format("columns {}", fmt::join(b, ", ")),
+               fmt::format("those of the rows: {}", fmt::join(a, ", ")), ""});
+}
+
+std::string file_stem_of(const std::string& name) {
+  std::string stem = name;
+  for (char& c : stem) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-';
+    if (!plain) c = '_';
+  }
+  return stem;
+}
+
+void append_rows(IdentifyRows& rows, const IdentifyRows& more) {
+  const auto append = [](auto& column, const auto& tail) {
+    column.insert(column.end(), tail.begin(), tail.end());
+  };
+  append(rows.acc, more.acc);
+  append(rows.multiplier, more.multiplier);
+  append(rows.shift, more.shift);
+  append(rows.scale, more.scale);
+  append(rows.input_scale, more.input_scale);
+  append(rows.weight_scale, more.weight_scale);
+  append(rows.output_scale, more.output_scale);
+  append(rows.zero_point, more.zero_point);
+  append(rows.clamp_min, more.clamp_min);
+  append(rows.clamp_max, more.clamp_max);
+  for (const auto& [name, values] : more.integers) append(rows.integers[name], values);
+  for (const auto& [name, values] : more.reals) append(rows.reals[name], values);
+  append(rows.out, more.out);
+}
+
+IdentifyOutcomes run_identify_rows(const OpRules& rules, const IdentifyRows& rows,
+                                   std::string* reason) {
+  IdentifyOutcomes out(rows.size());
+  try {
+    require_no_folded_zero_point(rules, rows);
+  } catch (const Error& error) {
+    if (reason != nullptr) *reason = to_string(error.infos().front());
+    return out;
+  }
+  std::vector<size_t> all(rows.size());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = i;
+  RowBisection(rules, rows, out, reason).run(all);
+  return out;
+}
+
+sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row) {
+  require_no_folded_zero_point(rules, row);
+  return make_requantizer(rules, given_arguments(rules, row));
+}
+
+std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows) {
+  const sim::StepProgram program = program_for(rules, rows.output);
+  std::string key = sim::to_string(program);
+  const quant::MultiplierSpec& m = rules.multiplier;
+  const IdentifyForm form = form_of(rows);
+  const bool fixed = names_argument(program, "multiplier") || names_argument(program, "shift") ||
+                     names_argument(program, "offset");
+  if (fixed) {
+    key +=
+        fmt::format("domain {}..{}, multiplier {} bits", rules.min_shift, rules.max_shift, m.bits);
+    key += fmt::format(", reduced to {}", m.reduce_to_bits);
+    if (form != IdentifyForm::multiplier) {
+      key += fmt::format(", derivation {} fraction {} zero below {}",
+                         static_cast<int>(m.derivation), m.fraction_bits, m.zero_if_shift_below);
+    }
+  }
+  if (form == IdentifyForm::three_scales && (fixed || names_argument(program, "scale"))) {
+    key += fmt::format(", product {} formula {}", static_cast<int>(m.scale_product),
+                       static_cast<int>(m.formula));
+  }
+  if (names_argument(program, "offset")) {
+    key += fmt::format(", offset {}", sim::to_string(rules.bias.rounding));
+  }
+  if (rows.integers.contains("bias") || rows.reals.contains("bias")) {
+    key += fmt::format(", bias kind {} in {} bits {}", static_cast<int>(rules.bias.kind),
+                       rules.accumulator.bits, sim::to_string(rules.accumulator.overflow));
+  }
+  return key;
+}
+
+}  // namespace facsim::backends::detail
