@@ -63,8 +63,9 @@ sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row);
 /// The rules' program with what its arguments are derived by.
 std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows);
 /// All rules that the options name, distinct by key.
+enum class IdentifyKnobs { left_out, included };
 std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOptions& options,
-                                    int64_t& tried);
+                                    IdentifyKnobs knobs, int64_t& tried);
 /// Leaves out settings without which a member's rules are the same.
 void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
                         const IdentifyOptions& options);

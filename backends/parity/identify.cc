@@ -2,6 +2,7 @@
 #include "backends/parity/identify.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -16,8 +17,8 @@ namespace {
 using detail::IdentifyOutcomes;
 using detail::IdentifyRule;
 
-/// Rows on which every setting is tried; those that fit are tried on all.
-constexpr size_t kSampledRows = 512;
+/// Rows on which every setting is tried, and those that fit these.
+constexpr std::array<size_t, 2> kSampledRows{48, 512};
 /// Candidates that are shown when nothing fits.
 constexpr size_t kNearest = 12;
 /// Rules times directed vectors of one search.
@@ -45,8 +46,8 @@ IdentifyTally tally(const IdentifyRule& rule, const IdentifyRows& rows) {
   return counts;
 }
 
-std::vector<size_t> sampled(size_t rows) {
-  std::vector<size_t> at(std::min(rows, kSampledRows));
+std::vector<size_t> sampled(size_t rows, size_t most) {
+  std::vector<size_t> at(std::min(rows, most));
   for (size_t i = 0; i < at.size(); ++i) at[i] = i * rows / at.size();
   return at;
 }
@@ -58,10 +59,11 @@ class RowIdentification {
       : rows_(rows), options_(options), pool_(options.threads) {}
 
   IdentifyResult run(IdentifyRows* next) {
-    rules_ = detail::row_rules(rows_, options_, result_.tried);
-    result_.rows = static_cast<int64_t>(rows_.size());
-    result_.programs = static_cast<int64_t>(rules_.size());
-    try_rules();
+    using detail::IdentifyKnobs;
+    const bool always = options_.knobs == IdentifyOptions::Knobs::always;
+    collect(always ? IdentifyKnobs::included : IdentifyKnobs::left_out);
+    const bool has_profiles = !options_.space || options_.space->profiles;
+    if (fitting_.empty() && !always && has_profiles) collect(IdentifyKnobs::included);
     if (fitting_.empty()) {
       list_nearest();
       return std::move(result_);
@@ -72,16 +74,29 @@ class RowIdentification {
   }
 
  private:
+  void collect(detail::IdentifyKnobs knobs) {
+    result_ = {};
+    rules_ = detail::row_rules(rows_, options_, knobs, result_.tried);
+    result_.rows = static_cast<int64_t>(rows_.size());
+    result_.programs = static_cast<int64_t>(rules_.size());
+    try_rules();
+  }
+
+  /// A few rows refute most settings; what they do not refute is tried on more, and then on all.
   void try_rules() {
-    const std::vector<size_t> at = sampled(rows_.size());
-    const IdentifyRows sample = detail::rows_at(rows_, at);
+    std::vector<IdentifyRows> samples;
+    for (const size_t most : kSampledRows) {
+      samples.push_back(detail::rows_at(rows_, sampled(rows_.size(), most)));
+      if (samples.back().size() == rows_.size()) break;
+    }
     tallies_.resize(rules_.size());
     pool_.parallel_for(static_cast<int64_t>(rules_.size()), [&](int64_t i) {
       const auto r = static_cast<size_t>(i);
-      tallies_[r] = tally(rules_[r], sample);
-      if (tallies_[r].contradicted == 0 && at.size() < rows_.size()) {
-        tallies_[r] = tally(rules_[r], rows_);
+      for (const IdentifyRows& sample : samples) {
+        tallies_[r] = tally(rules_[r], sample);
+        if (tallies_[r].contradicted > 0) return;
       }
+      if (samples.back().size() < rows_.size()) tallies_[r] = tally(rules_[r], rows_);
     });
     for (size_t r = 0; r < rules_.size(); ++r) {
       const IdentifyTally& counts = tallies_[r];
@@ -116,11 +131,13 @@ class RowIdentification {
     };
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return share(a) > share(b); });
-    if (order.size() > kNearest) order.resize(kNearest);
+    // The first sample is small: more are tried on all rows than are shown.
+    if (order.size() > 8 * kNearest) order.resize(8 * kNearest);
     for (const size_t r : order) tallies_[r] = tally(rules_[r], rows_);
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return tallies_[a].explained > tallies_[b].explained;
     });
+    if (order.size() > kNearest) order.resize(kNearest);
     for (const size_t r : order) {
       IdentifyCandidate nearest = rules_[r].members.front();
       nearest.explained = tallies_[r].explained;

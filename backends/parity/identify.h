@@ -56,6 +56,10 @@ struct IdentifyOptions {
   ProfileSearch search;
   std::string op;  ///< phrase; empty: the rules of every op
   std::optional<IdentifySpace> space;
+  /// Also the single settings of every shipped profile (profile_knobs). They are thousands and take
+  /// tens of seconds, so by default only where nothing else fits.
+  enum class Knobs { if_nothing_fits, always };
+  Knobs knobs = Knobs::if_nothing_fits;
   uint64_t seed = 1;
   int suggest = 0;                                            ///< vectors wanted, 0..1000
   int threads = 1;                                            ///< 0: one per core

@@ -174,7 +174,7 @@ void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
 }
 
 std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOptions& options,
-                                    int64_t& tried) {
+                                    IdentifyKnobs knobs, int64_t& tried) {
   sim::ThreadPool pool(options.threads);
   DistinctRules rules;
   tried = 0;
@@ -196,7 +196,7 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
         rules.add(*choice.rules, rows, member);
       }
     }
-    tried += add_knobs(rows, options, pool, rules);
+    if (knobs == IdentifyKnobs::included) tried += add_knobs(rows, options, pool, rules);
   }
   std::vector<IdentifySetting> settings = settings_of(given);
   if (!given.replaces) {

@@ -81,22 +81,21 @@ void require_no_folded_zero_point(const OpRules& rules, const IdentifyRows& rows
                "its rows' offsets: --arg offset=FILE", ""});
 }
 
-/// All rows at once. Error if any is refused.
-void run_rows(const OpRules& rules, const IdentifyRows& rows, std::span<const size_t> at,
-              IdentifyOutcomes& out) {
-  const IdentifyRows some = rows_at(rows, at);
-  const sim::Requantizer requantizer = make_requantizer(rules, given_arguments(rules, some));
-  const auto [lowest, highest] = std::minmax_element(some.acc.begin(), some.acc.end());
-  const sim::RequantizeKernel kernel(requantizer, *lowest, *highest);
-  const auto count = static_cast<int64_t>(some.size());
-  Tensor codes(some.output.storage(), Shape{count});
-  kernel.run(some.acc.data(), count, 1, 0, count, codes.raw(), count, sim::Isa::best, false);
-  for (size_t i = 0; i < at.size(); ++i) out[at[i]] = codes.int_at(static_cast<int64_t>(i));
+/// True if all columns but the accumulators are the same in rows `at`.
+bool have_same_parameters(const IdentifyRows& rows, std::span<const size_t> at) {
+  bool same = true;
+  for_each_column(rows, [&](std::string_view, const auto& column) {
+    if (column.empty() || !same) return;
+    same = std::all_of(at.begin(), at.end(),
+                       [&](size_t row) { return column[row] == column[at.front()]; });
+  });
+  return same;
 }
 
-/// Halves until refused rows are alone. Where this many single rows in a row are refused, nothing
-/// else is tried: settings that refuse nearly everything would cost most.
-constexpr int kHopelessRefusals = 48;
+/// Runs rows together and halves where one is refused. Where this many rows or groups of equal
+/// parameters in a row are refused, nothing else is tried: settings that refuse nearly everything
+/// would cost most.
+constexpr int kHopelessRefusals = 24;
 
 class RowBisection {
  public:
@@ -106,22 +105,45 @@ class RowBisection {
 
   void run(std::span<const size_t> at) {
     if (at.empty() || refused_ >= kHopelessRefusals) return;
+    const IdentifyRows some = rows_at(rows_, at);
+    std::optional<sim::Requantizer> program;
     try {
-      run_rows(rules_, rows_, at, out_);
-      refused_ = 0;
-      return;
+      program = make_requantizer(rules_, given_arguments(rules_, some));
     } catch (const Error& error) {
-      if (at.size() == 1) {
-        ++refused_;
-        if (reason_ != nullptr && reason_->empty()) *reason_ = to_string(error.infos().front());
-        return;
-      }
+      if (have_same_parameters(rows_, at)) return refuse(error);
+      return run_halves(at);
     }
+    try {
+      compute(*program, some, at);
+    } catch (const Error& error) {
+      if (at.size() == 1) return refuse(error);
+      run_halves(at);
+    }
+  }
+
+ private:
+  void run_halves(std::span<const size_t> at) {
     run(at.first(at.size() / 2));
     run(at.subspan(at.size() / 2));
   }
 
- private:
+  void refuse(const Error& error) {
+    ++refused_;
+    if (reason_ != nullptr && reason_->empty()) *reason_ = to_string(error.infos().front());
+  }
+
+  /// Error where the program is undefined for an accumulator.
+  void compute(const sim::Requantizer& program, const IdentifyRows& some,
+               std::span<const size_t> at) {
+    const auto [lowest, highest] = std::minmax_element(some.acc.begin(), some.acc.end());
+    const sim::RequantizeKernel kernel(program, *lowest, *highest);
+    const auto count = static_cast<int64_t>(some.size());
+    Tensor codes(some.output.storage(), Shape{count});
+    kernel.run(some.acc.data(), count, 1, 0, count, codes.raw(), count, sim::Isa::best, false);
+    for (size_t i = 0; i < at.size(); ++i) out_[at[i]] = codes.int_at(static_cast<int64_t>(i));
+    refused_ = 0;
+  }
+
   const OpRules& rules_;
   const IdentifyRows& rows_;
   IdentifyOutcomes& out_;

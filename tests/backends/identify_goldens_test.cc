@@ -102,7 +102,7 @@ TEST_CASE(
       ++entries;
       std::cout << name << ' ' << profile.name << ' ' << truth.name << ": " << state.rows.size()
                 << " rows, " << first_classes << " classes, " << suggested
-                << " suggested rows, then " << classes << ", " << time.count() << " s\n";
+                << " suggested rows, then " << classes << ", " << time.count() << " s" << std::endl;
       CHECK(classes == 1);
       CHECK(suggested <= 16);
       CHECK(time.count() < 30);

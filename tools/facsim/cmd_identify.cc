@@ -184,6 +184,10 @@ class IdentifyCommand final : public Command {
     app.add_option("--op", op_,
                    "only the rules of this op (\"conv2d\", \"linear uint8\"); default: of all");
     app.add_option("--space", space_, "JSON file of settings to try as well, or instead");
+    app.add_option("--knobs", knobs_,
+                   "also every single setting of every shipped profile: if_nothing_fits (default), "
+                   "always (tens of seconds)")
+        ->check(one_of({"if_nothing_fits", "always"}));
     app.add_option("--suggest-vectors", suggest_, "write the N rows that split what is left best")
         ->check(CLI::Range(1, 1000));
     app.add_option("-o,--output", output_, "new folder for them and for state.json");
@@ -219,6 +223,7 @@ class IdentifyCommand final : public Command {
     options.seed = globals.seed;
     options.threads = globals.threads;
     options.suggest = suggest_;
+    if (knobs_ == "always") options.knobs = backends::IdentifyOptions::Knobs::always;
     if (!space_.empty()) options.space = backends::read_identify_space(space_);
     if (suggest_ > 0) backends::require_new_folder(output_);
     IdentifyRows next;
@@ -431,7 +436,7 @@ class IdentifyCommand final : public Command {
 
   std::string acc_, multiplier_, shift_, shift_sign_ = "right", scale_, input_scale_, weight_scale_,
                                          output_scale_, zero_point_, clamp_min_, clamp_max_, out_,
-                                         out_type_, op_, space_, output_, state_, emit_;
+                                         out_type_, op_, space_, output_, state_, emit_, knobs_;
   std::vector<std::string> arguments_;
   std::vector<int64_t> refused_;
   int suggest_ = 0;

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dialogue with a device: rows in, candidates out, the rows that decide, a profile file.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "backends/io/npy.h"
+#include "tests/tools/command_runner.h"
+
+namespace facsim::test {
+
+namespace {
+
+/// The sample of tensorflow issue 102943.
+const std::vector<std::string> kIssue = {"identify",
+                                         "--acc",
+                                         "585",
+                                         "--input-scale",
+                                         "0.05296124517917633",
+                                         "--weight-scale",
+                                         "0.024093778803944588",
+                                         "--output-scale",
+                                         "0.11484327912330627",
+                                         "--zero-point",
+                                         "-126"};
+
+CommandResult identify_issue(std::vector<std::string> more) {
+  std::vector<std::string> words = kIssue;
+  words.insert(words.end(), more.begin(), more.end());
+  return run_command(words);
+}
+
+bool names_profile(const nlohmann::json& candidates, const std::string& profile) {
+  for (const auto& c : candidates) {
+    if (c.at("profile") == profile && c.at("settings").empty()) return true;
+  }
+  return false;
+}
+
+bool has_value(const nlohmann::json& result, const std::string& pointer, const nlohmann::json& v) {
+  for (const auto& undecided : result.at("undecided")) {
+    if (undecided.at("pointer") != pointer) continue;
+    for (const auto& value : undecided.at("values")) {
+      if (value.at("value") == v) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("facsim identify: one sample leaves float32 scales, truncation and 16 bits possible") {
+  const CommandResult result = identify_issue({"--out", "-120", "--format", "json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(json.at("rows") == 1);
+  CHECK(names_profile(json.at("candidates"), "xnnpack-x86"));         // float32 scale, half_even
+  CHECK_FALSE(names_profile(json.at("candidates"), "tflite-micro"));  // -119
+  CHECK_FALSE(names_profile(json.at("candidates"), "tflite-single-rounding"));
+  CHECK(has_value(json, "/requantize/domain", "float32"));
+  CHECK(has_value(json, "/requantize/rounding", "floor"));
+  CHECK(has_value(json, "/requantize/multiplier/bits", 16));
+  CHECK(json.at("classes").size() > 10);
+  // What TFLite's rules give is found as well.
+  const CommandResult other = identify_issue({"--out", "-119", "--format", "json"});
+  CHECK(names_profile(nlohmann::json::parse(other.out).at("candidates"), "tflite-micro"));
+}
+
+TEST_CASE(
+    "facsim identify: suggested rows, answered by a profile, decide; the profile is written") {
+  const TempFolder folder;
+  std::string next = (folder / "next0").string();
+  CommandResult result =
+      identify_issue({"--out", "-120", "--suggest-vectors", "4", "-o", next, "--format", "json"});
+  int64_t suggested = 0;
+  const std::string emitted = (folder / "found-chip.json").string();
+  for (int round = 1;; ++round) {
+    CAPTURE(round);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    const auto json = nlohmann::json::parse(result.out);
+    CHECK(names_profile(json.at("candidates"), "xnnpack-x86"));
+    if (!json.contains("suggested")) {
+      CHECK(json.at("classes").size() == 1);
+      break;
+    }
+    suggested = json.at("suggested").at("all_rounds");
+    REQUIRE(suggested <= 16);
+    // The device: XNNPACK's rule, float32(acc) * float32 scale, clamp, ties to even, zero point.
+    const auto column = [&](const char* name) {
+      return backends::read_npy(std::filesystem::path(next) / (std::string(name) + ".npy"));
+    };
+    const Tensor acc = column("acc"), in = column("input_scale"), weight = column("weight_scale"),
+                 out = column("output_scale"), zero_point = column("zero_point");
+    std::vector<int64_t> answers;
+    for (int64_t i = 0; i < acc.numel(); ++i) {
+      const float scale = in.data<float>()[i] * weight.data<float>()[i] / out.data<float>()[i];
+      const auto zero = static_cast<float>(zero_point.int_at(i));
+      const float scaled =
+          std::clamp(static_cast<float>(acc.int_at(i)) * scale, -128.0f - zero, 127.0f - zero);
+      answers.push_back(std::lrintf(scaled) + zero_point.int_at(i));
+    }
+    const std::string file = (folder / "answers.npy").string();
+    backends::write_npy(file, Tensor::from<int64_t>({acc.numel()}, answers));
+    const std::string state = next + "/state.json";
+    next = (folder / ("next" + std::to_string(round))).string();
+    result = run_command({"identify", "--continue", state, "--out", file, "--suggest-vectors", "4",
+                          "-o", next, "--format", "json", "--emit", emitted});
+    if (result.exit_code == 4) {  // several classes are left: nothing to emit, but the next rows
+      CHECK(result.err.find("classes are left") != std::string::npos);
+      result = {0, result.out, result.err};
+    }
+  }
+  CHECK(suggested >= 4);
+  REQUIRE(std::filesystem::exists(emitted));
+  CHECK(run_command({"profile", "lint", emitted}).exit_code == 0);
+}
+
+TEST_CASE("facsim identify: multipliers and shifts; nothing fits exits 1 and shows the nearest") {
+  const std::vector<std::string> rows = {"identify",     "--acc",        "7,100,-100,-7",
+                                         "--multiplier", "1073774592",   "--shift",
+                                         "34",           "--zero-point", "0"};
+  std::vector<std::string> fits = rows;  // 7 * 0.0625: two roundings give 1, and -1
+  fits.insert(fits.end(), {"--out", "1,6,-6,-1", "--format", "json"});
+  const CommandResult found = run_command(fits);
+  CAPTURE(found.err);
+  REQUIRE(found.exit_code == 0);
+  const auto candidates = nlohmann::json::parse(found.out).at("candidates");
+  CHECK(names_profile(candidates, "tflite-micro"));
+  CHECK_FALSE(names_profile(candidates, "tflite-single-rounding"));
+  std::vector<std::string> wrong = rows;
+  wrong.insert(wrong.end(), {"--out", "1,90,-6,33", "--format", "json"});
+  const CommandResult none = run_command(wrong);
+  CHECK(none.exit_code == 1);
+  const auto json = nlohmann::json::parse(none.out);
+  CHECK(json.at("candidates").empty());
+  REQUIRE_FALSE(json.at("nearest").empty());
+  CHECK(json.at("nearest")[0].at("explained") == 2);
+  // Profiles that need a real scale are named with their reason, never dropped silently.
+  CHECK_FALSE(json.at("cannot_run").empty());
+  CHECK(json.at("cannot_run")[0].at("reason") != "");
+}
+
+TEST_CASE("facsim identify: a space file replaces or extends what is tried") {
+  const TempFolder folder;
+  const std::string file = (folder / "space.json").string();
+  std::ofstream(file) << R"({"replace": true, "profiles": false, "blocks": [
+    {"base": "onednn", "set": {"/tensors/bias": {"kind": "integer"}, "/requantize/domain": "float32",
+     "/requantize/float/bias_add": "after_scale"},
+     "cross": {"/requantize/rounding": ["half_even", "floor", "half_up"]}}]})";
+  const CommandResult result =
+      identify_issue({"--out", "-120", "--space", file, "--format", "json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(json.at("settings_tried") == 3);
+  CHECK(json.at("candidates").size() == 2);  // half_even and floor: half_up gives -119
+  std::ofstream(file) << R"({"/requantize/rounding": "floor"})";
+  const CommandResult bad = identify_issue({"--out", "-120", "--space", file});
+  CHECK(bad.exit_code == 3);
+  CHECK(bad.err.find("no list of values") != std::string::npos);
+}
+
+TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {
+  const TempFolder folder;
+  CHECK(run_command({"identify"}).exit_code == 2);
+  CHECK(run_command({"identify", "--acc", "1", "--out", "1"}).exit_code == 2);
+  CHECK(run_command({"identify", "--acc", "1", "--scale", "0.5"}).exit_code == 2);
+  CHECK(run_command({"identify", "--acc", "1", "--multiplier", "3", "--out", "1"}).exit_code == 2);
+  CHECK(identify_issue({"--out", "-120", "--profile", "nvdla"}).exit_code == 2);
+  CHECK(identify_issue({"--out", "-120", "--suggest-vectors", "4"}).exit_code == 2);
+  CHECK(identify_issue({"--out", "-120,3,4", "--acc", "1,2"}).exit_code != 0);
+  CHECK(identify_issue({"--out", (folder / "absent.npy").string()}).exit_code == 3);
+  CHECK(identify_issue({"--out", "-120", "--emit", (folder / "x.json").string()}).exit_code == 4);
+  const std::string state = (folder / "state.json").string();
+  std::ofstream(state) << R"({"format": "facsim-identify-1", "op": "", "round": -1})";
+  const CommandResult broken = run_command({"identify", "--continue", state, "--out", "1"});
+  CHECK(broken.exit_code == 3);
+  CHECK(broken.err.find("/round") != std::string::npos);
+}
+
+}  // namespace facsim::test
