@@ -151,7 +151,8 @@ void set_scales(const OpRules& rules, const GivenArguments& given, LayerValues& 
     const float scale = list.empty() ? 0 : list[list.size() == 1 ? 0 : row];
     if (std::isnormal(scale) && scale > 0) return scale;
     throw Error({ErrorCode::bad_value, fmt::format("argument \"{}\"", name),
-                 list.empty() ? "0 values" : fmt::format("{}", scale), "a normal float32 number > 0", ""});
+                 list.empty() ? "0 values" : fmt::format("{}", scale),
+                 "a normal float32 number > 0", ""});
   };
   values.accumulator_scale.clear();
   values.real_multiplier.clear();

@@ -31,7 +31,7 @@ struct IdentifyTally {
   std::string reason;
 };
 
-IdentifyTally tally(const IdentifyRule& rule, const IdentifyRows& rows) {
+IdentifyTally tally_rows(const IdentifyRule& rule, const IdentifyRows& rows) {
   IdentifyTally counts;
   const IdentifyOutcomes got = detail::run_identify_rows(rule.rules, rows, &counts.reason);
   for (size_t i = 0; i < got.size(); ++i) {
@@ -46,7 +46,7 @@ IdentifyTally tally(const IdentifyRule& rule, const IdentifyRows& rows) {
   return counts;
 }
 
-std::vector<size_t> sampled(size_t rows, size_t most) {
+std::vector<size_t> sampled_rows(size_t rows, size_t most) {
   std::vector<size_t> at(std::min(rows, most));
   for (size_t i = 0; i < at.size(); ++i) at[i] = i * rows / at.size();
   return at;
@@ -86,17 +86,17 @@ class RowIdentification {
   void try_rules() {
     std::vector<IdentifyRows> samples;
     for (const size_t most : kSampledRows) {
-      samples.push_back(detail::rows_at(rows_, sampled(rows_.size(), most)));
+      samples.push_back(detail::rows_at(rows_, sampled_rows(rows_.size(), most)));
       if (samples.back().size() == rows_.size()) break;
     }
     tallies_.resize(rules_.size());
     pool_.parallel_for(static_cast<int64_t>(rules_.size()), [&](int64_t i) {
       const auto r = static_cast<size_t>(i);
       for (const IdentifyRows& sample : samples) {
-        tallies_[r] = tally(rules_[r], sample);
+        tallies_[r] = tally_rows(rules_[r], sample);
         if (tallies_[r].contradicted > 0) return;
       }
-      if (samples.back().size() < rows_.size()) tallies_[r] = tally(rules_[r], rows_);
+      if (samples.back().size() < rows_.size()) tallies_[r] = tally_rows(rules_[r], rows_);
     });
     for (size_t r = 0; r < rules_.size(); ++r) {
       const IdentifyTally& counts = tallies_[r];
@@ -133,7 +133,7 @@ class RowIdentification {
                      [&](size_t a, size_t b) { return share(a) > share(b); });
     // The first sample is small: more are tried on all rows than are shown.
     if (order.size() > 8 * kNearest) order.resize(8 * kNearest);
-    for (const size_t r : order) tallies_[r] = tally(rules_[r], rows_);
+    for (const size_t r : order) tallies_[r] = tally_rows(rules_[r], rows_);
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return tallies_[a].explained > tallies_[b].explained;
     });

@@ -79,7 +79,7 @@ struct LoadedSetting {
   IdentifyCandidate member;
 };
 
-LoadedSetting load_setting(const IdentifySetting& setting, const IdentifyOptions& options) {
+LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyOptions& options) {
   LoadedSetting loaded;
   try {
     const Profile profile = load_profile(setting.base, options.search, setting.overrides);
@@ -107,7 +107,7 @@ void add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRo
     }
     pool.parallel_for(static_cast<int64_t>(count), [&](int64_t i) {
       const auto at = static_cast<size_t>(i);
-      loaded[at] = load_setting(settings[begin + at], options);
+      loaded[at] = load_space_setting(settings[begin + at], options);
     });
     for (size_t i = 0; i < count; ++i) {
       if (!loaded[i].rules) continue;
@@ -116,7 +116,7 @@ void add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRo
   }
 }
 
-std::string evidence_word(Profile::Evidence::Level level) {
+std::string evidence_level_word(Profile::Evidence::Level level) {
   constexpr const char* kWords[] = {"executed", "documented", "assumed"};
   return kWords[static_cast<size_t>(level)];
 }
@@ -192,7 +192,7 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
         IdentifyCandidate member;
         member.profile = name;
         member.ops = {choice.name};
-        member.evidence = evidence_word(profile->evidence.level);
+        member.evidence = evidence_level_word(profile->evidence.level);
         rules.add(*choice.rules, rows, member);
       }
     }

@@ -13,18 +13,18 @@ namespace facsim::backends::detail {
 
 namespace {
 
-using Values = std::map<std::string, std::string>;  // pointer, JSON
+using SettingValues = std::map<std::string, std::string>;  // pointer, JSON
 
 /// Candidates of one class whose settings are read: more say nothing new.
 constexpr size_t kReadMembers = 40;
 
-void flatten(const Json& value, const std::string& pointer, Values& out) {
+void flatten_settings(const Json& value, const std::string& pointer, SettingValues& out) {
   if (!value.is_object()) {
     out[pointer] = value.dump();
     return;
   }
   for (const auto& [key, member] : value.items()) {
-    flatten(member, json::child(pointer, key), out);
+    flatten_settings(member, json::child(pointer, key), out);
   }
 }
 
@@ -34,7 +34,7 @@ bool starts_with_any(std::string_view pointer, std::initializer_list<std::string
 }
 
 /// True if the rules in `values` read the setting at `pointer`.
-bool is_read(std::string_view pointer, const Values& values, IdentifyForm form) {
+bool is_read(std::string_view pointer, const SettingValues& values, IdentifyForm form) {
   const auto word = [&](const char* at) {
     const auto found = values.find(at);
     return found == values.end() ? std::string() : found->second;
@@ -72,13 +72,13 @@ bool is_read(std::string_view pointer, const Values& values, IdentifyForm form) 
 }
 
 /// The effective values of all settings that matter to a candidate.
-Values effective_values(const IdentifyCandidate& candidate, const ProfileSearch& search,
-                        IdentifyForm form) {
-  Values values, read;
+SettingValues effective_values(const IdentifyCandidate& candidate, const ProfileSearch& search,
+                               IdentifyForm form) {
+  SettingValues values, read;
   const ResolvedProfile resolved = resolve_profile(candidate.profile, search, candidate.settings);
   const Json rules = effective_rules(resolved.value, RulesKey::parse(candidate.ops.front()));
   for (const char* part : {"requantize", "zero_point_add", "output"}) {
-    if (rules.contains(part)) flatten(rules[part], std::string("/") + part, values);
+    if (rules.contains(part)) flatten_settings(rules[part], std::string("/") + part, values);
   }
   for (const auto& [pointer, value] : values) {
     if (is_read(pointer, values, form)) read[pointer] = value;
@@ -86,7 +86,8 @@ Values effective_values(const IdentifyCandidate& candidate, const ProfileSearch&
   return read;
 }
 
-/// Values of each pointer by class; a class without an entry does not read it, so it takes any.
+/// SettingValues of each pointer by class; a class without an entry does not read it, so it takes
+/// any.
 using ValuesByClass = std::map<std::string, std::map<int, std::set<std::string>>>;
 
 bool are_disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
@@ -130,9 +131,9 @@ int64_t separated_pairs(const std::vector<IdentifyOutcomes>& of_classes,
   return pairs / 2;
 }
 
-std::vector<std::vector<size_t>> split(const std::vector<IdentifyOutcomes>& of_classes,
-                                       const std::vector<std::vector<size_t>>& groups,
-                                       size_t vector) {
+std::vector<std::vector<size_t>> split_groups(const std::vector<IdentifyOutcomes>& of_classes,
+                                              const std::vector<std::vector<size_t>>& groups,
+                                              size_t vector) {
   std::vector<std::vector<size_t>> parts;
   for (const std::vector<size_t>& group : groups) {
     std::map<std::optional<int64_t>, std::vector<size_t>> by_outcome;
@@ -151,7 +152,7 @@ int evidence_rank(const IdentifyCandidate& candidate) {
 }
 
 /// Fewest settings first, then the better evidence, then by name.
-bool comes_first(const IdentifyCandidate& a, const IdentifyCandidate& b) {
+bool candidate_comes_first(const IdentifyCandidate& a, const IdentifyCandidate& b) {
   if (a.settings.size() != b.settings.size()) return a.settings.size() < b.settings.size();
   if (evidence_rank(a) != evidence_rank(b)) return evidence_rank(a) < evidence_rank(b);
   return a.profile < b.profile;
@@ -186,7 +187,7 @@ std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_cl
     }
     if (best_pairs == 0) break;
     chosen.push_back(best);
-    groups = split(of_classes, groups, best);
+    groups = split_groups(of_classes, groups, best);
     std::erase_if(groups, [](const auto& group) { return group.size() < 2; });
   }
   return chosen;
@@ -213,11 +214,11 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
     }
   }
   for (Group& group : groups) {
-    std::stable_sort(group.candidates.begin(), group.candidates.end(), comes_first);
+    std::stable_sort(group.candidates.begin(), group.candidates.end(), candidate_comes_first);
   }
   // The classes of shipped profiles first.
   std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-    return comes_first(a.candidates.front(), b.candidates.front());
+    return candidate_comes_first(a.candidates.front(), b.candidates.front());
   });
   ValuesByClass values;
   for (size_t g = 0; g < groups.size(); ++g) {

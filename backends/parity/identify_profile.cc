@@ -14,16 +14,17 @@ namespace facsim::backends {
 
 namespace {
 
-using ProfileText = nlohmann::ordered_json;
+using IdentifiedText = nlohmann::ordered_json;
 
 /// The value of an override: JSON, or a bare word.
-ProfileText override_json(const std::string& text) {
-  ProfileText value = ProfileText::parse(text, nullptr, false);
-  return value.is_discarded() ? ProfileText(text) : value;
+IdentifiedText override_json(const std::string& text) {
+  IdentifiedText value = IdentifiedText::parse(text, nullptr, false);
+  return value.is_discarded() ? IdentifiedText(text) : value;
 }
 
 /// Settings as the members of a profile: /a/b=1 is {"a": {"b": 1}}.
-void set_at(ProfileText& profile, const std::string& pointer, const ProfileText& value) {
+void set_in_profile(IdentifiedText& profile, const std::string& pointer,
+                    const IdentifiedText& value) {
   const nlohmann::ordered_json::json_pointer at(pointer);
   if (profile.contains(at) && profile.at(at).is_object() && value.is_object()) {
     profile.at(at).merge_patch(value);
@@ -32,7 +33,7 @@ void set_at(ProfileText& profile, const std::string& pointer, const ProfileText&
   }
 }
 
-void require_name(const std::filesystem::path& file) {
+void require_profile_name(const std::filesystem::path& file) {
   const std::string name = file.stem().string();
   const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -46,8 +47,8 @@ void require_name(const std::filesystem::path& file) {
 
 void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
                               const ProfileSearch& search, const std::string& found_in) {
-  require_name(file);
-  ProfileText profile = {
+  require_profile_name(file);
+  IdentifiedText profile = {
       {"schema_version", 1},
       {"name", file.stem().string()},
       {"title", fmt::format("Found by facsim identify; rules of {}{}", candidate.profile,
@@ -56,7 +57,7 @@ void write_identified_profile(const std::filesystem::path& file, const IdentifyC
       {"evidence",
        {{"level", "assumed"}, {"sources", {fmt::format("facsim identify: {}", found_in)}}}}};
   for (const ProfileOverride& setting : candidate.settings) {
-    set_at(profile, setting.pointer, override_json(setting.value));
+    set_in_profile(profile, setting.pointer, override_json(setting.value));
   }
   // Checked as a file: what does not read back is removed.
   const Profile wanted = load_profile(candidate.profile, search, candidate.settings);

@@ -32,7 +32,7 @@ void for_each_column(Rows& rows, Visit&& visit) {
 }
 
 template <class T>
-std::vector<T> picked(const std::vector<T>& column, std::span<const size_t> at) {
+std::vector<T> picked_rows(const std::vector<T>& column, std::span<const size_t> at) {
   std::vector<T> out;
   if (column.empty()) return out;
   out.reserve(at.size());
@@ -49,7 +49,7 @@ std::vector<int64_t> right_shifts(const OpRules& rules, const IdentifyRows& rows
   return shifts;
 }
 
-GivenArguments given_arguments(const OpRules& rules, const IdentifyRows& rows) {
+GivenArguments given_row_arguments(const OpRules& rules, const IdentifyRows& rows) {
   GivenArguments given;
   given.multiplier = rows.multiplier;
   given.shift = right_shifts(rules, rows);
@@ -108,7 +108,7 @@ class RowBisection {
     const IdentifyRows some = rows_at(rows_, at);
     std::optional<sim::Requantizer> program;
     try {
-      program = make_requantizer(rules_, given_arguments(rules_, some));
+      program = make_requantizer(rules_, given_row_arguments(rules_, some));
     } catch (const Error& error) {
       if (have_same_parameters(rows_, at)) return refuse(error);
       return run_halves(at);
@@ -151,14 +151,14 @@ class RowBisection {
   int refused_ = 0;
 };
 
-bool names_argument(const sim::StepProgram& program, std::string_view name) {
+bool program_names_argument(const sim::StepProgram& program, std::string_view name) {
   return std::any_of(program.steps.begin(), program.steps.end(), [&](const sim::Step& step) {
     return (step.a.kind == sim::Operand::Kind::argument && step.a.argument == name) ||
            (step.b.kind == sim::Operand::Kind::argument && step.b.argument == name);
   });
 }
 
-void check_length(std::string_view name, size_t found, size_t rows) {
+void check_column_length(std::string_view name, size_t found, size_t rows) {
   if (found == 0 || found == rows) return;
   throw Error({ErrorCode::shape_mismatch, fmt::format("column {}", name),
                fmt::format("{} values", found), fmt::format("{}, one per row", rows), ""});
@@ -171,7 +171,7 @@ void check_identify_rows(const IdentifyRows& rows, bool answered) {
     throw Error({ErrorCode::shape_mismatch, "column acc", "0 rows", "at least one", ""});
   }
   for_each_column(rows, [&](std::string_view name, const auto& column) {
-    check_length(name, column.size(), rows.size());
+    check_column_length(name, column.size(), rows.size());
   });
   if (answered && rows.out.size() != rows.size()) {
     throw Error({ErrorCode::shape_mismatch, "column out", fmt::format("{} values", rows.out.size()),
@@ -203,19 +203,19 @@ IdentifyRows rows_at(const IdentifyRows& rows, std::span<const size_t> at) {
   IdentifyRows some;
   some.shift_is_left = rows.shift_is_left;
   some.output = rows.output;
-  some.acc = picked(rows.acc, at);
-  some.multiplier = picked(rows.multiplier, at);
-  some.shift = picked(rows.shift, at);
-  some.scale = picked(rows.scale, at);
-  some.input_scale = picked(rows.input_scale, at);
-  some.weight_scale = picked(rows.weight_scale, at);
-  some.output_scale = picked(rows.output_scale, at);
-  some.zero_point = picked(rows.zero_point, at);
-  some.clamp_min = picked(rows.clamp_min, at);
-  some.clamp_max = picked(rows.clamp_max, at);
-  for (const auto& [name, values] : rows.integers) some.integers[name] = picked(values, at);
-  for (const auto& [name, values] : rows.reals) some.reals[name] = picked(values, at);
-  some.out = picked(rows.out, at);
+  some.acc = picked_rows(rows.acc, at);
+  some.multiplier = picked_rows(rows.multiplier, at);
+  some.shift = picked_rows(rows.shift, at);
+  some.scale = picked_rows(rows.scale, at);
+  some.input_scale = picked_rows(rows.input_scale, at);
+  some.weight_scale = picked_rows(rows.weight_scale, at);
+  some.output_scale = picked_rows(rows.output_scale, at);
+  some.zero_point = picked_rows(rows.zero_point, at);
+  some.clamp_min = picked_rows(rows.clamp_min, at);
+  some.clamp_max = picked_rows(rows.clamp_max, at);
+  for (const auto& [name, values] : rows.integers) some.integers[name] = picked_rows(values, at);
+  for (const auto& [name, values] : rows.reals) some.reals[name] = picked_rows(values, at);
+  some.out = picked_rows(rows.out, at);
   return some;
 }
 
@@ -279,7 +279,7 @@ IdentifyOutcomes run_identify_rows(const OpRules& rules, const IdentifyRows& row
 
 sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row) {
   require_no_folded_zero_point(rules, row);
-  return make_requantizer(rules, given_arguments(rules, row));
+  return make_requantizer(rules, given_row_arguments(rules, row));
 }
 
 std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows) {
@@ -287,8 +287,9 @@ std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows) {
   std::string key = sim::to_string(program);
   const quant::MultiplierSpec& m = rules.multiplier;
   const IdentifyForm form = form_of(rows);
-  const bool fixed = names_argument(program, "multiplier") || names_argument(program, "shift") ||
-                     names_argument(program, "offset");
+  const bool fixed = program_names_argument(program, "multiplier") ||
+                     program_names_argument(program, "shift") ||
+                     program_names_argument(program, "offset");
   if (fixed) {
     key +=
         fmt::format("domain {}..{}, multiplier {} bits", rules.min_shift, rules.max_shift, m.bits);
@@ -298,11 +299,11 @@ std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows) {
                          static_cast<int>(m.derivation), m.fraction_bits, m.zero_if_shift_below);
     }
   }
-  if (form == IdentifyForm::three_scales && (fixed || names_argument(program, "scale"))) {
+  if (form == IdentifyForm::three_scales && (fixed || program_names_argument(program, "scale"))) {
     key += fmt::format(", product {} formula {}", static_cast<int>(m.scale_product),
                        static_cast<int>(m.formula));
   }
-  if (names_argument(program, "offset")) {
+  if (program_names_argument(program, "offset")) {
     key += fmt::format(", offset {}", sim::to_string(rules.bias.rounding));
   }
   if (rows.integers.contains("bias") || rows.reals.contains("bias")) {

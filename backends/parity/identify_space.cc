@@ -15,14 +15,14 @@ namespace facsim::backends::detail {
 namespace {
 
 using SpaceJson = json::Json;
-using Values = std::vector<std::string>;
+using SpaceValues = std::vector<std::string>;
 
 constexpr size_t kMostSettings = 20000;
 /// A profile of plain rules that reads fast: everything the space names is set over it.
 constexpr const char* kPlainBase = "onednn";
 
-Values rounding_words() {
-  Values words;
+SpaceValues rounding_words() {
+  SpaceValues words;
   for (const sim::Rounding mode : sim::all_roundings()) {
     words.push_back(fmt::format("\"{}\"", sim::to_string(mode)));
   }
@@ -39,8 +39,8 @@ std::string two_stages(int first, std::string_view a, std::string_view b) {
                      saturate, b);
 }
 
-Values staged_roundings() {
-  Values stages;
+SpaceValues staged_roundings() {
+  SpaceValues stages;
   for (const char* a : {"half_up", "half_away_from_zero", "half_even", "floor", "toward_zero"}) {
     for (const std::string& b : rounding_words()) {
       stages.push_back(two_stages(31, a, b.substr(1, b.size() - 2)));
@@ -55,13 +55,13 @@ Values staged_roundings() {
   return stages;
 }
 
-Values left_shifts() {
+SpaceValues left_shifts() {
   return {R"({"position":"before_multiply","bits":32,"overflow":"wrap"})",
           R"({"position":"before_multiply","bits":32,"overflow":"saturate"})",
           R"({"position":"in_total_shift"})"};
 }
 
-Values multipliers(IdentifyForm form) {
+SpaceValues multipliers(IdentifyForm form) {
   if (form == IdentifyForm::multiplier) {
     return {R"({"bits":32})", R"({"bits":32,"reduce_to_bits":24})",
             R"({"bits":32,"reduce_to_bits":16})"};
@@ -233,7 +233,7 @@ class SpaceReader {
         fail(place, "no list of values", "a list with at least one value");
         continue;
       }
-      Values texts;
+      SpaceValues texts;
       for (const SpaceJson& value : values) texts.push_back(value.dump());
       block.axes.push_back({checked_pointer(at, pointer), std::move(texts)});
     }

@@ -17,29 +17,29 @@ using json::Document;
 using json::ObjectReader;
 using StateJson = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "facsim-identify-1";
-constexpr size_t kMostRows = 1'000'000;
-constexpr json::IntegerRange kAny{INT64_MIN, INT64_MAX};
+constexpr const char* kIdentifyFormat = "facsim-identify-1";
+constexpr size_t kMostStateRows = 1'000'000;
+constexpr json::IntegerRange kAnyInteger{INT64_MIN, INT64_MAX};
 
 template <class T>
-void put(StateJson& json, const char* name, const std::vector<T>& column) {
+void put_column(StateJson& json, const char* name, const std::vector<T>& column) {
   if (!column.empty()) json[name] = column;
 }
 
-StateJson rows_json(const IdentifyRows& rows) {
+StateJson state_rows_json(const IdentifyRows& rows) {
   StateJson json = {{"acc", rows.acc},
                     {"shift_sign", rows.shift_is_left ? "left" : "right"},
                     {"output_bits", rows.output.bits},
                     {"output_signed", rows.output.is_signed}};
-  put(json, "multiplier", rows.multiplier);
-  put(json, "shift", rows.shift);
-  put(json, "scale", rows.scale);
-  put(json, "input_scale", rows.input_scale);
-  put(json, "weight_scale", rows.weight_scale);
-  put(json, "output_scale", rows.output_scale);
-  put(json, "zero_point", rows.zero_point);
-  put(json, "clamp_min", rows.clamp_min);
-  put(json, "clamp_max", rows.clamp_max);
+  put_column(json, "multiplier", rows.multiplier);
+  put_column(json, "shift", rows.shift);
+  put_column(json, "scale", rows.scale);
+  put_column(json, "input_scale", rows.input_scale);
+  put_column(json, "weight_scale", rows.weight_scale);
+  put_column(json, "output_scale", rows.output_scale);
+  put_column(json, "zero_point", rows.zero_point);
+  put_column(json, "clamp_min", rows.clamp_min);
+  put_column(json, "clamp_max", rows.clamp_max);
   if (!rows.integers.empty()) json["integers"] = rows.integers;
   if (!rows.reals.empty()) json["reals"] = rows.reals;
   if (rows.out.empty()) return json;
@@ -49,19 +49,19 @@ StateJson rows_json(const IdentifyRows& rows) {
     if (!rows.out[i]) refused.push_back(static_cast<int64_t>(i));
   }
   json["out"] = out;
-  put(json, "refused", refused);
+  put_column(json, "refused", refused);
   return json;
 }
 
 /// Reads one set of rows.
-IdentifyRows read_rows(const Document& document, const json::Json& value,
-                       const std::string& pointer, std::vector<ErrorInfo>& errors) {
+IdentifyRows read_state_rows(const Document& document, const json::Json& value,
+                             const std::string& pointer, std::vector<ErrorInfo>& errors) {
   ObjectReader reader(document, value, pointer, errors);
-  const json::CountRange count{0, kMostRows};
+  const json::CountRange count{0, kMostStateRows};
   const ObjectReader::Integers none;
   const ObjectReader::Numbers no_numbers;
   IdentifyRows rows;
-  rows.acc = reader.integers("acc", kAny, count);
+  rows.acc = reader.integers("acc", kAnyInteger, count);
   const std::string signs[] = {"left", "right"};
   rows.shift_is_left = reader.word("shift_sign", signs, "a sign") == "left";
   rows.output.bits = static_cast<int>(reader.integer("output_bits", {2, 64}));
@@ -69,15 +69,15 @@ IdentifyRows read_rows(const Document& document, const json::Json& value,
   if (!rows.output.is_signed && rows.output.bits > 63) {
     reader.fail("output_bits", "64 without a sign", "at most 63");
   }
-  rows.multiplier = reader.integers("multiplier", kAny, count, none);
-  rows.shift = reader.integers("shift", kAny, count, none);
+  rows.multiplier = reader.integers("multiplier", kAnyInteger, count, none);
+  rows.shift = reader.integers("shift", kAnyInteger, count, none);
   rows.scale = reader.numbers("scale", count, no_numbers);
   rows.input_scale = reader.numbers("input_scale", count, no_numbers);
   rows.weight_scale = reader.numbers("weight_scale", count, no_numbers);
   rows.output_scale = reader.numbers("output_scale", count, no_numbers);
-  rows.zero_point = reader.integers("zero_point", kAny, count, none);
-  rows.clamp_min = reader.integers("clamp_min", kAny, count, none);
-  rows.clamp_max = reader.integers("clamp_max", kAny, count, none);
+  rows.zero_point = reader.integers("zero_point", kAnyInteger, count, none);
+  rows.clamp_min = reader.integers("clamp_min", kAnyInteger, count, none);
+  rows.clamp_max = reader.integers("clamp_max", kAnyInteger, count, none);
   const auto further = [&](const char* key, auto&& read) {
     const json::Json* all = reader.member(key, ObjectReader::Presence::optional);
     if (all == nullptr) return;
@@ -87,14 +87,15 @@ IdentifyRows read_rows(const Document& document, const json::Json& value,
     members.finish();
   };
   further("integers", [&](ObjectReader& members, const std::string& name) {
-    rows.integers[name] = members.integers(name, kAny, count);
+    rows.integers[name] = members.integers(name, kAnyInteger, count);
   });
   further("reals", [&](ObjectReader& members, const std::string& name) {
     rows.reals[name] = members.numbers(name, count);
   });
-  for (const int64_t out : reader.integers("out", kAny, count, none)) rows.out.push_back(out);
+  for (const int64_t out : reader.integers("out", kAnyInteger, count, none))
+    rows.out.push_back(out);
   for (const int64_t row :
-       reader.integers("refused", {0, static_cast<int64_t>(kMostRows)}, count, none)) {
+       reader.integers("refused", {0, static_cast<int64_t>(kMostStateRows)}, count, none)) {
     if (row < static_cast<int64_t>(rows.out.size())) {
       rows.out[static_cast<size_t>(row)].reset();
     } else {
@@ -105,22 +106,22 @@ IdentifyRows read_rows(const Document& document, const json::Json& value,
   return rows;
 }
 
-Tensor tensor_of(const std::vector<int64_t>& column) {
+Tensor column_tensor(const std::vector<int64_t>& column) {
   return Tensor::from<int64_t>(Shape{static_cast<int64_t>(column.size())}, column);
 }
-Tensor tensor_of(const std::vector<float>& column) {
+Tensor column_tensor(const std::vector<float>& column) {
   return Tensor::from<float>(Shape{static_cast<int64_t>(column.size())}, column);
 }
 
 }  // namespace
 
 void write_identify_state(const std::filesystem::path& file, const IdentifyState& state) {
-  const StateJson json = {{"format", kFormat},
+  const StateJson json = {{"format", kIdentifyFormat},
                           {"op", state.op},
                           {"round", state.round},
                           {"suggested", state.suggested},
-                          {"pending", rows_json(state.pending)},
-                          {"rows", rows_json(state.rows)}};
+                          {"pending", state_rows_json(state.pending)},
+                          {"rows", state_rows_json(state.rows)}};
   write_file_atomically(file, json.dump() + "\n");
 }
 
@@ -131,7 +132,7 @@ IdentifyState read_identify_state(const std::filesystem::path& file) {
   std::vector<ErrorInfo> errors;
   ObjectReader reader(document, document.value, "", errors);
   IdentifyState state;
-  const std::string formats[] = {kFormat};
+  const std::string formats[] = {kIdentifyFormat};
   reader.word("format", formats, "a format");
   state.op = reader.text("op");
   constexpr int64_t kMany = int64_t{1} << 40;
@@ -141,7 +142,7 @@ IdentifyState read_identify_state(const std::filesystem::path& file) {
     const json::Json* rows = reader.member(key, ObjectReader::Presence::required);
     if (rows == nullptr) continue;
     (key[0] == 'p' ? state.pending : state.rows) =
-        read_rows(document, *rows, reader.pointer(key), errors);
+        read_state_rows(document, *rows, reader.pointer(key), errors);
   }
   reader.finish();
   if (!errors.empty()) throw Error(std::move(errors));
@@ -190,7 +191,7 @@ void write_identify_rows(const std::filesystem::path& folder, const IdentifyRows
     throw Error({ErrorCode::io, folder.string(), error.message(), "a folder to write to", ""});
   }
   const auto write = [&](const std::string& name, const auto& column) {
-    if (!column.empty()) write_npy(folder / (name + ".npy"), tensor_of(column));
+    if (!column.empty()) write_npy(folder / (name + ".npy"), column_tensor(column));
   };
   write("acc", rows.acc);
   write("multiplier", rows.multiplier);

@@ -28,7 +28,7 @@ using backends::IdentifyState;
 using Json = nlohmann::ordered_json;
 
 /// Candidates of a list that the table shows; JSON has all.
-constexpr size_t kShown = 12;
+constexpr size_t kShownCandidates = 12;
 
 /// The value of a setting: JSON, or a bare word.
 Json setting_json(const std::string& text) {
@@ -107,16 +107,16 @@ void print_classes(const IdentifyResult& result) {
   using Align = TextTable::Align;
   TextTable table(
       {{"class", Align::right}, {"profile"}, {"settings"}, {"alike", Align::right}, {"basis"}});
-  for (size_t i = 0; i < std::min(kShown, result.classes.size()); ++i) {
+  for (size_t i = 0; i < std::min(kShownCandidates, result.classes.size()); ++i) {
     const IdentifyClass& c = result.classes[i];
     const IdentifyCandidate& best = result.candidates[c.best];
     table.add_row({std::to_string(i), printable(best.profile), printable(settings_text(best)),
                    std::to_string(c.members - 1), basis_text(c)});
   }
   print(table.text());
-  if (result.classes.size() > kShown) {
+  if (result.classes.size() > kShownCandidates) {
     print(fmt::format("... and {} classes more (--format json has all)\n",
-                      result.classes.size() - kShown));
+                      result.classes.size() - kShownCandidates));
   }
 }
 
@@ -125,10 +125,10 @@ void print_undecided(const IdentifyResult& result) {
   print("\nundecided:\n");
   for (const backends::IdentifyUndecided& undecided : result.undecided) {
     std::string values;
-    for (size_t i = 0; i < std::min(kShown, undecided.values.size()); ++i) {
+    for (size_t i = 0; i < std::min(kShownCandidates, undecided.values.size()); ++i) {
       values += (i > 0 ? " | " : "") + undecided.values[i].value;
     }
-    if (undecided.values.size() > kShown) values += " | ...";
+    if (undecided.values.size() > kShownCandidates) values += " | ...";
     print(fmt::format("  {}: {}\n", printable(undecided.pointer), printable(values)));
   }
 }
