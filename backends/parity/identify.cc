@@ -23,7 +23,7 @@ constexpr std::array<size_t, 2> kSampledRows{48, 512};
 constexpr size_t kNearest = 12;
 /// Rules times directed vectors of one search.
 constexpr size_t kOutcomes = 3'000'000;
-constexpr int kSearches = 4;
+constexpr int kIdentifySearches = 4;
 
 /// How the rules did on rows whose outputs are known.
 struct IdentifyTally {
@@ -153,9 +153,9 @@ class RowIdentification {
     IdentifyRows tried = detail::rows_at(rows_, {});
     detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u + rows_.size());
     std::vector<const IdentifyRule*> together(fitting_.begin(), fitting_.end());
-    for (int search = 0; search < kSearches && together.size() > 1; ++search) {
+    for (int search = 0; search < kIdentifySearches && together.size() > 1; ++search) {
       const size_t count =
-          std::clamp(kOutcomes / kSearches / fitting_.size(), size_t{250}, size_t{8000});
+          std::clamp(kOutcomes / kIdentifySearches / fitting_.size(), size_t{250}, size_t{8000});
       const IdentifyRows rows = detail::directed_rows(rows_, together, count, dice);
       pool_.parallel_for(static_cast<int64_t>(fitting_.size()), [&](int64_t i) {
         const auto r = static_cast<size_t>(i);

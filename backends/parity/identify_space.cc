@@ -61,7 +61,7 @@ SpaceValues left_shifts() {
           R"({"position":"in_total_shift"})"};
 }
 
-SpaceValues multipliers(IdentifyForm form) {
+SpaceValues space_multipliers(IdentifyForm form) {
   if (form == IdentifyForm::multiplier) {
     return {R"({"bits":32})", R"({"bits":32,"reduce_to_bits":24})",
             R"({"bits":32,"reduce_to_bits":16})"};
@@ -96,7 +96,7 @@ IdentifyBlock plain_block(const char* domain) {
 
 std::vector<IdentifyBlock> fixed_blocks(IdentifyForm form) {
   IdentifyBlock single = plain_block("fixed_point");
-  single.axes = {{"/requantize/multiplier", multipliers(form)},
+  single.axes = {{"/requantize/multiplier", space_multipliers(form)},
                  {"/requantize/rounding", rounding_words()},
                  {"/requantize/left_shift", left_shifts()}};
   add_products(single, form);
@@ -141,7 +141,7 @@ std::vector<IdentifyBlock> real_blocks(IdentifyForm form) {
 }
 
 /// All of a value that is a list, or the value alone.
-std::vector<const SpaceJson*> elements_of(const SpaceJson& value) {
+std::vector<const SpaceJson*> space_elements_of(const SpaceJson& value) {
   std::vector<const SpaceJson*> list;
   if (!value.is_array()) return {&value};
   for (const SpaceJson& element : value) list.push_back(&element);
@@ -206,7 +206,7 @@ class SpaceReader {
       const std::string place = json::child(pointer, key);
       if (key == "base") {
         block.bases.clear();
-        for (const SpaceJson* name : elements_of(member)) {
+        for (const SpaceJson* name : space_elements_of(member)) {
           if (!name->is_string()) {
             fail(place, "not a text", "a profile's name, or a list of them");
           } else {
