@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/io/provenance.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -44,6 +45,19 @@ std::string fingerprint(const IntGraph& graph) {
 std::string fingerprint(std::span<const Tensor> tensors) {
   std::string text;
   for (const Tensor& tensor : tensors) text += tensor_digest(tensor);
+  return detail::hash_hex(text);
+}
+
+std::string fingerprint(const NamedTensors& arrays) {
+  std::vector<std::string> digests;
+  for (const auto& [name, tensor] : arrays) {
+    digests.push_back(
+        tensor_digest(tensor) +
+        nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+  }
+  std::sort(digests.begin(), digests.end());
+  std::string text;
+  for (const std::string& digest : digests) text += digest;
   return detail::hash_hex(text);
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "backends/graph/int_graph.h"
+#include "backends/io/npy.h"
 
 namespace facsim::backends {
 
@@ -25,6 +26,8 @@ struct Provenance {
 std::string fingerprint(const IntGraph& graph);
 /// 32 hex digits of tensors with their dtypes and shapes.
 std::string fingerprint(std::span<const Tensor> tensors);
+/// 32 hex digits of arrays with their names, whatever their order.
+std::string fingerprint(const NamedTensors& arrays);
 
 /// A line of JSON, and back; nothing for a text that is not one.
 std::string to_comment(const Provenance& provenance);

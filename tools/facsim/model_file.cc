@@ -41,15 +41,26 @@ void ModelFile::add_to(CLI::App& app, const std::string& option, const std::stri
       ->capture_default_str();
 }
 
-backends::QuantizedNetworkOptions ModelFile::onnx_options() const {
-  backends::QuantizedNetworkOptions onnx;
-  if (qdq_ == "every") onnx.groups = backends::QdqGroups::every;
+ModelFile::ModelFile(std::string file, const std::map<std::string, int64_t>& dims, std::string qdq)
+    : file_(std::move(file)), qdq_(std::move(qdq)) {
+  for (const auto& [name, extent] : dims) dims_.push_back(fmt::format("{}={}", name, extent));
+}
+
+std::map<std::string, int64_t> ModelFile::dims() const {
+  std::map<std::string, int64_t> dims;
   for (const std::string& text : dims_) {
     const auto dim = parse_dim(text);
-    if (!onnx.dims.insert(dim).second) {
+    if (!dims.insert(dim).second) {
       throw UsageError(fmt::format("--dim {}: given twice", printable(dim.first)));
     }
   }
+  return dims;
+}
+
+backends::QuantizedNetworkOptions ModelFile::onnx_options() const {
+  backends::QuantizedNetworkOptions onnx;
+  if (qdq_ == "every") onnx.groups = backends::QdqGroups::every;
+  for (const auto& [name, extent] : dims()) onnx.dims[name] = extent;
   const bool asked = !dims_.empty() || qdq_ != "onnxruntime";
   if (asked && backends::network_file_kind(file_) != backends::NetworkFile::onnx) {
     throw UsageError("--dim and --qdq are for .onnx files");
