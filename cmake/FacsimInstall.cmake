@@ -13,9 +13,11 @@ foreach(folder sim quant backends fused)
 endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/facsim)
 install(EXPORT facsimTargets NAMESPACE facsim:: DESTINATION ${facsim_package_dir})
+set(facsim_command ${CMAKE_INSTALL_BINDIR}/facsim)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/facsimConfig.cmake.in
-  ${PROJECT_BINARY_DIR}/facsimConfig.cmake INSTALL_DESTINATION ${facsim_package_dir})
+  ${PROJECT_BINARY_DIR}/facsimConfig.cmake INSTALL_DESTINATION ${facsim_package_dir} PATH_VARS facsim_command)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/facsimConfigVersion.cmake
   COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/facsimConfig.cmake
-  ${PROJECT_BINARY_DIR}/facsimConfigVersion.cmake DESTINATION ${facsim_package_dir})
+  ${PROJECT_BINARY_DIR}/facsimConfigVersion.cmake ${PROJECT_SOURCE_DIR}/cmake/FacsimParityTest.cmake
+  DESTINATION ${facsim_package_dir})

@@ -17,3 +17,16 @@ run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/tests/lint/consumer -B ${work} -G ${GENERA
   -DCMAKE_BUILD_TYPE=${BUILD_TYPE})
 run(${CMAKE_COMMAND} --build ${work})
 run(${CMAKE_COMMAND} -E env "FACSIM_PROFILE_PATH=${prefix}/share/facsim/configs/profiles" ${work}/consumer)
+
+# A parity test of the outside project: its suite is made and run by the installed command.
+if(NOT EXISTS ${prefix}/bin/facsim)
+  return()
+endif()
+set(ENV{FACSIM_PROFILE_PATH} ${prefix}/share/facsim/configs/profiles)
+run(${work}/make_network ${work})
+run(${prefix}/bin/facsim suite init ${work}/suite --model ${work}/net.json --inputs ${work}/x.npz)
+run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/tests/lint/consumer -B ${work} -DCONSUMER_SUITE=${work}/suite)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${work} --no-tests=error --output-on-failure -L parity)
+if(NOT EXISTS ${work}/parity.same.junit.xml)
+  message(FATAL_ERROR "facsim_add_parity_test wrote no parity.same.junit.xml")
+endif()
