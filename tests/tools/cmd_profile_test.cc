@@ -64,6 +64,63 @@ TEST_CASE("facsim profile: lint's exit code follows its findings") {
   CHECK(json["findings"][0]["pointer"] == "/accumulator/bits");
 }
 
+TEST_CASE("facsim profile: lint --format sarif gives rules, places and relative URIs") {
+  const CommandResult warned = profile({"lint", "example-chip", "--format", "sarif"});
+  CHECK(warned.exit_code == 0);
+  const Json log = Json::parse(warned.out);
+  CHECK(log["version"] == "2.1.0");
+  const Json& run = log["runs"][0];
+  CHECK(run["tool"]["driver"]["name"] == "facsim");
+  CHECK(run["columnKind"] == "unicodeCodePoints");
+  const Json& result = run["results"][0];
+  CHECK(result["ruleId"] == "accumulator-overflow");
+  CHECK(result["level"] == "warning");
+  const Json& rule = run["tool"]["driver"]["rules"][result["ruleIndex"].get<size_t>()];
+  CHECK(rule["id"] == "accumulator-overflow");
+  CHECK(rule["shortDescription"]["text"] == "Accumulator overflow");
+  CHECK(contains(result["message"]["text"].get<std::string>(), "294 taps"));
+  CHECK(result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "/accumulator/bits");
+  const Json& physical = result["locations"][0]["physicalLocation"];
+  CHECK(physical["region"]["startLine"] > 1);
+  CHECK(physical["region"]["startColumn"] > 1);
+  const std::string text = profile({"lint", "example-chip"}).out;
+  const std::string place = "example-chip.json:" + physical["region"]["startLine"].dump() + ":" +
+                            physical["region"]["startColumn"].dump() + " ";
+  CHECK(contains(text, place));
+
+  CHECK(profile({"lint", "--strict", "example-chip", "--format", "sarif"}).exit_code == 1);
+  CHECK(
+      Json::parse(profile({"lint", "tflite-micro", "--format", "sarif"}).out)["runs"][0]["results"]
+          .empty());
+  CHECK(run_command({"--format", "sarif", "list", "rounding"}).exit_code == 2);
+  CHECK(profile({"lint", "example-chip", "--format", "sarf"}).exit_code == 2);
+}
+
+TEST_CASE("facsim profile: in SARIF a file that does not load is a finding in that file") {
+  // Below the folder the command runs in, a URI is relative to it; elsewhere it is absolute.
+  const auto uri_and_base = [](const std::string& file) {
+    const CommandResult result = profile({"lint", file, "--format", "sarif"});
+    CHECK(result.exit_code == 3);
+    const Json log = Json::parse(result.out);
+    const Json& finding = log["runs"][0]["results"][0];
+    CHECK(finding["ruleId"] == "load-bad-value");
+    CHECK(finding["level"] == "error");
+    const Json& physical = finding["locations"][0]["physicalLocation"];
+    CHECK(physical["region"] == Json({{"startLine", 6}, {"startColumn", 49}}));
+    const Json& artifact = physical["artifactLocation"];
+    return std::pair(artifact["uri"].get<std::string>(), artifact.value("uriBaseId", ""));
+  };
+  const std::string bytes = contents(kBad + "/bad_value__rounding_nearest.json");
+  const TempFolder elsewhere;
+  elsewhere.write("a b.json", bytes);
+  CHECK(uri_and_base((elsewhere / "a b.json").string()) ==
+        std::pair("file://" + elsewhere.path().string() + "/a%20b.json", std::string()));
+  const std::string here = "facsim-test-sarif-profile.json";
+  std::ofstream(here) << bytes;
+  CHECK(uri_and_base("./" + here) == std::pair(here, std::string("%SRCROOT%")));
+  std::filesystem::remove(here);
+}
+
 TEST_CASE("facsim profile: a bad file is invalid input, on one line with its place") {
   const CommandResult result = profile({"lint", kBad + "/bad_value__rounding_nearest.json"});
   CHECK(result.exit_code == 3);

@@ -7,8 +7,10 @@
 #include "backends/profile/profile.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/profile/profile_tool.h"
+#include "tools/facsim/sarif.h"
 
 namespace facsim::cli {
 
@@ -52,6 +54,10 @@ class ProfileCommand final : public Command {
     show_->add_option("profile", name_, "a shipped name or a path");
     lint_->add_option("profile", name_, "a shipped name or a path");
     lint_->add_flag("--strict", strict_, "warnings count as findings too");
+    lint_
+        ->add_option("--format", lint_format_,
+                     "table, json, or sarif: SARIF 2.1.0, which code hosts show as annotations")
+        ->check(one_of({"table", "json", "sarif"}));
     explain_->add_option("profile", name_, "a shipped name or a path")->required();
     explain_
         ->add_option("pointer", pointer_,
@@ -74,6 +80,7 @@ class ProfileCommand final : public Command {
     lint_->footer(
         "Examples:\n"
         "  facsim profile lint ./my-chip.json\n"
+        "  facsim profile lint ./my-chip.json --format sarif > my-chip.sarif\n"
         "  facsim profile lint --strict tflite-micro --set /accumulator/bits=24");
     explain_->footer(
         "A setting that the profile leaves to what it extends or to a default is explained too.\n\n"
@@ -199,7 +206,28 @@ class ProfileCommand final : public Command {
     return ExitCode::equal;
   }
 
-  ExitCode lint(const Globals& globals) const {
+  /// Also what keeps a profile from loading is a finding with a place.
+  ExitCode lint_sarif(const Globals& globals) const {
+    std::vector<SarifFinding> findings;
+    ExitCode code = ExitCode::equal;
+    try {
+      for (const auto& finding :
+           backends::lint_profile(name_, globals.search(), globals.overrides)) {
+        if (finding.is_error || strict_) code = ExitCode::different;
+        findings.push_back(sarif_finding(finding));
+      }
+    } catch (const Error& error) {
+      for (const ErrorInfo& info : error.infos()) findings.push_back(sarif_finding(info));
+      code = ExitCode::invalid_input;
+    }
+    print_json(sarif_log(findings, std::filesystem::current_path()));
+    return code;
+  }
+
+  ExitCode lint(Globals globals) const {
+    if (lint_format_ == "sarif") return lint_sarif(globals);
+    if (lint_format_ == "json") globals.format = OutputFormat::json;
+    if (lint_format_ == "table") globals.format = OutputFormat::table;
     const std::vector<backends::LintFinding> findings =
         backends::lint_profile(name_, globals.search(), globals.overrides);
     int errors = 0;
@@ -229,7 +257,7 @@ class ProfileCommand final : public Command {
   CLI::App *list_ = nullptr, *show_ = nullptr, *schema_ = nullptr, *lint_ = nullptr,
            *explain_ = nullptr, *fields_ = nullptr;
   std::vector<std::pair<CLI::App*, std::unique_ptr<ProfileTool>>> tools_;
-  std::string name_, pointer_;
+  std::string name_, pointer_, lint_format_;
   bool strict_ = false;
 };
 

@@ -127,13 +127,12 @@ SarifJson sarif_log(const std::vector<SarifFinding>& findings, const std::filesy
     if (!location.empty()) result["locations"] = SarifJson::array({location});
     results.push_back(std::move(result));
   }
-  SarifJson run = {{"tool",
-                    {{"driver",
-                      {{"name", "facsim"},
-                       {"semanticVersion", FACSIM_VERSION},
-                       {"rules", std::move(rules)}}}}},
-                   {"columnKind", "unicodeCodePoints"},
-                   {"results", std::move(results)}};
+  SarifJson run = {
+      {"tool",
+       {{"driver",
+         {{"name", "facsim"}, {"semanticVersion", FACSIM_VERSION}, {"rules", std::move(rules)}}}}},
+      {"columnKind", "unicodeCodePoints"},
+      {"results", std::move(results)}};
   return {{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
           {"version", "2.1.0"},
           {"runs", SarifJson::array({std::move(run)})}};
