@@ -89,9 +89,9 @@ TEST_CASE("facsim profile: lint --format sarif gives rules, places and relative 
   CHECK(contains(text, place));
 
   CHECK(profile({"lint", "--strict", "example-chip", "--format", "sarif"}).exit_code == 1);
-  CHECK(
-      Json::parse(profile({"lint", "tflite-micro", "--format", "sarif"}).out)["runs"][0]["results"]
-          .empty());
+  const Json plain = Json::parse(profile({"lint", "tflite-micro", "--format", "json"}).out);
+  const Json same = Json::parse(profile({"lint", "tflite-micro", "--format", "sarif"}).out);
+  CHECK(same["runs"][0]["results"].size() == plain["findings"].size());
   CHECK(run_command({"--format", "sarif", "list", "rounding"}).exit_code == 2);
   CHECK(profile({"lint", "example-chip", "--format", "sarf"}).exit_code == 2);
 }
@@ -102,11 +102,14 @@ TEST_CASE("facsim profile: in SARIF a file that does not load is a finding in th
     const CommandResult result = profile({"lint", file, "--format", "sarif"});
     CHECK(result.exit_code == 3);
     const Json log = Json::parse(result.out);
-    const Json& finding = log["runs"][0]["results"][0];
-    CHECK(finding["ruleId"] == "load-bad-value");
-    CHECK(finding["level"] == "error");
-    const Json& physical = finding["locations"][0]["physicalLocation"];
-    CHECK(physical["region"] == Json({{"startLine", 6}, {"startColumn", 49}}));
+    Json physical;  // besides it, the name is not the file's
+    for (const Json& finding : log["runs"][0]["results"]) {
+      CHECK(finding["ruleId"] == "load-bad-value");
+      CHECK(finding["level"] == "error");
+      const Json& place = finding["locations"][0]["physicalLocation"];
+      if (place["region"] == Json({{"startLine", 6}, {"startColumn", 49}})) physical = place;
+    }
+    REQUIRE(!physical.is_null());
     const Json& artifact = physical["artifactLocation"];
     return std::pair(artifact["uri"].get<std::string>(), artifact.value("uriBaseId", ""));
   };
