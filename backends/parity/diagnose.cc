@@ -79,6 +79,10 @@ int64_t count_of(const std::vector<char>& flags) {
   return std::count(flags.begin(), flags.end(), char{1});
 }
 
+}  // namespace
+
+namespace detail {
+
 /// A network with what golden says about its tensors (by number of the executable graph).
 class GoldenRun {
  public:
@@ -185,9 +189,13 @@ struct TriedSettings {
   Effect effect;
 };
 
-}  // namespace
+}  // namespace detail
 
 struct Diagnoser::Impl {
+  using Effect = detail::Effect;
+  using GoldenRun = detail::GoldenRun;
+  using TriedSettings = detail::TriedSettings;
+
   Impl(const IntGraph& graph, DiagnoseOptions options, const ProfileResolver& other_profiles)
       : graph_(graph),
         options_(std::move(options)),
