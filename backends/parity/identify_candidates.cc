@@ -83,9 +83,9 @@ LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyO
   LoadedSetting loaded;
   try {
     const Profile profile = load_profile(setting.base, options.search, setting.overrides);
-    const Profile::Choice choice = profile.choose(
-        options.op.empty() || !profile.ops.contains(RulesKey::parse(options.op).op) ? kSpaceOp
-                                                                                    : options.op);
+    const std::vector<Profile::Choice> own = requantizing_ops(profile, options.op);
+    const Profile::Choice choice =
+        options.op.empty() || own.empty() ? profile.choose(kSpaceOp) : own.front();
     loaded.member.profile = setting.base;
     loaded.member.ops = {choice.name};
     loaded.member.settings = setting.overrides;
@@ -195,6 +195,11 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
         member.evidence = evidence_level_word(profile->evidence.level);
         rules.add(*choice.rules, rows, member);
       }
+    }
+    if (!options.op.empty() && rules.list().empty()) {
+      throw Error({ErrorCode::unsupported, "op \"" + options.op + "\"",
+                   "no profile requantizes accumulators in it", "conv2d, linear, …",
+                   "facsim list ops"});
     }
     if (knobs == IdentifyKnobs::included) tried += add_knobs(rows, options, pool, rules);
   }

@@ -59,6 +59,10 @@ void write_identified_profile(const std::filesystem::path& file, const IdentifyC
   for (const ProfileOverride& setting : candidate.settings) {
     set_in_profile(profile, setting.pointer, override_json(setting.value));
   }
+  std::error_code error;
+  if (std::filesystem::exists(file, error)) {
+    throw Error({ErrorCode::io, file.string(), "exists already", "the name of a new file", ""});
+  }
   // Checked as a file: what does not read back is removed.
   const Profile wanted = load_profile(candidate.profile, search, candidate.settings);
   write_file_atomically(file, profile.dump(2) + "\n");

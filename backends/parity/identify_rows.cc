@@ -303,6 +303,15 @@ std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows) {
     key += fmt::format(", product {} formula {}", static_cast<int>(m.scale_product),
                        static_cast<int>(m.formula));
   }
+  // What else binding reads: written steps take multipliers and shifts that fields do not, and a
+  // term's shift is part of the real multiplier.
+  if (rules.domain == OpRules::Domain::steps) key += ", written steps";
+  key += fmt::format(", {} products a step", products_per_accumulator_step(rules.accumulator));
+  if (program_names_argument(program, "activation_min") ||
+      program_names_argument(program, "activation_max")) {
+    key += fmt::format(", activation in {} bits {}", rules.accumulator.bits,
+                       sim::to_string(rules.activation_bound_rounding));
+  }
   if (program_names_argument(program, "offset")) {
     key += fmt::format(", offset {}", sim::to_string(rules.bias.rounding));
   }

@@ -62,9 +62,10 @@ class Reducer {
 
   Reproduction run() {
     if (is_layer()) {
-      one_output_of_layer();
-      if (canonical_layer()) return std::move(now_);
-      remove_taps();
+      if (one_output_of_layer()) {
+        if (canonical_layer()) return std::move(now_);
+        remove_taps();
+      }
     } else {
       one_element();
     }
@@ -185,7 +186,8 @@ class Reducer {
     return r;
   }
 
-  void one_output_of_layer() {
+  /// False, and nothing changed, if no single output without the taps outside the image shows it.
+  bool one_output_of_layer() {
     const Shape out = output(now_).shape;
     const bool linear = op_of(now_) == "linear";
     const int64_t channels = out[out.rank() - 1];
@@ -197,8 +199,9 @@ class Reducer {
                  : layer_of_element(now_, pixel / width, pixel % width, i % channels);
       if (candidate.inputs[0].empty() || !still_shows(candidate)) continue;
       now_ = std::move(candidate);
-      return;
+      return true;
     }
+    return false;
   }
 
   static Reproduction with_taps(const Reproduction& from, const std::vector<size_t>& taps) {
@@ -224,7 +227,6 @@ class Reducer {
   }
 
   void remove_taps() {
-    if (output(now_).shape.numel() != 1) return;
     std::vector<size_t> all(static_cast<size_t>(now_.inputs[0].numel()));
     std::iota(all.begin(), all.end(), size_t{0});
     const std::vector<size_t> fewest = ddmin(all, [&](const std::vector<size_t>& taps) {
@@ -294,7 +296,6 @@ class Reducer {
   /// zero points 0, whole multiplier 2^-k, the input as small as possible. Leaving single taps away
   /// does not lead there, because each changes the sum.
   bool canonical_layer() {
-    if (output(now_).shape.numel() != 1) return false;
     Reproduction start = deep_copy(with_taps(now_, {0}));
     start.graph.nodes[0].inputs.resize(2);
     start.graph.nodes[0].attributes.activation = Activation::none;
@@ -320,7 +321,7 @@ class Reducer {
     return false;
   }
 
-  /// Each integer to 0, else to ±1, else halfway to 0, else one nearer.
+  /// Each integer to 0, else to ±1, else to a magnitude that shows it while one less does not.
   bool smaller_integers() {
     bool changed = false;
     for (size_t i = 0; i < now_.inputs.size(); ++i) {
@@ -339,19 +340,26 @@ class Reducer {
     bool changed = false;
     if (where(now_).dtype() == DType::float32) return false;
     for (int64_t i = 0; i < where(now_).numel(); ++i) {
-      while (true) {
-        const int64_t value = where(now_).int_at(i);
-        if (value == 0) break;
-        const int64_t sign = value < 0 ? -1 : 1;
-        bool found = false;
-        for (const int64_t next : {int64_t{0}, sign, value / 2, value - sign}) {
-          if (next == value || std::abs(next) >= std::abs(value)) continue;
-          found = attempt([&](Reproduction& r) { where(r).set_int(i, next); });
-          if (found) break;
+      const int64_t value = where(now_).int_at(i);
+      if (value == 0) continue;
+      const auto attempt_magnitude = [&](uint64_t magnitude) {
+        const auto next = static_cast<int64_t>(magnitude);
+        return attempt([&](Reproduction& r) { where(r).set_int(i, value < 0 ? -next : next); });
+      };
+      uint64_t shows =
+          value < 0 ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+      const uint64_t before = shows;
+      if (attempt_magnitude(0)) {
+        shows = 0;
+      } else if (shows > 1 && attempt_magnitude(1)) {
+        shows = 1;
+      } else {
+        for (uint64_t fails = 1; shows > fails + 1;) {
+          const uint64_t middle = fails + (shows - fails) / 2;
+          (attempt_magnitude(middle) ? shows : fails) = middle;
         }
-        if (!found) break;
-        changed = true;
       }
+      changed |= shows != before;
     }
     return changed;
   }

@@ -91,6 +91,19 @@ void write_suite(const fs::path& folder, const Suite& suite) {
   write_file_atomically(file, text);
 }
 
+namespace {
+
+/// Whether approvals write files of such a name: start, 16 hex digits of the content, end.
+bool is_named_by_content(std::string_view file, std::string_view start, std::string_view end) {
+  constexpr size_t kDigits = 16;
+  return file.size() == start.size() + kDigits + end.size() && file.starts_with(start) &&
+         file.ends_with(end) &&
+         file.substr(start.size(), kDigits).find_first_not_of("0123456789abcdef") ==
+             std::string_view::npos;
+}
+
+}  // namespace
+
 void remove_unused_suite_files(const fs::path& folder, const Suite& suite) {
   std::set<fs::path> used;
   for (const SuiteCase& c : suite.cases) {
@@ -102,7 +115,7 @@ void remove_unused_suite_files(const fs::path& folder, const Suite& suite) {
     std::vector<fs::path> unused;
     for (fs::directory_iterator it(in, error), last; !error && it != last; it.increment(error)) {
       const std::string file = it->path().filename().string();
-      if (file.starts_with(start) && file.ends_with(end) && !used.contains(it->path())) {
+      if (is_named_by_content(file, start, end) && !used.contains(it->path())) {
         unused.push_back(it->path());
       }
     }

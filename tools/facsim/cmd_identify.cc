@@ -252,7 +252,7 @@ class IdentifyCommand final : public Command {
     } else {
       print_table(result, state, next, folder);
     }
-    if (!emit_.empty()) emit(result, globals);
+    if (!emit_.empty() && !result.classes.empty()) emit(result, globals);
     return result.classes.empty() ? ExitCode::different : ExitCode::equal;
   }
 
@@ -268,7 +268,14 @@ class IdentifyCommand final : public Command {
     }
     if (out_.empty()) throw UsageError("identify needs --out, what the device gave");
     if (!state_.empty()) {
-      if (!acc_.empty()) throw UsageError("--continue has its rows: leave out --acc");
+      for (const std::string* option :
+           {&acc_, &multiplier_, &shift_, &scale_, &input_scale_, &weight_scale_, &output_scale_,
+            &zero_point_, &clamp_min_, &clamp_max_, &op_, &out_type_}) {
+        if (!option->empty()) {
+          throw UsageError("--continue has its rows: leave out --acc and what goes with it");
+        }
+      }
+      if (!arguments_.empty()) throw UsageError("--continue has its rows: leave out --arg");
       return;
     }
     if (!refused_.empty()) throw UsageError("--refused goes with --continue");
