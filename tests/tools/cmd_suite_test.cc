@@ -253,6 +253,17 @@ TEST_CASE("facsim suite: a changed network is named; equal bits pass and may be 
   weights.set_int(0, weights.int_at(0) + 50);
   backends::write_int_graph(s.in("network.json"), graph);
   s.run(1);
+
+  // A golden may not lose a tensor in silence.
+  backends::IntTensor& output = graph.tensors[static_cast<size_t>(graph.nodes[0].output)];
+  const std::string before = output.name;
+  output.name = "another name";
+  backends::write_int_graph(s.in("network.json"), graph);
+  s.run(1);
+  const CommandResult refused = s.approve("a tensor has another name");
+  CHECK(refused.exit_code == 3);
+  CHECK(contains(refused.err, "tensor \"" + before + "\" of the golden"));
+  CHECK(s.read().cases[0].history.size() == 1);
 }
 
 TEST_CASE("facsim suite: goldens of a device, several cases and the first images only") {

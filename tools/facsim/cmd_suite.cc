@@ -125,8 +125,9 @@ class SuiteCommand final : public Command {
     show(runs, globals);
     if (runs[0].status == SuiteStatus::failed) {
       note("the goldens are not what facsim computes: the suite fails until it does");
+      return ExitCode::equal;
     }
-    return ExitCode::equal;
+    return exit_code_of_runs(runs);
   }
 
   ExitCode run_run(const Globals& globals) {
