@@ -51,16 +51,6 @@ bool has_command(std::string_view wanted) {
   return false;
 }
 
-/// A word as a shell takes it.
-std::string quoted(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 class CompareCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
@@ -213,14 +203,14 @@ class CompareCommand final : public Command {
   /// The command that looks for the cause of what differs.
   void say_next(const Globals& globals, const NetworkComparison& result) const {
     if (golden_.empty() || result.divergences.empty() || !has_command("diagnose")) return;
-    std::string command =
-        fmt::format("facsim diagnose --model {} --profile {} --inputs {}", quoted(model_.name()),
-                    quoted(profile_name_), quoted(inputs_));
+    std::string command = fmt::format("facsim diagnose --model {} --profile {} --inputs {}",
+                                      shell_quoted(model_.name()), shell_quoted(profile_name_),
+                                      shell_quoted(inputs_));
     for (const backends::ProfileOverride& set : globals.overrides) {
-      command += " --set " + quoted(set.pointer + "=" + set.value);
+      command += " --set " + shell_quoted(set.pointer + "=" + set.value);
     }
     print(fmt::format("to name the cause: {} --golden {}\n", printable(command),
-                      printable(quoted(golden_))));
+                      printable(shell_quoted(golden_))));
   }
 
   ComparisonPage page(const Globals& globals, bool accepted) const {

@@ -36,6 +36,9 @@ std::string colored(std::string_view text, Color color, bool enabled);
 /// Control characters of names from files, made visible.
 std::string printable(std::string_view text);
 
+/// A word as a POSIX shell takes it: quoted where it must be.
+std::string shell_quoted(std::string_view word);
+
 void print(std::string_view text);  ///< to stdout
 /// Two-space indent, invalid UTF-8 replaced, to stdout.
 void print_json(const nlohmann::ordered_json& json);

@@ -42,24 +42,6 @@ std::string short_layer_name(const std::string& name) {
   return "..." + text.substr(start);
 }
 
-/// A word for a shell: quoted where it must be.
-std::string shell_quoted_word(const std::string& text) {
-  const bool is_plain =
-      !text.empty() && text.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                           "_-./=:@%+,") == std::string::npos;
-  if (is_plain) return text;
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
-}
-
 SuiteRunJson suite_error_json(const std::vector<ErrorInfo>& errors) {
   SuiteRunJson json = SuiteRunJson::array();
   for (const ErrorInfo& info : errors) {
@@ -270,19 +252,19 @@ std::vector<std::string> next_commands(const SuiteRun& run, const SuiteCaseRun& 
   std::vector<std::string> commands;
   if (c.status != SuiteStatus::failed) return commands;
   if (const TensorComparison* t = first_different(c)) {
-    std::string explain = fmt::format(
-        "facsim explain --model {} --profile {} --inputs {} --against {} {}",
-        shell_quoted_word(run.network_file), shell_quoted_word(run.profile),
-        shell_quoted_word(c.inputs_file.string()), shell_quoted_word(c.golden_file.string()),
-        shell_quoted_word(t->name + bracketed(t->first.front().index)));
+    std::string explain =
+        fmt::format("facsim explain --model {} --profile {} --inputs {} --against {} {}",
+                    shell_quoted(run.network_file), shell_quoted(run.profile),
+                    shell_quoted(c.inputs_file.string()), shell_quoted(c.golden_file.string()),
+                    shell_quoted(t->name + bracketed(t->first.front().index)));
     for (const auto& setting : run.settings) {
-      explain += " --set " + shell_quoted_word(setting.pointer + "=" + setting.value);
+      explain += " --set " + shell_quoted(setting.pointer + "=" + setting.value);
     }
     commands.push_back(std::move(explain));
   }
   if (!c.received_file.empty() && run.own_profile) {
     commands.push_back(fmt::format("facsim suite approve {} --case {} --reason \"...\"",
-                                   shell_quoted_word(run.folder.string()), c.name));
+                                   shell_quoted(run.folder.string()), c.name));
   }
   return commands;
 }
