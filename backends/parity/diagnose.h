@@ -26,6 +26,10 @@ struct DiagnoseOptions {
   int64_t images = 32;                     ///< on which settings are tried
   KnobPairs pairs = KnobPairs::when_needed;
   sim::Isa isa = sim::Isa::best;
+  /// Evaluations of programs that may be spent on proofs that two causes are the same.
+  int64_t proof_evaluations = int64_t{1} << 24;
+  /// Multiply-accumulates (and elements) after which no more settings are tried; 0: all are.
+  int64_t work_limit = 0;
   std::function<void(int64_t done, int64_t total)> progress;  ///< after each setting; may throw
 };
 
@@ -48,7 +52,9 @@ struct Cause {
   /// Other ways that compute the very same values on these inputs.
   struct Same {
     std::vector<Knob> knobs;
-    bool proved = false;  ///< the lowered nodes are equal: no input can tell them apart
+    /// No input of the nodes can tell them apart: their programs are equal, or agree on every
+    /// value that the weights and code types allow.
+    bool proved = false;
   };
   std::vector<Same> also;
 
@@ -64,6 +70,10 @@ struct Diagnosis {
   std::vector<Cause> causes;  ///< the best first: most values explained less introduced, then fewer
                               ///< settings, then those the profile writes itself, then fewer ops
   int64_t settings_tried = 0;
+  /// Of them, those that cannot change what this network computes: the lowered programs are equal,
+  /// or differ only in what the ranges of the accumulators prove to be out of reach.
+  int64_t settings_without_effect = 0;
+  bool complete = true;  ///< false: the work limit came first
 };
 
 /// Compares a network under a profile with `golden` (arrays by tensor name, NHWC) and, where they
@@ -75,7 +85,8 @@ struct Diagnosis {
 /// other setting) when no single one does. Causes explain more values than they introduce.
 ///
 /// A golden network input is what the device was given and takes the place of `inputs`; a golden
-/// activation whose shape only fits as NCHW is taken as that; both are noted.
+/// activation whose shape only fits as NCHW, or, where C = H = W, whose values are closer as NCHW,
+/// is taken as that; both are noted.
 class Diagnoser {
  public:
   /// `graph` and `other_profiles` must outlive it. Errors: as load_profile and lower.

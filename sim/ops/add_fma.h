@@ -26,6 +26,7 @@ class AddFma final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const AddFmaParams& params() const { return params_; }
 
  private:
   AddFmaParams params_;

@@ -28,6 +28,7 @@ class AvgPool2dDequantized final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const AvgPool2dDequantizedParams& params() const { return params_; }
 
  private:
   AvgPool2dDequantizedParams params_;

@@ -30,6 +30,7 @@ class Concat final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const ConcatParams& params() const { return params_; }
 
  private:
   int axis_of(const Shape& shape) const;

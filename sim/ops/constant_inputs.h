@@ -24,6 +24,8 @@ class ConstantInputs final : public Op {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   int64_t macs(std::span<const Shape> inputs) const override;
+  const Op& op() const { return *op_; }
+  const std::vector<std::optional<Tensor>>& constants() const { return constants_; }
 
  private:
   std::vector<const Tensor*> all_inputs(std::span<const Tensor* const> inputs) const;

@@ -84,6 +84,7 @@ class HardSwish final : public UnaryCodes {
   /// multiplier or zero point outside.
   explicit HardSwish(HardSwishParams params);
   std::string_view kind() const override { return "hard_swish"; }
+  const HardSwishParams& params() const { return params_; }
 
  private:
   int64_t evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const override;

@@ -19,6 +19,7 @@ class LeakyRelu final : public UnaryCodes {
   /// unsupported for wider types.
   explicit LeakyRelu(LeakyReluParams params);
   std::string_view kind() const override { return "leaky_relu"; }
+  const LeakyReluParams& params() const { return params_; }
 
  private:
   int64_t evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const override;

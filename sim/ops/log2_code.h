@@ -39,6 +39,7 @@ class Log2Map final : public Op {
              const RunContext& context) const override;
   /// The result of a dequantization is the float32's bits.
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const Log2MapParams& params() const { return params_; }
 
  private:
   bool quantizes() const { return params_.direction == Log2MapParams::Direction::quantize; }

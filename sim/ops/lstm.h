@@ -48,6 +48,7 @@ class Lstm final : public Op {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   int64_t macs(std::span<const Shape> inputs) const override;
+  const LstmParams& params() const { return params_; }
 
  private:
   struct Weights {

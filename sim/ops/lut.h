@@ -25,6 +25,7 @@ class Lut final : public Op, public InPlaceOp {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   bool may_overwrite_input() const override { return input_dtype(0) == output_dtype(); }
+  const LutParams& params() const { return params_; }
 
  private:
   LutParams params_;

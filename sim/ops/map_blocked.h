@@ -32,6 +32,7 @@ class MapBlocked final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const MapBlockedParams& params() const { return params_; }
 
  private:
   int64_t block_of(int64_t flat_index, const Shape& shape) const;

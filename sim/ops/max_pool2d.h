@@ -22,6 +22,7 @@ class MaxPool2d final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const MaxPool2dParams& params() const { return params_; }
 
  private:
   MaxPool2dParams params_;

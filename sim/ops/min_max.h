@@ -25,6 +25,7 @@ class MinMax final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const MinMaxParams& params() const { return params_; }
 
  private:
   MinMaxParams params_;

@@ -32,6 +32,7 @@ class MultiThreshold final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const MultiThresholdParams& params() const { return params_; }
 
  private:
   /// The thresholds of the channel that element i of the tensor belongs to.

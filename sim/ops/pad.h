@@ -23,6 +23,7 @@ class Pad final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const PadParams& params() const { return params_; }
 
  private:
   PadParams params_;

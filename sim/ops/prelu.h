@@ -31,6 +31,7 @@ class Prelu final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const PreluParams& params() const { return params_; }
 
  private:
   PreluParams params_;

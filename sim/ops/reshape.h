@@ -25,6 +25,7 @@ class Reshape final : public Op {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   bool is_view() const override { return params_.order == ReshapeParams::Order::nhwc; }
+  const ReshapeParams& params() const { return params_; }
 
  private:
   ReshapeParams params_;

@@ -42,6 +42,7 @@ class Resize final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const ResizeParams& params() const { return params_; }
 
  private:
   ResizeParams params_;

@@ -51,6 +51,7 @@ class Sigmoid final : public UnaryCodes {
   /// outside what is said above.
   explicit Sigmoid(SigmoidParams params);
   std::string_view kind() const override;
+  const SigmoidParams& params() const { return params_; }
 
  private:
   int64_t evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const override;

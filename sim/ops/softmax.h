@@ -56,6 +56,7 @@ class Softmax final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const SoftmaxParams& params() const { return params_; }
 
  private:
   struct Row;

@@ -41,6 +41,7 @@ class Svdf final : public Op {
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
   int64_t macs(std::span<const Shape> inputs) const override;
+  const SvdfParams& params() const { return params_; }
 
  private:
   int64_t filters() const { return params_.feature_weights.shape()[0]; }

@@ -21,6 +21,7 @@ class Transpose final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  const TransposeParams& params() const { return params_; }
 
  private:
   TransposeParams params_;

@@ -45,6 +45,7 @@ class UnaryReal final : public UnaryCodes {
   /// another kind of program.
   explicit UnaryReal(UnaryRealParams params);
   std::string_view kind() const override { return "unary_real"; }
+  const UnaryRealParams& params() const { return params_; }
 
  private:
   int64_t evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const override;
