@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "backends/parity/element.h"
 #include "backends/parity/op_equality-internal.h"
 #include "backends/parity/setting_effects-internal.h"
@@ -83,14 +85,22 @@ std::optional<std::vector<ChangedOps::Change>> ChangedOps::find(const RulesByKey
   return changes;
 }
 
-std::vector<InputKind> ChangedOps::inputs_of(size_t node) const {
+template <class OpOf>
+std::vector<InputKind> ChangedOps::inputs_of(size_t node, const OpOf& op_of) const {
   std::vector<InputKind> inputs;
   for (const int t : executable_.nodes[node].inputs) {
     const sim::Graph::TensorInfo& info = executable_.tensors[static_cast<size_t>(t)];
     const auto tensor = std::find_if(graph_.tensors.begin(), graph_.tensors.end(),
                                      [&](const IntTensor& one) { return one.name == info.name; });
     InputKind kind{info.shape, info.dtype, std::nullopt};
-    if (tensor != graph_.tensors.end() && tensor->qparams) kind.type = tensor->qparams->type;
+    if (tensor != graph_.tensors.end() && tensor->qparams) {
+      const sim::IntType type = tensor->qparams->type;
+      if (type.storage() == info.dtype) kind.codes = Codes{type.min(), type.max()};
+    }
+    for (size_t n = 0; n < node; ++n) {
+      if (executable_.nodes[n].output != t || !kind.codes) continue;
+      if (const std::optional<Codes> given = reachable_codes(*op_of(n))) kind.codes = given;
+    }
     inputs.push_back(std::move(kind));
   }
   return inputs;
@@ -109,22 +119,24 @@ bool ChangedOps::proved_equal(const RulesByKey& a, const RulesByKey& b, ProofBud
     const std::string text_a = text(pair.first), text_b = text(pair.second);
     const bool known = !text_a.empty() && !text_b.empty();
     if (known && text_a == text_b) continue;
-    const auto key = std::pair(n, std::minmax(text_a, text_b));
-    auto proof =
-        known ? proofs_.find({key.first, {key.second.first, key.second.second}}) : proofs_.end();
+    const auto op_with = [&](size_t node, const RulesByKey& rules, const Change* change) {
+      return change == nullptr ? executable_.nodes[node].op : op(node, rules);
+    };
+    const std::vector<InputKind> inputs = inputs_of(n, [&](size_t before) {
+      const auto it = both.find(before);
+      return op_with(before, a, it == both.end() ? nullptr : it->second.first);
+    });
+    std::string key = fmt::format("{}\n{}\n{}\n", n, text_a, text_b);
+    for (const InputKind& input : inputs) {
+      if (input.codes) key += fmt::format("{}..{} ", input.codes->min, input.codes->max);
+    }
+    auto proof = known ? proofs_.find(key) : proofs_.end();
     if (proof == proofs_.end()) {
-      const auto op_of = [&, node = n](const Change* change, const RulesByKey& rules) {
-        return change == nullptr ? executable_.nodes[node].op : op(node, rules);
-      };
       const bool same =
-          same_results(*op_of(pair.first, a), *op_of(pair.second, b), inputs_of(n), budget);
+          same_results(*op_with(n, a, pair.first), *op_with(n, b, pair.second), inputs, budget);
       if (!known && !same) return false;
       if (!known) continue;
-      proof = proofs_
-                  .emplace(std::pair(n, std::pair<std::string, std::string>(key.second.first,
-                                                                            key.second.second)),
-                           same)
-                  .first;
+      proof = proofs_.emplace(std::move(key), same).first;
     }
     if (!proof->second) return false;
   }

@@ -57,8 +57,7 @@ bool step_keeps_order(const sim::BoundStep& step, const sim::ValueRange& before)
 
 bool keeps_order(const sim::Requantizer& program, const sim::ValueRange& input) {
   const std::vector<sim::BoundStep>& steps = program.bound_steps();
-  const std::vector<sim::ValueRange> after =
-      sim::infer_ranges(steps, program.channels(), input);
+  const std::vector<sim::ValueRange> after = sim::infer_ranges(steps, program.channels(), input);
   for (size_t i = 0; i < steps.size(); ++i) {
     const sim::ValueRange& before = i == 0 ? input : after[i - 1];
     if (!step_keeps_order(steps[i], before)) return false;
@@ -74,9 +73,8 @@ struct ResultPair {
 
 class ProgramPair {
  public:
-  ProgramPair(const sim::Requantizer& f, const sim::Requantizer& g, int64_t channel, int64_t add_f,
-              int64_t add_g, ProofBudget& budget)
-      : f_(f), g_(g), channel_(channel), add_f_(add_f), add_g_(add_g), budget_(budget) {}
+  ProgramPair(const AppliedProgram& f, const AppliedProgram& g, ProofBudget& budget)
+      : f_(f), g_(g), budget_(budget) {}
 
   bool one_by_one(int64_t min, int64_t max) {
     for (int64_t v = min; v <= max; ++v) {
@@ -108,30 +106,30 @@ class ProgramPair {
 
  private:
   bool may_go_on() { return --budget_ > 0; }
-  ResultPair at(int64_t v) {
+  ResultPair at(int64_t v) const { return {apply(f_, v), apply(g_, v)}; }
+  static int64_t apply(const AppliedProgram& side, int64_t v) {
     sim::Events events;
-    return {f_.apply(v + add_f_, channel_, events), g_.apply(v + add_g_, channel_, events)};
+    return side.program->apply(v + side.add, side.channel, events);
   }
 
-  const sim::Requantizer &f_, &g_;
-  int64_t channel_, add_f_, add_g_;
+  const AppliedProgram &f_, &g_;
   ProofBudget& budget_;
 };
 
 }  // namespace
 
-bool same_program(const sim::Requantizer& f, const sim::Requantizer& g, int64_t channel,
-                  int64_t min, int64_t max, int64_t add_f, int64_t add_g, ProofBudget& budget) {
-  if (f.output_is_real() || g.output_is_real()) return false;
-  if (f.program().input_is_real || g.program().input_is_real) return false;
-  const auto range = [&](int64_t add) {
-    return sim::ValueRange::integers(sim::int128{min} + add, sim::int128{max} + add);
+bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
+                  ProofBudget& budget) {
+  for (const AppliedProgram* side : {&f, &g}) {
+    if (side->program->output_is_real() || side->program->program().input_is_real) return false;
+  }
+  const auto in_order = [&](const AppliedProgram& side) {
+    return keeps_order(*side.program, sim::ValueRange::integers(sim::int128{min} + side.add,
+                                                                sim::int128{max} + side.add));
   };
   try {
-    ProgramPair pair(f, g, channel, add_f, add_g, budget);
-    if (keeps_order(f, range(add_f)) && keeps_order(g, range(add_g))) {
-      return pair.by_bisection(min, max);
-    }
+    ProgramPair pair(f, g, budget);
+    if (in_order(f) && in_order(g)) return pair.by_bisection(min, max);
     return sim::int128{max} - min < kOneByOne && pair.one_by_one(min, max);
   } catch (const Error&) {
     return false;  // a value that a program refuses

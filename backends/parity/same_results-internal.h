@@ -9,31 +9,47 @@
 
 namespace facsim::backends::detail {
 
+struct Codes {
+  int64_t min = 0, max = 0;
+};
+
 /// What an input of a node holds.
 struct InputKind {
   Shape shape;  ///< batch 1
   DType dtype = DType::int8;
-  std::optional<sim::IntType> type;  ///< its codes; nothing: not codes
+  std::optional<Codes> codes;  ///< that can occur; nothing: not codes
 };
+
+/// The codes that an op can give, by interval arithmetic over the end of its program (a fused
+/// activation, a clamp); nothing where that is not known.
+std::optional<Codes> reachable_codes(const sim::Op& op);
 
 /// Evaluations of programs that proofs may still make; a proof that runs out of it is not made.
 using ProofBudget = int64_t;
 
-/// f(v + add_f) == g(v + add_g) for every integer v in [min, max]: true if that is proved.
+/// A program as one side applies it: to v + add, with the arguments of `channel`.
+struct AppliedProgram {
+  const sim::Requantizer* program = nullptr;
+  int64_t channel = 0;
+  int64_t add = 0;
+};
+
+/// f(v) == g(v) for every integer v in [min, max]: true if that is proved.
 ///
 /// Two programs that never decrease are compared by bisection: between two places where both have
 /// equal results at both ends there is nothing to find, so that the work is that of finding their
 /// steps. Every rounding, saturation and float operation with a positive factor keeps the order;
 /// a resize that wraps does where interval arithmetic shows that nothing leaves it (infer_ranges).
 /// Other programs are compared value by value, up to 2^22 of them.
-bool same_program(const sim::Requantizer& f, const sim::Requantizer& g, int64_t channel,
-                  int64_t min, int64_t max, int64_t add_f, int64_t add_g, ProofBudget& budget);
+bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
+                  ProofBudget& budget);
 
-/// True if it is proved that two lowered ops of one node give equal outputs for every input of its
-/// type, although they may be written differently:
+/// True if it is proved that two lowered ops of one node give equal outputs for all inputs of these
+/// kinds, although they may be written differently:
 ///   layers with weights: the accumulators are equal, or proved exact on both sides, and the
 ///     programs agree on every accumulator that the weights allow (Conv2dRange), per channel;
-///   sums (average pools, means): the programs agree on every sum of each number of taps;
+///   sums (average pools, means): the programs agree on every sum of each number of taps inside
+///     the image;
 ///   elementwise ops of codes: the ops themselves are run on all codes, or all pairs of 8-bit ones;
 ///   16-bit additions and products: by their programs.
 /// False: not proved; it does not say that they differ.

@@ -51,7 +51,33 @@ int64_t bias_of(const sim::Conv2dParams& layer, int64_t channel) {
   return layer.bias.empty() ? 0 : layer.bias.int_at(channel);
 }
 
-bool same_layers(const WeightedLayer& one, const WeightedLayer& other, ProofBudget& budget) {
+struct Interval {
+  sim::int128 min, max;
+};
+
+/// Sums of products of a channel for inputs of some codes only. Conv2dRange's bounds are those of
+/// the type: with X = code - zero_point, P and N the sums of positive and negative weights,
+///   least = P * Xmin + N * Xmax, weight_sum = P + N
+/// which gives P and N. Padded taps, and taps that are left out, count as 0 or as the padding.
+Interval products_of(const sim::Conv2dParams& layer, const sim::Conv2dRange::Bounds& bounds,
+                     int64_t bias, const WeightedLayer& one, Codes codes) {
+  const Interval all{bounds.total_min - bias, bounds.total_max - bias};
+  const sim::int128 low = layer.input_type.min() - layer.input_zero_point;
+  const sim::int128 high = layer.input_type.max() - layer.input_zero_point;
+  if (low >= high || layer.accumulator.is_structured()) return all;
+  const sim::int128 sum = bounds.weight_sum;
+  const sim::int128 positive = (all.min - sum * high) / (low - high), negative = sum - positive;
+  sim::int128 x_min = std::min<sim::int128>(0, codes.min - layer.input_zero_point);
+  sim::int128 x_max = std::max<sim::int128>(0, codes.max - layer.input_zero_point);
+  if (one.pads) {
+    x_min = std::min<sim::int128>(x_min, layer.padding_value - layer.input_zero_point);
+    x_max = std::max<sim::int128>(x_max, layer.padding_value - layer.input_zero_point);
+  }
+  return {positive * x_min + negative * x_max, positive * x_max + negative * x_min};
+}
+
+bool same_layers(const WeightedLayer& one, const WeightedLayer& other, Codes codes,
+                 ProofBudget& budget) {
   const sim::Conv2dParams &a = *one.params, &b = *other.params;
   const bool same_sums =
       a.input_type == b.input_type && a.weight_type == b.weight_type &&
@@ -64,18 +90,17 @@ bool same_layers(const WeightedLayer& one, const WeightedLayer& other, ProofBudg
   budget -= a.weights.numel() / 64;  // what the ranges cost
   for (int64_t c = 0; c < a.weights.shape()[0]; ++c) {
     if (!exact) {
-      if (!same_program(a.requantize, b.requantize, c, a.accumulator.min(), a.accumulator.max(), 0,
-                        0, budget)) {
+      if (!same_program({&a.requantize, c, 0}, {&b.requantize, c, 0}, a.accumulator.min(),
+                        a.accumulator.max(), budget)) {
         return false;
       }
       continue;
     }
     const int64_t bias_a = bias_of(a, c), bias_b = bias_of(b, c);
-    const sim::int128 min = range_a.channel(c).total_min - bias_a;
-    const sim::int128 max = range_a.channel(c).total_max - bias_a;
-    if (!fits_int64(min) || !fits_int64(max)) return false;
-    if (!same_program(a.requantize, b.requantize, c, static_cast<int64_t>(min),
-                      static_cast<int64_t>(max), bias_a, bias_b, budget)) {
+    const Interval sums = products_of(a, range_a.channel(c), bias_a, one, codes);
+    if (!fits_int64(sums.min) || !fits_int64(sums.max)) return false;
+    if (!same_program({&a.requantize, c, bias_a}, {&b.requantize, c, bias_b},
+                      static_cast<int64_t>(sums.min), static_cast<int64_t>(sums.max), budget)) {
       return false;
     }
   }
@@ -84,12 +109,19 @@ bool same_layers(const WeightedLayer& one, const WeightedLayer& other, ProofBudg
 
 // --- sums of taps ---
 
+/// sum over the taps inside the image of (code - zero_point), and of as many constants as taps are
+/// outside where these count.
 struct TapSums {
   sim::IntType type;
   int64_t zero_point = 0;
-  int64_t fewest = 0, most = 0;      ///< taps of one sum
-  std::optional<int64_t> pads_with;  ///< a code that is summed outside the image
+  int64_t fewest = 0, most = 0;      ///< taps inside the image
+  std::optional<int64_t> pads_with;  ///< a code that is summed outside
   const sim::Requantizer* requantize = nullptr;
+
+  AppliedProgram of_taps(int64_t inside) const {
+    if (!pads_with) return {requantize, inside - 1, -inside * zero_point};
+    return {requantize, most - 1, (most - inside) * *pads_with - most * zero_point};
+  }
 };
 
 TapSums tap_sums(const sim::Op& op, const std::vector<InputKind>& inputs) {
@@ -108,19 +140,18 @@ TapSums tap_sums(const sim::Op& op, const std::vector<InputKind>& inputs) {
   }
   const bool pads = !p.global && !(p.window.padding == sim::Padding2d{});
   TapSums sums{p.input_type, p.input_zero_point, taps, taps, std::nullopt, &p.requantize};
+  if (pads) sums.fewest = 1;
   if (pads && p.count_include_pad) sums.pads_with = p.padding_value;
-  if (pads && !p.count_include_pad) sums.fewest = 1;
   return sums;
 }
 
-bool same_tap_sums(const TapSums& a, const TapSums& b, ProofBudget& budget) {
+bool same_tap_sums(const TapSums& a, const TapSums& b, Codes codes, ProofBudget& budget) {
   const bool same_taps = a.type == b.type && a.fewest == b.fewest && a.most == b.most &&
-                         a.pads_with == b.pads_with && a.type.bits <= 16 &&
-                         a.most < (int64_t{1} << 30);
+                         a.type.bits <= 16 && a.most < (int64_t{1} << 30);
   if (!same_taps) return false;
   for (int64_t taps = a.fewest; taps <= a.most; ++taps) {
-    if (!same_program(*a.requantize, *b.requantize, taps - 1, taps * a.type.min(),
-                      taps * a.type.max(), -taps * a.zero_point, -taps * b.zero_point, budget)) {
+    if (!same_program(a.of_taps(taps), b.of_taps(taps), taps * codes.min, taps * codes.max,
+                      budget)) {
       return false;
     }
   }
@@ -161,7 +192,7 @@ ElementwiseKind elementwise(const sim::Op& op, int rank) {
 std::vector<Tensor> all_codes(const std::vector<InputKind>& inputs,
                               const std::vector<char>& keeps_axis) {
   int64_t images = 1, elements = 1;
-  for (const InputKind& input : inputs) images *= input.type->max() - input.type->min() + 1;
+  for (const InputKind& input : inputs) images *= input.codes->max - input.codes->min + 1;
   for (int axis = 1; axis < inputs[0].shape.rank(); ++axis) {
     if (keeps_axis[static_cast<size_t>(axis)]) elements *= inputs[0].shape[axis];
   }
@@ -175,9 +206,9 @@ std::vector<Tensor> all_codes(const std::vector<InputKind>& inputs,
       if (!keeps_axis[static_cast<size_t>(axis)]) shape[axis] = 1;
     }
     Tensor codes = Tensor::uninitialized(input.dtype, shape);
-    const int64_t count = input.type->max() - input.type->min() + 1;
+    const int64_t count = input.codes->max - input.codes->min + 1;
     for (int64_t i = 0; i < codes.numel(); ++i) {
-      codes.set_int(i, input.type->min() + i / elements / before % count);
+      codes.set_int(i, input.codes->min + i / elements / before % count);
     }
     before *= count;
     tensors.push_back(std::move(codes));
@@ -189,13 +220,15 @@ bool same_on_all_codes(const sim::Op& a, const sim::Op& b, const std::vector<Inp
                        ProofBudget& budget) {
   const int rank = inputs[0].shape.rank();
   std::vector<char> keeps_axis(static_cast<size_t>(rank), 0);
-  int bits = 0;
+  int64_t combinations = 1;
   for (const InputKind& input : inputs) {
-    if (!input.type || input.type->storage() != input.dtype) return false;
-    if (inputs.size() > 1 && input.shape != inputs[0].shape) return false;
-    bits += input.type->bits;
+    if (!input.codes || input.shape != inputs[0].shape) return false;
+    const int64_t count = input.codes->max - input.codes->min + 1;
+    if (count > kLargestTable) return false;
+    combinations *= count;
+    if (combinations > kLargestTable) return false;
   }
-  if (bits > 16 || rank < 1) return false;
+  if (rank < 1) return false;
   for (const sim::Op* op : {&a, &b}) {
     const auto* constant = dynamic_cast<const sim::ConstantInputs*>(op);
     const ElementwiseKind kind = elementwise(constant == nullptr ? *op : constant->op(), rank);
@@ -245,7 +278,7 @@ bool same_additions(const sim::AddParams& a, const sim::AddParams& b, ProofBudge
     high += subtracted ? -least : greatest;
   }
   return a.output.channels() == 1 && b.output.channels() == 1 &&
-         same_program(a.output, b.output, 0, low, high, 0, 0, budget);
+         same_program({&a.output}, {&b.output}, low, high, budget);
 }
 
 bool same_products(const sim::MulParams& a, const sim::MulParams& b, ProofBudget& budget) {
@@ -257,18 +290,21 @@ bool same_products(const sim::MulParams& a, const sim::MulParams& b, ProofBudget
   const int64_t x[] = {a.lhs_type.min() - a.lhs_zero_point, a.lhs_type.max() - a.lhs_zero_point};
   const int64_t y[] = {a.rhs_type.min() - a.rhs_zero_point, a.rhs_type.max() - a.rhs_zero_point};
   const auto [low, high] = std::minmax({x[0] * y[0], x[0] * y[1], x[1] * y[0], x[1] * y[1]});
-  return same_program(a.requantize, b.requantize, 0, low, high, 0, 0, budget);
+  return same_program({&a.requantize}, {&b.requantize}, low, high, budget);
 }
 
 bool same_by_kind(const sim::Op& a, const sim::Op& b, const std::vector<InputKind>& inputs,
                   ProofBudget& budget) {
   const WeightedLayer layer_a = weighted_layer(a), layer_b = weighted_layer(b);
   if (layer_a.params != nullptr && layer_b.params != nullptr) {
-    return a.kind() == b.kind() && same_layers(layer_a, layer_b, budget);
+    const sim::IntType type = layer_a.params->input_type;
+    const Codes codes = inputs[0].codes.value_or(Codes{type.min(), type.max()});
+    return a.kind() == b.kind() && same_layers(layer_a, layer_b, codes, budget);
   }
   const TapSums sums_a = tap_sums(a, inputs), sums_b = tap_sums(b, inputs);
   if (sums_a.requantize != nullptr && sums_b.requantize != nullptr) {
-    return same_tap_sums(sums_a, sums_b, budget);
+    const Codes codes = inputs[0].codes.value_or(Codes{sums_a.type.min(), sums_a.type.max()});
+    return same_tap_sums(sums_a, sums_b, codes, budget);
   }
   if (same_on_all_codes(a, b, inputs, budget)) return true;
   const auto* add_a = dynamic_cast<const sim::Add*>(&a);

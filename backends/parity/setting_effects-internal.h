@@ -39,7 +39,8 @@ class ChangedOps {
   /// The key of a node; empty for a node of another profile.
   std::string rules_name(size_t node) const;
 
-  /// True if it is proved that the network computes the same with either rules (same_results).
+  /// True if it is proved that the network computes the same with either rules: node by node, each
+  /// for the codes that the nodes before it can give (same_results).
   bool proved_equal(const RulesByKey& a, const RulesByKey& b, ProofBudget& budget);
 
  private:
@@ -50,7 +51,9 @@ class ChangedOps {
   };
   const Lowered& lowered(size_t node, const RulesByKey& rules);
   std::set<std::string> keys_of(const IntNode& node) const;
-  std::vector<InputKind> inputs_of(size_t node) const;
+  /// By the codes that the nodes before it can give, whose ops `op_of` says.
+  template <class OpOf>
+  std::vector<InputKind> inputs_of(size_t node, const OpOf& op_of) const;
 
   const IntGraph& graph_;
   const Profile& base_;
@@ -60,7 +63,7 @@ class ChangedOps {
   std::vector<std::set<std::string>> keys_;        ///< by node
   std::vector<std::optional<std::string>> texts_;  ///< by node, of the base's op
   std::vector<std::vector<Lowered>> lowered_;      ///< by node
-  std::map<std::pair<size_t, std::pair<std::string, std::string>>, bool> proofs_;
+  std::map<std::string, bool> proofs_;  ///< by node, both texts and the codes of the inputs
 };
 
 /// What a change of rules does to the values.

@@ -99,7 +99,6 @@ inline Injections inject(const std::string& name, size_t stride, int64_t images,
       ++result.first;
     } else if (same != cause.also.end()) {
       ++(same->proved ? result.proved : result.same_values);
-      if (!same->proved) std::cout << "PAIR " << name << " | " << knob.pointer << "=" << knob.to << " | " << cause.knobs[0].pointer << "=" << cause.knobs[0].to << " | " << cause.knobs[0].overrides.size() << "\n";
     } else {
       ++result.wrong;
       FAIL_CHECK("first: " << cause.knobs[0].sentence);

@@ -27,9 +27,10 @@ class Dice {
   uint64_t state_;
 };
 
-/// Convolutions, a depthwise one, an addition, pools, activations and a linear layer; layers that
-/// the profile refuses are left out. Scales are powers of two in one convolution, so that ties
-/// occur, and everywhere on a platform that has no others.
+/// Convolutions, a depthwise one, an addition, pools, activations and a linear layer, and beside
+/// them one on the input with sums of every size; layers that the profile refuses are left out.
+/// Scales are powers of two in one convolution, so that ties occur, and everywhere on a platform
+/// that has no others.
 class TenLayers {
  public:
   explicit TenLayers(const backends::Profile& profile) : profile_(profile) {
@@ -44,31 +45,74 @@ class TenLayers {
     x = conv("conv1", x, 6, 3, 1, 1, backends::Activation::relu6, false);
     const int trunk = x;
     x = conv("depthwise", x, 6, 3, 1, 1, backends::Activation::none, true);
-    x = conv("conv2", x, 6, 1, 0, 1, backends::Activation::relu, false);
+    x = conv("conv2", x, 6, 1, 0, 1, backends::Activation::none, false);
     x = elementwise("add", "add", {trunk, x}, 0.09f);
-    x = elementwise("mul", "mul", {trunk, x}, 0.4f);
+    x = elementwise("mul", "mul", {trunk, x}, 0.1f);
     x = pool("average", x);
     x = elementwise("leaky", "leaky_relu", {x}, 0.07f);
-    x = conv("conv3", x, 8, 3, 1, 1, backends::Activation::none, false);
+    x = conv("conv3", x, 8, 3, 1, 1, backends::Activation::relu, false);
     x = elementwise("sigmoid", "sigmoid", {x}, 1.0f / 256);
-    x = conv("conv4", x, 8, 2, 0, 2, backends::Activation::relu, false);
+    x = conv("conv4", x, 8, 2, 0, 2, backends::Activation::none, false);
     x = global("mean", x);
     x = linear("linear", x, 10);
     graph_.outputs = {x};
+    add_steep();
   }
 
   const backends::IntGraph& graph() const { return graph_; }
 
+  /// Codes at random, of the whole range and of parts of it, and images that take the first layer's
+  /// sums as far as they go: each channel's weights decide which end of the range a tap is at.
   std::vector<Tensor> images(int64_t count) {
     const backends::IntTensor& x = graph_.tensors[static_cast<size_t>(graph_.inputs[0])];
+    const sim::IntType type = x.qparams->type;
     Shape shape = x.shape;
     shape[0] = count;
+    Tensor tensor = codes(type, shape);
+    const int64_t per_image = x.shape.numel();
+    for (int64_t n = 0; n < count; ++n) {
+      for (int64_t i = 0; i < per_image && n % 2 == 1; ++i) {
+        tensor.set_int(n * per_image + i, directed_code(n / 2, i, x.shape));
+      }
+    }
     std::vector<Tensor> out;
-    out.push_back(codes(x.qparams->type, shape));
+    out.push_back(std::move(tensor));
     return out;
   }
 
  private:
+  /// A layer beside the others, on the network's input: weights at the ends of their range and a
+  /// multiplier near 1, so that sums as large as any layer's, and single steps of them, show.
+  void add_steep() {
+    const int input = graph_.inputs[0];
+    steep_ = true;
+    const int made = profile_.ops.contains("conv2d")
+                         ? conv("steep", input, 4, 5, 0, 1, backends::Activation::none, false)
+                         : linear("steep", input, 4);
+    steep_ = false;
+    if (made != input && made != graph_.outputs[0]) graph_.outputs.push_back(made);
+  }
+
+  /// One of the kinds of directed images: both ends of the range by the sign of a channel's weights
+  /// of the last layer that reads the input (in windows that begin at a multiple of their extent),
+  /// or stripes and chessboards of both ends that grow from image to image.
+  int64_t directed_code(int64_t kind, int64_t i, const Shape& shape) {
+    const sim::IntType type = graph_.tensors[static_cast<size_t>(graph_.inputs[0])].qparams->type;
+    const int64_t c = i % shape[3], w = i / shape[3] % shape[2], h = i / shape[3] / shape[2];
+    bool high = ((h >> kind % 3) + (w >> kind / 3 % 3)) % 2 == 0;
+    for (const backends::IntNode& node : graph_.nodes) {
+      if (kind % 2 != 0 || node.inputs[0] != graph_.inputs[0] || node.inputs.size() < 2) continue;
+      const backends::IntTensor& weights = tensor(node.inputs[1]);
+      if (!weights.data) continue;
+      const Shape& s = weights.data->shape();
+      const int64_t channel = kind / 4 % s[0];
+      const int64_t at = s.rank() == 4 ? ((channel * s[1] + h % s[1]) * s[2] + w % s[2]) * s[3] + c
+                                       : channel * s[1] + i;
+      high = (weights.data->int_at(at) >= weights.qparams->zero_point[0]) == (kind % 4 == 0);
+    }
+    return high ? type.max() : type.min();
+  }
+
   const backends::OpRules& first_rules() const {
     for (const char* op : {"conv2d", "linear"}) {
       if (profile_.ops.contains(op)) return profile_.rules(op);
@@ -136,8 +180,9 @@ class TenLayers {
     q.quant_min = rules.weight.quant_min();
     q.quant_max = rules.weight.quant_max();
     const double spread = std::exp2(q.type.bits - 1) * 0.58 * std::exp2(spec_.type.bits - 1) * 0.58;
-    const double multiplier =
-        0.4 * std::exp2(spec_.type.bits - 1) / (spread * std::sqrt(static_cast<double>(taps)));
+    const double multiplier = steep_ ? 0.9
+                                     : 0.4 * std::exp2(spec_.type.bits - 1) /
+                                           (spread * std::sqrt(static_cast<double>(taps)));
     const double unit = multiplier * output_scale / input_scale;
     const bool per_channel =
         rules.weight.granularity == quant::TensorSpec::Granularity::per_channel;
@@ -155,7 +200,9 @@ class TenLayers {
     q.channel_axis = per_channel ? 0 : -1;
     Tensor weights = Tensor::uninitialized(q.type.storage(), shape);
     for (int64_t i = 0; i < weights.numel(); ++i) {
-      weights.set_int(i, dice_.between(q.quant_min, q.quant_max));
+      const int64_t code = dice_.between(q.quant_min, q.quant_max);
+      const bool high = code >= (q.quant_min + q.quant_max + 1) / 2;
+      weights.set_int(i, !steep_ ? code : high ? q.quant_max : q.quant_min);
     }
     std::vector<int> inputs = {constant(name + ".w", std::move(weights), q)};
     std::vector<double> bias;
@@ -274,6 +321,7 @@ class TenLayers {
   const backends::Profile& profile_;
   quant::TensorSpec spec_;
   bool powers_ = false;
+  bool steep_ = false;  ///< the layer that is being added is the steep one
   backends::IntGraph graph_;
   Dice dice_{20260112};
 };

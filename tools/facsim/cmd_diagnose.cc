@@ -173,6 +173,7 @@ class DiagnoseCommand final : public Command {
             {"compared", diagnosis.compared},
             {"mismatches", diagnosis.mismatches},
             {"settings_tried", diagnosis.settings_tried},
+            {"settings_without_effect", diagnosis.settings_without_effect},
             {"notes", diagnosis.notes},
             {"layers", std::move(layers)},
             {"causes", std::move(causes)}};
@@ -248,6 +249,12 @@ class DiagnoseCommand final : public Command {
                       with_commas(diagnosis.settings_tried), with_commas(diagnosis.images_tried),
                       with_commas(diagnosis.images),
                       with_commas(static_cast<int64_t>(diagnosis.causes.size()))));
+    if (diagnosis.settings_without_effect > 0) {
+      print(fmt::format(
+          "{} of them cannot change this network: proved by its programs and the ranges "
+          "of its accumulators\n",
+          with_commas(diagnosis.settings_without_effect)));
+    }
   }
 
   ModelFile model_;
