@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -52,7 +53,7 @@ OpPointer ChangedOps::op(size_t node, const RulesByKey& rules) {
   return lower_node(graph_, graph_.nodes[node], changed_);
 }
 
-const ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& rules) {
+ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& rules) {
   std::vector<Lowered>& known = lowered_[node];
   const auto found = std::find_if(known.begin(), known.end(),
                                   [&](const Lowered& one) { return one.rules == rules; });
@@ -60,7 +61,8 @@ const ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& ru
   Lowered one;
   one.rules = rules;
   try {
-    const std::optional<std::string> text = op_text(*op(node, rules));
+    one.op = op(node, rules);
+    const std::optional<std::string> text = op_text(*one.op);
     one.same = text && text == texts_[node];
     one.text = text.value_or("");
   } catch (const Error&) {
@@ -71,16 +73,23 @@ const ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& ru
 }
 
 std::optional<std::vector<ChangedOps::Change>> ChangedOps::find(const RulesByKey& rules) {
+  return find(rules, std::vector<char>(graph_.nodes.size(), 1));
+}
+
+std::optional<std::vector<ChangedOps::Change>> ChangedOps::find(const RulesByKey& rules,
+                                                                const std::vector<char>& of_nodes) {
   std::vector<Change> changes;
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+    if (!of_nodes[n]) continue;
     RulesByKey own;
     for (const std::string& key : keys_[n]) {
       if (const auto it = rules.find(key); it != rules.end()) own.insert(*it);
     }
     if (own.empty()) continue;
-    const Lowered& one = lowered(n, own);
+    Lowered& one = lowered(n, own);
     if (one.refused) return std::nullopt;
-    if (!one.same) changes.push_back({n, one.text});
+    OpPointer op = std::exchange(one.op, nullptr);
+    if (!one.same) changes.push_back({n, one.text, std::move(op)});
   }
   return changes;
 }

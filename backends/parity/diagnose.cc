@@ -227,7 +227,7 @@ struct Diagnoser::Impl {
     }
     std::optional<detail::RulesByKey> rules = rules_of(knobs);
     if (!rules) return;
-    const auto changes = ops_.find(*rules);
+    const auto changes = ops_.find(*rules, effects_->needed());
     if (!changes) return;
     if (changes->empty()) {
       ++result_.settings_without_effect;

@@ -70,8 +70,8 @@ struct Diagnosis {
   std::vector<Cause> causes;  ///< the best first: most values explained less introduced, then fewer
                               ///< settings, then those the profile writes itself, then fewer ops
   int64_t settings_tried = 0;
-  /// Of them, those that cannot change what this network computes: the lowered programs are equal,
-  /// or differ only in what the ranges of the accumulators prove to be out of reach.
+  /// Of them, those that cannot change what golden holds: the lowered programs of the nodes are
+  /// equal, or differ only in what the ranges of the accumulators prove to be out of reach.
   int64_t settings_without_effect = 0;
   bool complete = true;  ///< false: the work limit came first
 };

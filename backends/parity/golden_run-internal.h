@@ -56,6 +56,8 @@ class GoldenRun {
   /// `targets` need. A node sees golden's inputs where there are any.
   std::map<size_t, Tensor> changed_outputs(const OpsByNode& ops,
                                            const std::vector<size_t>& targets) const;
+  /// The nodes that must be run for the outputs of `targets`, one flag for each.
+  std::vector<char> needed_for(const std::vector<size_t>& targets) const;
   /// Multiply-accumulates and elements of all that was run.
   int64_t work() const { return work_; }
 
@@ -64,7 +66,6 @@ class GoldenRun {
   const Tensor* value(int tensor) const;
   template <class Value>
   Tensor run(size_t n, const sim::Op& op, const Value& value_of) const;
-  std::vector<char> needed_for(const std::vector<size_t>& targets) const;
 
   const sim::Graph& graph_;
   std::vector<size_t> producers_;  ///< by tensor; nodes.size() of a network input

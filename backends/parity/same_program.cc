@@ -55,16 +55,6 @@ bool step_keeps_order(const sim::BoundStep& step, const sim::ValueRange& before)
   }
 }
 
-bool keeps_order(const sim::Requantizer& program, const sim::ValueRange& input) {
-  const std::vector<sim::BoundStep>& steps = program.bound_steps();
-  const std::vector<sim::ValueRange> after = sim::infer_ranges(steps, program.channels(), input);
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const sim::ValueRange& before = i == 0 ? input : after[i - 1];
-    if (!step_keeps_order(steps[i], before)) return false;
-  }
-  return true;
-}
-
 struct ResultPair {
   int64_t f, g;
   bool equal() const { return f == g; }
@@ -118,22 +108,37 @@ class ProgramPair {
 
 }  // namespace
 
+bool keeps_order(const sim::Requantizer& program, int64_t min, int64_t max) {
+  if (program.output_is_real() || program.program().input_is_real) return false;
+  const std::vector<sim::BoundStep>& steps = program.bound_steps();
+  const sim::ValueRange input = sim::ValueRange::integers(min, max);
+  const std::vector<sim::ValueRange> after = sim::infer_ranges(steps, program.channels(), input);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!step_keeps_order(steps[i], i == 0 ? input : after[i - 1])) return false;
+  }
+  return true;
+}
+
 bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
-                  ProofBudget& budget) {
+                  ProgramOrder order, ProofBudget& budget) {
   for (const AppliedProgram* side : {&f, &g}) {
     if (side->program->output_is_real() || side->program->program().input_is_real) return false;
   }
-  const auto in_order = [&](const AppliedProgram& side) {
-    return keeps_order(*side.program, sim::ValueRange::integers(sim::int128{min} + side.add,
-                                                                sim::int128{max} + side.add));
-  };
   try {
     ProgramPair pair(f, g, budget);
-    if (in_order(f) && in_order(g)) return pair.by_bisection(min, max);
+    if (order == ProgramOrder::kept) return pair.by_bisection(min, max);
     return sim::int128{max} - min < kOneByOne && pair.one_by_one(min, max);
   } catch (const Error&) {
     return false;  // a value that a program refuses
   }
+}
+
+bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
+                  ProofBudget& budget) {
+  const bool kept = keeps_order(*f.program, min + f.add, max + f.add) &&
+                    keeps_order(*g.program, min + g.add, max + g.add);
+  budget -= f.program->channels() + g.program->channels();
+  return same_program(f, g, min, max, kept ? ProgramOrder::kept : ProgramOrder::unknown, budget);
 }
 
 }  // namespace facsim::backends::detail

@@ -34,13 +34,20 @@ struct AppliedProgram {
   int64_t add = 0;
 };
 
+/// Whether a larger value never gives a smaller result, in any channel, for values in [min, max].
+/// Every rounding, saturation and float operation with a positive factor keeps the order; a resize
+/// that wraps does where interval arithmetic shows that nothing leaves it (infer_ranges).
+bool keeps_order(const sim::Requantizer& program, int64_t min, int64_t max);
+
 /// f(v) == g(v) for every integer v in [min, max]: true if that is proved.
 ///
-/// Two programs that never decrease are compared by bisection: between two places where both have
+/// Two programs that keep the order are compared by bisection: between two places where both have
 /// equal results at both ends there is nothing to find, so that the work is that of finding their
-/// steps. Every rounding, saturation and float operation with a positive factor keeps the order;
-/// a resize that wraps does where interval arithmetic shows that nothing leaves it (infer_ranges).
-/// Other programs are compared value by value, up to 2^22 of them.
+/// steps. Others are compared value by value, up to 2^22 of them.
+enum class ProgramOrder { kept, unknown };
+bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
+                  ProgramOrder order, ProofBudget& budget);
+/// As above, asking keeps_order, whose cost is that of all channels.
 bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
                   ProofBudget& budget);
 

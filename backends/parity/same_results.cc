@@ -88,23 +88,33 @@ bool same_layers(const WeightedLayer& one, const WeightedLayer& other, Codes cod
   const bool exact = range_a.exact(a.accumulator) && range_b.exact(b.accumulator);
   if (!exact && !(a.accumulator == b.accumulator && same_bytes(a.bias, b.bias))) return false;
   budget -= a.weights.numel() / 64;  // what the ranges cost
+  struct Channel {
+    AppliedProgram a, b;
+    int64_t min, max;
+  };
+  std::vector<Channel> channels;
+  int64_t lowest = 0, highest = 0;
   for (int64_t c = 0; c < a.weights.shape()[0]; ++c) {
-    if (!exact) {
-      if (!same_program({&a.requantize, c, 0}, {&b.requantize, c, 0}, a.accumulator.min(),
-                        a.accumulator.max(), budget)) {
-        return false;
-      }
-      continue;
+    Channel channel{{&a.requantize, c, exact ? bias_of(a, c) : 0},
+                    {&b.requantize, c, exact ? bias_of(b, c) : 0},
+                    a.accumulator.min(),
+                    a.accumulator.max()};
+    if (exact) {
+      const Interval sums = products_of(a, range_a.channel(c), channel.a.add, one, codes);
+      if (!fits_int64(sums.min) || !fits_int64(sums.max)) return false;
+      channel.min = static_cast<int64_t>(sums.min);
+      channel.max = static_cast<int64_t>(sums.max);
     }
-    const int64_t bias_a = bias_of(a, c), bias_b = bias_of(b, c);
-    const Interval sums = products_of(a, range_a.channel(c), bias_a, one, codes);
-    if (!fits_int64(sums.min) || !fits_int64(sums.max)) return false;
-    if (!same_program({&a.requantize, c, bias_a}, {&b.requantize, c, bias_b},
-                      static_cast<int64_t>(sums.min), static_cast<int64_t>(sums.max), budget)) {
-      return false;
-    }
+    lowest = std::min({lowest, channel.min + channel.a.add, channel.min + channel.b.add});
+    highest = std::max({highest, channel.max + channel.a.add, channel.max + channel.b.add});
+    channels.push_back(channel);
   }
-  return true;
+  const bool kept =
+      keeps_order(a.requantize, lowest, highest) && keeps_order(b.requantize, lowest, highest);
+  return std::all_of(channels.begin(), channels.end(), [&](const Channel& channel) {
+    return same_program(channel.a, channel.b, channel.min, channel.max,
+                        kept ? ProgramOrder::kept : ProgramOrder::unknown, budget);
+  });
 }
 
 // --- sums of taps ---

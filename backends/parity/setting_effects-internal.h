@@ -26,11 +26,15 @@ class ChangedOps {
   struct Change {
     size_t node = 0;
     std::string text;  ///< op_text; empty: not known
+    OpPointer op;      ///< if it has just been lowered
   };
   /// Nodes whose ops compute by something else; none: the rules cannot change what the network
   /// computes, proved by their programs and the ranges of their accumulators. Nothing if a node
   /// cannot be lowered like that.
   std::optional<std::vector<Change>> find(const RulesByKey& rules);
+  /// The same of some nodes; one flag for each.
+  std::optional<std::vector<Change>> find(const RulesByKey& rules,
+                                          const std::vector<char>& of_nodes);
   OpPointer op(size_t node, const RulesByKey& rules);
 
   /// Keys of Profile::ops that can have a say in how a node is lowered; none for a node of another
@@ -48,8 +52,9 @@ class ChangedOps {
     RulesByKey rules;  ///< of the node's own keys
     bool refused = false, same = false;
     std::string text;
+    OpPointer op;  ///< until it is given away
   };
-  const Lowered& lowered(size_t node, const RulesByKey& rules);
+  Lowered& lowered(size_t node, const RulesByKey& rules);
   std::set<std::string> keys_of(const IntNode& node) const;
   /// By the codes that the nodes before it can give, whose ops `op_of` says.
   template <class OpOf>
@@ -81,7 +86,8 @@ class SettingEffects {
   /// Values that differ under the profile as it is.
   int64_t of() const { return of_; }
   int64_t work() const { return run_.work(); }
-  const GoldenRun& run() const { return run_; }
+  /// The nodes that have a say in what golden holds, one flag for each.
+  const std::vector<char>& needed() const { return needed_; }
 
   /// Nothing if the network cannot be run like that, or if it explains no value.
   std::optional<Effect> effect(const RulesByKey& rules, const std::vector<ChangedOps::Change>& ops);
@@ -91,6 +97,7 @@ class SettingEffects {
  private:
   Effect& add_values(const std::map<size_t, Tensor>& outputs, const std::vector<size_t>& nodes,
                      Effect& effect) const;
+  OpPointer op_of(const ChangedOps::Change& change, const RulesByKey& rules);
   const Effect& alone(const ChangedOps::Change& change, const RulesByKey& rules);
 
   const sim::Graph& executable_;
@@ -98,6 +105,7 @@ class SettingEffects {
   GoldenRun run_;
   std::map<size_t, std::vector<char>> wrong_;  ///< by node
   std::vector<size_t> held_, wrong_nodes_;
+  std::vector<char> needed_;
   int64_t of_ = 0;
   /// Of nodes whose inputs and output golden holds: no other node has a say in their effect.
   std::map<std::pair<size_t, std::string>, Effect> alone_;

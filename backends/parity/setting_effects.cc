@@ -21,6 +21,7 @@ SettingEffects::SettingEffects(const sim::Graph& executable, ChangedOps& ops, Go
     held_.push_back(n);
     if (count > 0) wrong_nodes_.push_back(n);
   }
+  needed_ = run_.needed_for(held_);
 }
 
 Effect& SettingEffects::add_values(const std::map<size_t, Tensor>& outputs,
@@ -47,11 +48,15 @@ Effect SettingEffects::effect_of_op(size_t node, const OpPointer& op) {
   return effect;
 }
 
+OpPointer SettingEffects::op_of(const ChangedOps::Change& change, const RulesByKey& rules) {
+  return change.op != nullptr ? change.op : ops_.op(change.node, rules);
+}
+
 const Effect& SettingEffects::alone(const ChangedOps::Change& change, const RulesByKey& rules) {
   const std::pair key(change.node, change.text);
   auto it = alone_.find(key);
   if (it == alone_.end()) {
-    it = alone_.emplace(key, effect_of_op(change.node, ops_.op(change.node, rules))).first;
+    it = alone_.emplace(key, effect_of_op(change.node, op_of(change, rules))).first;
   }
   return it->second;
 }
@@ -75,7 +80,7 @@ std::optional<Effect> SettingEffects::effect(const RulesByKey& rules,
     } else {
       OpsByNode ops;
       for (const ChangedOps::Change& change : changes) {
-        ops.emplace(change.node, ops_.op(change.node, rules));
+        ops.emplace(change.node, op_of(change, rules));
       }
       // Most settings explain nothing: layers that are equal already need not be run to see that.
       add_values(run_.changed_outputs(ops, wrong_nodes_), wrong_nodes_, effect);

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <zip.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
 
 #include <nlohmann/json.hpp>
 
@@ -151,6 +156,105 @@ TEST_CASE("facsim compare: a changed rule of the profile is found") {
   const CommandResult result = run_command(changed);
   CAPTURE(result.err);
   CHECK(result.exit_code == 1);
+  CHECK(contains(result.out, "to name the cause: facsim diagnose --model "));
+}
+
+TEST_CASE("facsim compare: the probable cause, unless it is not asked for") {
+  const DeployedFixture f(backends::IntGraph::Layout::nhwc, 400);
+  backends::write_npz(f.folder / "golden.npz",
+                      {{"y", f.expected.tensors[1]}, {"z", f.expected.tensors[2]}});
+  const std::vector<std::string> arguments = {"compare",
+                                              "--model",
+                                              f.file("net.json"),
+                                              "--inputs",
+                                              f.file("x.npz"),
+                                              "--golden",
+                                              f.file("golden.npz"),
+                                              "--set",
+                                              "/requantize/rounding=floor"};
+  const CommandResult table = run_command(arguments);
+  CAPTURE(table.out);
+  CHECK(contains(table.out, "  probable cause     the device rounds half_up by 31"));
+  CHECK(contains(table.out, "  try                facsim compare --model "));
+  CHECK(contains(table.out, "  set by             "));
+  std::vector<std::string> as_json = arguments;
+  as_json.insert(as_json.end(), {"--format", "json"});
+  const auto json = nlohmann::json::parse(run_command(as_json).out);
+  const auto& cause = json.at("probable_cause");
+  CHECK(cause.at("images") == 8);
+  CHECK(cause.at("complete") == true);
+  const auto& first = cause.at("causes")[0];
+  CHECK(first.at("explained") == first.at("of"));
+  CHECK(first.at("introduced") == 0);
+  CHECK(first.at("settings")[0].at("pointer") == "/requantize/rounding");
+  // What it says to try makes the difference go away.
+  std::vector<std::string> tried = arguments;
+  tried.back() = "/requantize/rounding=" + first.at("settings")[0].at("to").dump();
+  CHECK(run_command(tried).exit_code == 0);
+
+  std::vector<std::string> without = arguments;
+  without.push_back("--no-diagnose");
+  const CommandResult plain = run_command(without);
+  CHECK(plain.exit_code == 1);
+  CHECK_FALSE(contains(plain.out, "probable cause"));
+  CHECK(contains(plain.out, "to name the cause: facsim diagnose --model "));
+}
+
+TEST_CASE("facsim compare: text beside the arrays of the inputs is passed over") {
+  const DeployedFixture f;
+  std::string header = "{'descr': '<U3', 'fortran_order': False, 'shape': (1,), }";
+  header.resize(117, ' ');
+  const std::string text = std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" +
+                           std::string("a\0\0\0b\0\0\0c\0\0\0", 12);
+  int code = 0;
+  zip_t* archive = zip_open(f.file("x.npz").c_str(), 0, &code);
+  REQUIRE(archive != nullptr);
+  zip_source_t* source = zip_source_buffer(archive, text.data(), text.size(), 0);
+  REQUIRE(zip_file_add(archive, "source.npy", source, 0) >= 0);
+  REQUIRE(zip_close(archive) == 0);
+  backends::write_npz(f.folder / "golden.npz", {{"z", f.expected.tensors[2]}});
+  const CommandResult result = run_command({"compare", "--model", f.file("net.json"), "--inputs",
+                                            f.file("x.npz"), "--golden", f.file("golden.npz")});
+  CAPTURE(result.err);
+  CHECK(result.exit_code == 0);
+  CHECK(contains(result.err, "passed over: "));
+}
+
+TEST_CASE("facsim compare: --runtime, where the runtimes are") {
+  const char* folder = std::getenv("FACSIM_RUNTIMES");
+  const bool has_them =
+      folder != nullptr && std::filesystem::exists(std::filesystem::path(folder) / "run_onnx.mjs");
+  if (!has_them) {
+    // Not "SKIPPED:", which would call all of this binary skipped.
+    std::cout << "facsim compare --runtime is not tried: FACSIM_RUNTIMES names no runtimes\n";
+    return;
+  }
+  const DeployedFixture f(backends::IntGraph::Layout::nhwc, 8);
+  const std::pair<const char*, const char*> runtimes[] = {{"onnxruntime", "net.onnx"},
+                                                          {"tflite", "net.tflite"}};
+  for (const auto& [runtime, file] : runtimes) {
+    CAPTURE(runtime);
+    REQUIRE(
+        run_command({"export", "--model", f.file("net.json"), "--to", f.file(file)}).exit_code ==
+        0);
+    const std::vector<std::string> arguments = {"compare",       "--model",  f.file(file),
+                                                "--runtime",     runtime,    "--inputs",
+                                                f.file("x.npz"), "--format", "json"};
+    const CommandResult result = run_command(arguments);
+    CAPTURE(result.err);
+    CHECK(result.exit_code == 0);
+    CHECK(nlohmann::json::parse(result.out).at("compared") > 0);
+    // Under another rounding it differs, and the cause is the one that was put in.
+    std::vector<std::string> changed = arguments;
+    changed.insert(changed.end(), {"--set", "/requantize/rounding=ceil"});
+    const CommandResult other = run_command(changed);
+    CAPTURE(other.err);
+    CHECK(other.exit_code == 1);
+    const auto json = nlohmann::json::parse(other.out);
+    CHECK(json.at("mismatches") > 0);
+    CHECK(json.at("probable_cause").at("causes")[0].at("settings")[0].at("pointer") ==
+          "/requantize/rounding");
+  }
 }
 
 TEST_CASE("facsim compare: unreadable files exit 3") {

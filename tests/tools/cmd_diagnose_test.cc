@@ -98,6 +98,17 @@ TEST_CASE("diagnose: a network laid out NCHW, and golden in either layout") {
   CHECK(result.out.find("try       --set /requantize/rounding=floor\n") != std::string::npos);
 }
 
+TEST_CASE("diagnose: says how many settings cannot matter") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  backends::write_npz(fixture.folder / "device.npz",
+                      device_run(fixture, {{"/requantize/rounding", "floor"}}));
+  const CommandResult table = diagnose_command(fixture);
+  CHECK(table.out.find("of them cannot change this network") != std::string::npos);
+  const Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  CHECK(json["settings_without_effect"] > 10);
+  CHECK(json["settings_without_effect"] < json["settings_tried"]);
+}
+
 TEST_CASE("diagnose: other inputs are said, not searched for") {
   const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 4);
   backends::NamedTensors golden = device_run(fixture, {});

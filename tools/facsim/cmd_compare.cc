@@ -12,6 +12,7 @@
 #include "tools/facsim/compare_files.h"
 #include "tools/facsim/compare_network.h"
 #include "tools/facsim/comparison_output.h"
+#include "tools/facsim/diagnosis.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/output_path.h"
@@ -70,6 +71,8 @@ class CompareCommand final : public Command {
         ->check(CLI::Range(0, 1000000));
     app.add_flag("--explain", explain_,
                  "how the first mismatch of every tensor came, not only of the first one");
+    app.add_flag("--no-diagnose", no_diagnose_,
+                 "do not look for the setting that explains the mismatches");
     app.add_option(
         "--html", html_,
         "also write one page that needs no network: layers, differences, channels, ties, "
@@ -117,6 +120,7 @@ class CompareCommand final : public Command {
       nlohmann::ordered_json json = report_json(result, accepted);
       if (!differing_.empty()) json["runs_differ"] = differing_;
       if (!runtime_version_.empty()) json["runtime_version"] = runtime_version_;
+      if (cause_) json["probable_cause"] = probable_cause_json(*cause_);
       print_json(json);
     } else {
       print_report(result, accepted, globals.color_stdout, explain_);
@@ -157,6 +161,7 @@ class CompareCommand final : public Command {
   void say_differing(const std::optional<backends::Provenance>& a,
                      const std::optional<backends::Provenance>& b) {
     differing_ = differing_runs(a, b);
+    provenance_differs_ = a && b && (a->inputs != b->inputs || a->network != b->network);
     for (const std::string& text : differing_) note(printable(text));
   }
 
@@ -174,7 +179,17 @@ class CompareCommand final : public Command {
     remember(network, inputs, globals);
     say_differing(provenance_, file.provenance());
     const Golden golden = read_golden(network, file, inputs[0].shape()[0], match_);
-    return compare_network(network, inputs, golden, options, globals);
+    return compare_and_diagnose(network, inputs, golden, options, globals);
+  }
+
+  NetworkComparison compare_and_diagnose(const DeployedNetwork& network,
+                                         const std::vector<Tensor>& inputs, const Golden& golden,
+                                         const CompareOptions& options, const Globals& globals) {
+    NetworkComparison comparison = compare_network(network, inputs, golden, options, globals);
+    if (!no_diagnose_ && !provenance_differs_) {
+      cause_ = probable_cause(network, inputs, golden, comparison, globals);
+    }
+    return comparison;
   }
 
   /// The network under --profile or the runtime's own, against the runtime on the very same file.
@@ -197,20 +212,28 @@ class CompareCommand final : public Command {
     note(fmt::format("{} against the simulator under {}", printable(real.version),
                      network.profile().name));
     const Golden golden = golden_of(network, std::move(real.outputs), match_);
-    return compare_network(network, inputs, golden, options, matching);
+    return compare_and_diagnose(network, inputs, golden, options, matching);
   }
 
-  /// The command that looks for the cause of what differs.
-  void say_next(const Globals& globals, const NetworkComparison& result) const {
-    if (golden_.empty() || result.divergences.empty() || !has_command("diagnose")) return;
-    std::string command = fmt::format("facsim diagnose --model {} --profile {} --inputs {}",
-                                      shell_quoted(model_.name()), shell_quoted(profile_name_),
-                                      shell_quoted(inputs_));
+  /// The words of a command that repeats this run.
+  std::string repeated(const Globals& globals, std::string_view command) const {
+    std::string text = fmt::format("facsim {} --model {} --profile {} --inputs {}", command,
+                                   shell_quoted(model_.name()), shell_quoted(profile_name_),
+                                   shell_quoted(inputs_));
     for (const backends::ProfileOverride& set : globals.overrides) {
-      command += " --set " + shell_quoted(set.pointer + "=" + set.value);
+      text += " --set " + shell_quoted(set.pointer + "=" + set.value);
     }
-    print(fmt::format("to name the cause: {} --golden {}\n", printable(command),
-                      printable(shell_quoted(golden_))));
+    text += golden_.empty() ? " --runtime " + runtime_ : " --golden " + shell_quoted(golden_);
+    return printable(text);
+  }
+
+  /// The setting that explains what differs, and the command that looks further.
+  void say_next(const Globals& globals, const NetworkComparison& result) const {
+    if (result.divergences.empty() || !has_command("diagnose")) return;
+    if (cause_) {
+      print(probable_cause_text(*cause_, repeated(globals, "compare"), globals.color_stdout));
+    }
+    if (!golden_.empty()) print("to name the cause: " + repeated(globals, "diagnose") + "\n");
   }
 
   ComparisonPage page(const Globals& globals, bool accepted) const {
@@ -283,7 +306,9 @@ class CompareCommand final : public Command {
   std::vector<std::string> differing_;
   backends::Profile profile_;  // of the run that was compared, for the page
   backends::Provenance provenance_;
-  bool explain_ = false;
+  std::optional<ProbableCause> cause_;
+  bool explain_ = false, no_diagnose_ = false;
+  bool provenance_differs_ = false;  // of inputs or network: no setting explains that
   int first_ = 5;
 };
 

@@ -9,12 +9,11 @@
 
 #include "backends/io/provenance.h"
 #include "backends/parity/diagnose.h"
-#include "fused/value.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
+#include "tools/facsim/diagnosis.h"
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/knob_output.h"
-#include "tools/facsim/layer_profiles.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
 
@@ -27,39 +26,6 @@ using backends::Diagnosis;
 using DiagnosisJson = nlohmann::ordered_json;
 
 constexpr size_t kShownAlternatives = 6;
-
-/// "the device … and …": the sentence of one setting, or of two.
-std::string sentence_of(const std::vector<backends::Knob>& knobs) {
-  std::string text;
-  for (const backends::Knob& knob : knobs) text += (text.empty() ? "" : ", and ") + knob.sentence;
-  return text;
-}
-
-DiagnosisJson knobs_json(const std::vector<backends::Knob>& knobs,
-                         const std::vector<std::string>& places) {
-  DiagnosisJson out = DiagnosisJson::array();
-  for (size_t i = 0; i < knobs.size(); ++i) {
-    DiagnosisJson one = {{"pointer", knobs[i].pointer},
-                         {"from", DiagnosisJson::parse(knobs[i].from)},
-                         {"to", DiagnosisJson::parse(knobs[i].to)}};
-    if (i < places.size() && !places[i].empty()) one["set_by"] = places[i];
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
-/// Golden arrays with activations laid out as inside.
-backends::NamedTensors as_nhwc(const backends::IntGraph& graph, backends::NamedTensors arrays) {
-  if (graph.layout != backends::IntGraph::Layout::nchw) return arrays;
-  for (auto& [name, array] : arrays) {
-    const bool known = std::any_of(graph.tensors.begin(), graph.tensors.end(),
-                                   [&, &wanted = name](const backends::IntTensor& t) {
-                                     return t.name == wanted && t.shape.rank() == 4;
-                                   });
-    if (known && array.shape().rank() == 4) array = fused::nhwc_from_nchw(array);
-  }
-  return arrays;
-}
 
 class DiagnoseCommand final : public Command {
  public:
@@ -90,13 +56,9 @@ class DiagnoseCommand final : public Command {
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
     const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
-    backends::NamedTensors golden = as_nhwc(network.graph(), read_arrays(golden_));
+    const backends::NamedTensors golden = read_arrays(golden_);
     backends::DiagnoseOptions options;
-    options.search = globals.search();
-    options.profile = globals.profile.empty() ? network.graph().profile : globals.profile;
-    options.overrides = globals.overrides;
     options.images = images_;
-    options.isa = globals.isa;
     if (pairs_) options.pairs = backends::KnobPairs::always;
     std::optional<ProgressBar> bar;
     int64_t bar_total = 0;
@@ -106,11 +68,7 @@ class DiagnoseCommand final : public Command {
       bar_total = total;
       bar->update(done);
     };
-    LayerProfiles others(globals.search());
-    backends::Diagnoser diagnoser(
-        network.graph(), options,
-        [&](std::string_view name) -> const backends::Profile& { return others.find(name); });
-    Diagnosis diagnosis = diagnoser.run(inputs, golden);
+    Diagnosis diagnosis = diagnose_network(network, inputs, golden, std::move(options), globals);
     bar.reset();
     add_notes(network, inputs, diagnosis);
     if (globals.format == OutputFormat::json) {
@@ -149,22 +107,7 @@ class DiagnoseCommand final : public Command {
                         {"compared", layer.compared},
                         {"mismatches", layer.mismatches}});
     }
-    for (const Cause& cause : diagnosis.causes) {
-      DiagnosisJson also = DiagnosisJson::array();
-      for (const Cause::Same& same : cause.also) {
-        also.push_back({{"settings", knobs_json(same.knobs, {})},
-                        {"set", set_options(same.knobs)},
-                        {"proved_equal", same.proved}});
-      }
-      causes.push_back({{"sentence", sentence_of(cause.knobs)},
-                        {"settings", knobs_json(cause.knobs, cause.places)},
-                        {"set", set_options(cause.knobs)},
-                        {"explained", cause.explained},
-                        {"of", cause.of},
-                        {"introduced", cause.introduced},
-                        {"ops", cause.ops},
-                        {"also", std::move(also)}});
-    }
+    for (const Cause& cause : diagnosis.causes) causes.push_back(cause_json(cause));
     return {{"network", network.graph().name},
             {"profile", network.profile().name},
             {"profile_fingerprint", network.profile().fingerprint},
@@ -212,21 +155,35 @@ class DiagnoseCommand final : public Command {
     print(fmt::format("          explains {}/{}, introduces {}; changes {}\n",
                       with_commas(cause.explained), with_commas(cause.of),
                       with_commas(cause.introduced), fmt::join(cause.ops, ", ")));
-    for (size_t i = 0; i < cause.also.size() && i < kShownAlternatives; ++i) {
-      const Cause::Same& same = cause.also[i];
-      print(fmt::format("{} {} ({})\n", i == 0 ? "also     " : "         ", set_options(same.knobs),
-                        same.proved ? "computes the same on any input" : "equal on these inputs"));
-    }
-    if (cause.also.size() > kShownAlternatives) {
-      print(fmt::format("          and {} more, see --format json\n",
-                        cause.also.size() - kShownAlternatives));
-    }
+    print_others(cause);
     print("try       " + set_options(cause.knobs) + "\n");
-    for (size_t i = 0; i < cause.knobs.size(); ++i) {
-      const std::string& place = cause.places[i];
-      print(fmt::format("set by    {}\n", place.empty()
-                                              ? cause.knobs[i].pointer + ", a default of the format"
-                                              : printable(place)));
+    for (const std::string& place : set_by_lines(cause)) print("set by    " + place + "\n");
+  }
+
+  /// Settings that do the same, one line for each pointer that is set and what is known of it.
+  static void print_others(const Cause& cause) {
+    std::vector<std::pair<const Cause::Same*, size_t>> groups;
+    for (const Cause::Same& same : cause.also) {
+      const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) {
+        return one.first->proved == same.proved &&
+               one.first->knobs.front().pointer == same.knobs.front().pointer;
+      });
+      if (group == groups.end()) {
+        groups.emplace_back(&same, 0);
+      } else {
+        ++group->second;
+      }
+    }
+    for (size_t i = 0; i < groups.size() && i < kShownAlternatives; ++i) {
+      const auto& [same, more] = groups[i];
+      print(fmt::format("{} {} ({}{})\n", i == 0 ? "also     " : "         ",
+                        set_options(same->knobs),
+                        same->proved ? "computes the same on any input" : "equal on these inputs",
+                        more == 0 ? "" : fmt::format("; so do {} more of its values", more)));
+    }
+    if (groups.size() > kShownAlternatives) {
+      print(fmt::format("          and {} more, see --format json\n",
+                        groups.size() - kShownAlternatives));
     }
   }
 

@@ -148,8 +148,22 @@ std::vector<Tensor> DeployedNetwork::inputs(const backends::NamedTensors& arrays
 }
 
 backends::NamedTensors read_arrays(const std::filesystem::path& file) {
-  if (file.extension() == ".npz") return backends::read_npz(file);
-  return {{file.stem().string(), backends::read_npy(file)}};
+  if (file.extension() != ".npz") return {{file.stem().string(), backends::read_npy(file)}};
+  const backends::NpzFile archive(file);
+  backends::NamedTensors arrays;
+  std::optional<Error> passed_over;
+  for (const std::string& name : archive.names()) {
+    try {
+      arrays.emplace_back(name, archive.read(name));
+    } catch (const Error& error) {  // text beside the arrays, as recordings have
+      if (error.code() != ErrorCode::unsupported) throw;
+      if (!passed_over) passed_over = error;
+    }
+  }
+  if (!passed_over) return arrays;
+  if (arrays.empty()) throw *passed_over;
+  note(fmt::format("passed over: {}", printable(passed_over->what())));
+  return arrays;
 }
 
 }  // namespace facsim::cli

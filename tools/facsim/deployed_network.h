@@ -56,7 +56,8 @@ class DeployedNetwork {
   sim::Graph executable_;
 };
 
-/// Arrays of an .npz, or the one of an .npy under the file's stem.
+/// Arrays of an .npz, or the one of an .npy under the file's stem. Arrays of an archive that no
+/// Tensor holds (text) are passed over with a note, unless it holds no others.
 backends::NamedTensors read_arrays(const std::filesystem::path& file);
 
 }  // namespace facsim::cli

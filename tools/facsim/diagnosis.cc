@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/facsim/diagnosis.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "fused/value.h"
+#include "sim/core/error.h"
+#include "tools/facsim/interrupt.h"
+#include "tools/facsim/knob_output.h"
+#include "tools/facsim/layer_profiles.h"
+#include "tools/facsim/output.h"
+
+namespace facsim::cli {
+
+namespace {
+
+using backends::Cause;
+using CauseJson = nlohmann::ordered_json;
+
+constexpr int64_t kQuickImages = 8;
+constexpr int64_t kQuickWork = 4'000'000'000;  // about a second
+constexpr size_t kQuickLayers = 16;            // that are lowered under every setting
+constexpr int64_t kSettings = 200;             // a profile has about as many of its own
+
+CauseJson knobs_json(const std::vector<backends::Knob>& knobs,
+                     const std::vector<std::string>& places) {
+  CauseJson out = CauseJson::array();
+  for (size_t i = 0; i < knobs.size(); ++i) {
+    CauseJson one = {{"pointer", knobs[i].pointer},
+                     {"from", CauseJson::parse(knobs[i].from)},
+                     {"to", CauseJson::parse(knobs[i].to)}};
+    if (i < places.size() && !places[i].empty()) one["set_by"] = places[i];
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Golden arrays with activations laid out as inside.
+backends::NamedTensors as_nhwc(const backends::IntGraph& graph, backends::NamedTensors arrays) {
+  if (graph.layout != Layout::nchw) return arrays;
+  for (auto& [name, array] : arrays) {
+    const bool known = std::any_of(graph.tensors.begin(), graph.tensors.end(),
+                                   [&, &wanted = name](const backends::IntTensor& t) {
+                                     return t.name == wanted && t.shape.rank() == 4;
+                                   });
+    if (known && array.shape().rank() == 4) array = fused::nhwc_from_nchw(array);
+  }
+  return arrays;
+}
+
+int64_t work_of(const sim::Graph& graph, const sim::Graph::Node& node) {
+  std::vector<Shape> shapes;
+  for (const int t : node.inputs) shapes.push_back(graph.tensors[static_cast<size_t>(t)].shape);
+  return node.op->macs(shapes) + graph.tensors[static_cast<size_t>(node.output)].shape.numel();
+}
+
+/// The arrays of some tensors and images of those that were compared.
+backends::NamedTensors part_of(const Golden& golden, const NetworkComparison& comparison,
+                               const std::vector<std::string>& only, int64_t first,
+                               int64_t images) {
+  backends::NamedTensors part;
+  for (const auto& [name, tensor] : golden.tensors) {
+    const bool compared =
+        std::any_of(comparison.report.tensors.begin(), comparison.report.tensors.end(),
+                    [&, &wanted = name](const auto& t) { return t.name == wanted; });
+    const bool wanted = only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+    if (compared && wanted) part.emplace_back(name, tensor.slice(first, images));
+  }
+  return part;
+}
+
+}  // namespace
+
+std::string sentence_of(const std::vector<backends::Knob>& knobs) {
+  std::string text;
+  for (const backends::Knob& knob : knobs) text += (text.empty() ? "" : ", and ") + knob.sentence;
+  return text;
+}
+
+CauseJson cause_json(const Cause& cause) {
+  CauseJson also = CauseJson::array();
+  for (const Cause::Same& same : cause.also) {
+    also.push_back({{"settings", knobs_json(same.knobs, {})},
+                    {"set", set_options(same.knobs)},
+                    {"proved_equal", same.proved}});
+  }
+  return {{"sentence", sentence_of(cause.knobs)},
+          {"settings", knobs_json(cause.knobs, cause.places)},
+          {"set", set_options(cause.knobs)},
+          {"explained", cause.explained},
+          {"of", cause.of},
+          {"introduced", cause.introduced},
+          {"ops", cause.ops},
+          {"also", std::move(also)}};
+}
+
+std::vector<std::string> set_by_lines(const Cause& cause) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < cause.knobs.size(); ++i) {
+    const std::string& place = cause.places[i];
+    lines.push_back(place.empty() ? cause.knobs[i].pointer + ", a default of the format"
+                                  : printable(place));
+  }
+  return lines;
+}
+
+backends::Diagnosis diagnose_network(const DeployedNetwork& network,
+                                     const std::vector<Tensor>& inputs,
+                                     const backends::NamedTensors& golden,
+                                     backends::DiagnoseOptions limits, const Globals& globals) {
+  limits.search = globals.search();
+  limits.profile = network.profile_name(globals);
+  limits.overrides = globals.overrides;
+  limits.isa = globals.isa;
+  LayerProfiles others(globals.search());
+  backends::Diagnoser diagnoser(
+      network.graph(), std::move(limits),
+      [&](std::string_view name) -> const backends::Profile& { return others.find(name); });
+  return diagnoser.run(inputs, as_nhwc(network.graph(), golden));
+}
+
+std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
+                                            const std::vector<Tensor>& inputs, const Golden& golden,
+                                            const NetworkComparison& comparison,
+                                            const Globals& globals) {
+  if (comparison.divergences.empty() || !comparison.layouts.empty()) return std::nullopt;
+  const Divergence& divergence = comparison.divergences.front();
+  const int64_t first = divergence.index.empty() ? 0 : divergence.index[0];
+  const sim::Graph& graph = network.executable();
+  int64_t work = 0, work_of_layer = 0;
+  std::vector<std::string> layer;  // its tensors
+  for (const sim::Graph::Node& node : graph.nodes) {
+    work += work_of(graph, node);
+    if (node.name != divergence.node) continue;
+    work_of_layer = work_of(graph, node);
+    layer = {graph.tensors[static_cast<size_t>(node.output)].name};
+    for (const int t : node.inputs) layer.push_back(graph.tensors[static_cast<size_t>(t)].name);
+  }
+  ProbableCause found;
+  const bool whole = work * kSettings <= kQuickWork && graph.nodes.size() <= kQuickLayers;
+  if (!whole) found.layer = divergence.node;
+  const int64_t each = std::max<int64_t>(1, whole ? work : work_of_layer + work / kSettings);
+  const int64_t affordable = std::max<int64_t>(1, kQuickWork / kSettings / each);
+  found.images = std::min({kQuickImages, affordable, inputs[0].shape()[0] - first});
+  std::vector<Tensor> images;
+  for (const Tensor& input : inputs) images.push_back(input.slice(first, found.images));
+  backends::DiagnoseOptions limits;
+  limits.images = found.images;
+  limits.pairs = backends::KnobPairs::never;
+  limits.work_limit = kQuickWork;
+  limits.proof_evaluations = int64_t{1} << 20;
+  limits.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
+  try {
+    found.diagnosis =
+        diagnose_network(network, images,
+                         part_of(golden, comparison, whole ? std::vector<std::string>{} : layer,
+                                 first, found.images),
+                         std::move(limits), globals);
+  } catch (const Error&) {
+    return std::nullopt;  // the comparison stands by itself
+  }
+  if (found.diagnosis.mismatches == 0) return std::nullopt;
+  return found;
+}
+
+std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color) {
+  const backends::Diagnosis& diagnosis = cause.diagnosis;
+  const std::string where =
+      fmt::format("{} image{}{}", with_commas(cause.images), cause.images == 1 ? "" : "s",
+                  cause.layer.empty() ? "" : ", layer " + printable(cause.layer) + " alone");
+  const auto line = [](std::string_view label, const std::string& text) {
+    return fmt::format("  {:<18} {}\n", label, text);
+  };
+  if (diagnosis.causes.empty()) {
+    if (!diagnosis.complete) return "";
+    return line(
+        "probable cause",
+        fmt::format("none of {} settings explains it ({}): other weights, inputs or layers?",
+                    with_commas(diagnosis.settings_tried), where));
+  }
+  const Cause& best = diagnosis.causes[0];
+  const auto counts = [](const Cause& one) {
+    const std::string introduced =
+        one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
+    return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
+  };
+  std::string text = line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
+  text += line("", fmt::format("explains {} ({})", counts(best), where));
+  if (!best.also.empty()) {
+    const auto proved = std::count_if(best.also.begin(), best.also.end(),
+                                      [](const Cause::Same& same) { return same.proved; });
+    text += line("", fmt::format("{} other settings do the same here, {} of them on any input",
+                                 best.also.size(), proved));
+  }
+  constexpr size_t kOthers = 2;
+  for (size_t i = 1; i < std::min(diagnosis.causes.size(), kOthers + 1); ++i) {
+    const Cause& other = diagnosis.causes[i];
+    text += line(i == 1 ? "also possible" : "", set_options(other.knobs) + "  " + counts(other));
+  }
+  text += line("try", again + " " + set_options(best.knobs));
+  for (const std::string& place : set_by_lines(best)) text += line("set by", place);
+  return text;
+}
+
+CauseJson probable_cause_json(const ProbableCause& cause) {
+  CauseJson json = {{"images", cause.images},
+                    {"settings_tried", cause.diagnosis.settings_tried},
+                    {"complete", cause.diagnosis.complete}};
+  if (!cause.layer.empty()) json["layer"] = cause.layer;
+  json["causes"] = CauseJson::array();
+  constexpr size_t kShown = 5;
+  for (size_t i = 0; i < std::min(kShown, cause.diagnosis.causes.size()); ++i) {
+    json["causes"].push_back(cause_json(cause.diagnosis.causes[i]));
+  }
+  return json;
+}
+
+}  // namespace facsim::cli

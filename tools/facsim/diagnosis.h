@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "backends/parity/diagnose.h"
+#include "tools/facsim/command.h"
+#include "tools/facsim/compare_network.h"
+#include "tools/facsim/deployed_network.h"
+
+namespace facsim::cli {
+
+/// "the device … and …": the sentence of one setting, or of two.
+std::string sentence_of(const std::vector<backends::Knob>& knobs);
+/// Sentence, settings and who set them, the words for --set, counts, other settings.
+nlohmann::ordered_json cause_json(const backends::Cause& cause);
+/// A line for each setting of a cause: where a file set it.
+std::vector<std::string> set_by_lines(const backends::Cause& cause);
+
+/// Diagnoser for a network bound to a profile; golden arrays in the file's layout. `limits` has
+/// everything but the profile, which is the network's.
+backends::Diagnosis diagnose_network(const DeployedNetwork& network,
+                                     const std::vector<Tensor>& inputs,
+                                     const backends::NamedTensors& golden,
+                                     backends::DiagnoseOptions limits, const Globals& globals);
+
+/// What a comparison says by itself about why it found differences: single settings tried on a few
+/// images and, in a network of many layers or much work, on the first layer that differs alone.
+struct ProbableCause {
+  backends::Diagnosis diagnosis;
+  int64_t images = 0;  ///< that were looked at
+  std::string layer;   ///< the only layer that was looked at; empty: all
+};
+/// Nothing where there is nothing to explain: no layer differs, or tensors are laid out otherwise.
+/// Bounded work: at most some 4e9 multiply-accumulates.
+std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
+                                            const std::vector<Tensor>& inputs, const Golden& golden,
+                                            const NetworkComparison& comparison,
+                                            const Globals& globals);
+/// The lines of a report; `again`: the command to repeat with the settings added.
+std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color);
+nlohmann::ordered_json probable_cause_json(const ProbableCause& cause);
+
+}  // namespace facsim::cli
