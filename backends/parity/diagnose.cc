@@ -10,6 +10,7 @@
 #include "backends/parity/cause_ranking-internal.h"
 #include "backends/parity/golden_run-internal.h"
 #include "backends/parity/knobs-internal.h"
+#include "backends/parity/layer_findings-internal.h"
 #include "backends/parity/setting_effects-internal.h"
 #include "sim/core/error.h"
 
@@ -176,6 +177,10 @@ struct Diagnoser::Impl {
                              (options_.pairs == KnobPairs::when_needed && !is_explained());
     if (wants_pairs && !out_of_work_) try_pairs();
     result_.complete = !out_of_work_;
+    result_.findings = detail::layer_findings(graph_, base_, *effects_);
+    if (!is_explained() && result_.findings.empty()) {
+      result_.findings = detail::channel_findings(graph_, executable_, *effects_);
+    }
     result_.causes = ranking_.causes(trials_, effects_->of(), ops_, options_.proof_evaluations);
   }
 

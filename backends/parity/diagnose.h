@@ -61,6 +61,13 @@ struct Cause {
   bool explains_all() const { return explained == of && introduced == 0; }
 };
 
+/// What explains differences of a layer and is no setting of a profile.
+struct LayerFinding {
+  std::string node;  ///< empty: all layers at once
+  std::string what;  ///< "the device adds no bias"
+  int64_t explained = 0, of = 0;
+};
+
 struct Diagnosis {
   std::vector<DiagnosedLayer> layers;  ///< in graph order
   std::vector<std::string> notes;      ///< layout, inputs: what explains a difference by itself
@@ -69,6 +76,9 @@ struct Diagnosis {
   int64_t compared = 0, mismatches = 0;
   std::vector<Cause> causes;  ///< the best first: most values explained less introduced, then fewer
                               ///< settings, then those the profile writes itself, then fewer ops
+  /// Layers without bias, activation or with padding at the other side, that explain all that they
+  /// can; and, where no cause explains everything, layers of which only some channels differ.
+  std::vector<LayerFinding> findings;
   int64_t settings_tried = 0;
   /// Of them, those that cannot change what golden holds: the lowered programs of the nodes are
   /// equal, or differ only in what the ranges of the accumulators prove to be out of reach.

@@ -91,8 +91,11 @@ class SettingEffects {
 
   /// Nothing if the network cannot be run like that, or if it explains no value.
   std::optional<Effect> effect(const RulesByKey& rules, const std::vector<ChangedOps::Change>& ops);
-  /// As effect, of one node with another op.
-  Effect effect_of_op(size_t node, const OpPointer& op);
+  /// Of nodes with other ops. Error if they cannot be run.
+  Effect effect_of_ops(const OpsByNode& ops);
+  /// One flag for each value of a node's output; none where golden does not hold it.
+  const std::vector<char>& wrong(size_t node) const;
+  int64_t wrong_values(size_t node) const { return count_of(wrong(node)); }
 
  private:
   Effect& add_values(const std::map<size_t, Tensor>& outputs, const std::vector<size_t>& nodes,

@@ -41,11 +41,17 @@ Effect& SettingEffects::add_values(const std::map<size_t, Tensor>& outputs,
   return effect;
 }
 
-Effect SettingEffects::effect_of_op(size_t node, const OpPointer& op) {
+Effect SettingEffects::effect_of_ops(const OpsByNode& ops) {
   Effect effect;
-  effect.nodes = {node};
-  add_values(run_.changed_outputs({{node, op}}, held_), held_, effect);
+  for (const auto& [n, op] : ops) effect.nodes.push_back(n);
+  add_values(run_.changed_outputs(ops, held_), held_, effect);
   return effect;
+}
+
+const std::vector<char>& SettingEffects::wrong(size_t node) const {
+  static const std::vector<char> none;
+  const auto it = wrong_.find(node);
+  return it == wrong_.end() ? none : it->second;
 }
 
 OpPointer SettingEffects::op_of(const ChangedOps::Change& change, const RulesByKey& rules) {
@@ -56,7 +62,7 @@ const Effect& SettingEffects::alone(const ChangedOps::Change& change, const Rule
   const std::pair key(change.node, change.text);
   auto it = alone_.find(key);
   if (it == alone_.end()) {
-    it = alone_.emplace(key, effect_of_op(change.node, op_of(change, rules))).first;
+    it = alone_.emplace(key, effect_of_ops({{change.node, op_of(change, rules)}})).first;
   }
   return it->second;
 }

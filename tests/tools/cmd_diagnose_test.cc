@@ -98,6 +98,46 @@ TEST_CASE("diagnose: a network laid out NCHW, and golden in either layout") {
   CHECK(result.out.find("try       --set /requantize/rounding=floor\n") != std::string::npos);
 }
 
+/// What a device computes that has another network of the same tensors.
+backends::NamedTensors run_of(const backends::IntGraph& graph, const Tensor& input) {
+  sim::ExecutorOptions options;
+  options.trace = true;
+  const backends::Profile profile =
+      backends::load_profile("tflite-micro", backends::ProfileSearch::standard());
+  const sim::RunResult run = sim::Executor(backends::lower(graph, profile), options).run({input});
+  return {{"y", run.tensors[1]}, {"z", run.tensors[2]}};
+}
+
+TEST_CASE("diagnose: a device without the bias, or with other weights in a channel, is said") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  backends::IntGraph other = fixture.graph;
+  other.nodes[0].inputs.resize(2);
+  backends::write_npz(fixture.folder / "device.npz", run_of(other, fixture.input));
+  Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  REQUIRE(json["findings"].size() == 1);
+  CHECK(json["findings"][0]["node"] == "conv");
+  CHECK(json["findings"][0]["what"] == "the device adds no bias");
+  CHECK(json["findings"][0]["explained"] == json["findings"][0]["of"]);
+  CHECK(diagnose_command(fixture).out.find("found     conv: the device adds no bias: explains ") !=
+        std::string::npos);
+
+  other = fixture.graph;
+  Tensor weights = other.tensors[1].data->clone();
+  const int64_t taps = weights.numel() / weights.shape()[0];
+  for (int64_t i = taps; i < 2 * taps; ++i) weights.set_int(i, 100 - weights.int_at(i) / 2);
+  other.tensors[1].data = weights;
+  backends::write_npz(fixture.folder / "device.npz", run_of(other, fixture.input));
+  json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  REQUIRE(json["findings"].size() == 1);
+  CHECK(json["findings"][0]["what"].get<std::string>().starts_with("only channels 1 of 3 differ"));
+
+  // A setting is no finding.
+  backends::write_npz(fixture.folder / "device.npz",
+                      device_run(fixture, {{"/requantize/rounding", "floor"}}));
+  json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  CHECK(json["findings"].empty());
+}
+
 TEST_CASE("diagnose: says how many settings cannot matter") {
   const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
   backends::write_npz(fixture.folder / "device.npz",

@@ -119,6 +119,7 @@ class DiagnoseCommand final : public Command {
             {"settings_without_effect", diagnosis.settings_without_effect},
             {"notes", diagnosis.notes},
             {"layers", std::move(layers)},
+            {"findings", findings_json(diagnosis.findings)},
             {"causes", std::move(causes)}};
   }
 
@@ -138,6 +139,10 @@ class DiagnoseCommand final : public Command {
                       with_commas(layer.compared)});
     }
     print(layers.text() + "\n");
+    for (const backends::LayerFinding& finding : diagnosis.findings) {
+      print("found     " + colored(finding_text(finding), Color::bold, globals.color_stdout) +
+            "\n");
+    }
     if (diagnosis.causes.empty()) {
       print(
           fmt::format("cause     no setting of {} explains the differences ({} tried): other "

@@ -97,6 +97,23 @@ CauseJson cause_json(const Cause& cause) {
           {"also", std::move(also)}};
 }
 
+std::string finding_text(const backends::LayerFinding& finding) {
+  return printable(fmt::format("{}{}{}: explains {}/{}", finding.node,
+                               finding.node.empty() ? "" : ": ", finding.what,
+                               with_commas(finding.explained), with_commas(finding.of)));
+}
+
+CauseJson findings_json(const std::vector<backends::LayerFinding>& findings) {
+  CauseJson out = CauseJson::array();
+  for (const backends::LayerFinding& finding : findings) {
+    out.push_back({{"node", finding.node},
+                   {"what", finding.what},
+                   {"explained", finding.explained},
+                   {"of", finding.of}});
+  }
+  return out;
+}
+
 std::vector<std::string> set_by_lines(const Cause& cause) {
   std::vector<std::string> lines;
   for (size_t i = 0; i < cause.knobs.size(); ++i) {
@@ -174,6 +191,12 @@ std::string probable_cause_text(const ProbableCause& cause, const std::string& a
   const auto line = [](std::string_view label, const std::string& text) {
     return fmt::format("  {:<18} {}\n", label, text);
   };
+  std::string text;
+  for (const backends::LayerFinding& finding : diagnosis.findings) {
+    text += line(text.empty() ? "probable cause" : "",
+                 colored(finding_text(finding), Color::bold, color));
+  }
+  if (!text.empty()) return text + line("", where);
   if (diagnosis.causes.empty()) {
     if (!diagnosis.complete) return "";
     return line(
@@ -187,7 +210,7 @@ std::string probable_cause_text(const ProbableCause& cause, const std::string& a
         one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
     return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
   };
-  std::string text = line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
+  text += line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
   text += line("", fmt::format("explains {} ({})", counts(best), where));
   if (!best.also.empty()) {
     const auto proved = std::count_if(best.also.begin(), best.also.end(),
@@ -210,6 +233,7 @@ CauseJson probable_cause_json(const ProbableCause& cause) {
                     {"settings_tried", cause.diagnosis.settings_tried},
                     {"complete", cause.diagnosis.complete}};
   if (!cause.layer.empty()) json["layer"] = cause.layer;
+  json["findings"] = findings_json(cause.diagnosis.findings);
   json["causes"] = CauseJson::array();
   constexpr size_t kShown = 5;
   for (size_t i = 0; i < std::min(kShown, cause.diagnosis.causes.size()); ++i) {

@@ -18,6 +18,9 @@ namespace facsim::cli {
 std::string sentence_of(const std::vector<backends::Knob>& knobs);
 /// Sentence, settings and who set them, the words for --set, counts, other settings.
 nlohmann::ordered_json cause_json(const backends::Cause& cause);
+/// "conv1: the device adds no bias: explains 120/120".
+std::string finding_text(const backends::LayerFinding& finding);
+nlohmann::ordered_json findings_json(const std::vector<backends::LayerFinding>& findings);
 /// A line for each setting of a cause: where a file set it.
 std::vector<std::string> set_by_lines(const backends::Cause& cause);
 
