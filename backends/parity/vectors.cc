@@ -70,16 +70,6 @@ void compare_computed(const Computed& computed, const Tensor& golden, VectorResu
   }
 }
 
-/// What a case's attributes say of the output must be what its golden array is.
-void check_output_shape(const CaseData& data) {
-  if (!data.has("output_shape")) return;
-  const Shape& golden = data.golden().shape();
-  const std::vector<int64_t> extents = data.integers("output_shape");
-  if (extents == golden.extents()) return;
-  data.fail("output_shape", to_string(Shape(extents)),
-            to_string(golden) + ", the shape of " + data.description().golden);
-}
-
 /// Who is to blame for an error. The manifest: what its reader refuses, and everything but
 /// `unsupported` under the profile that the case was recorded under. Another profile may refuse
 /// values (a multiplier wider than its own) that are right in the case.
@@ -115,7 +105,7 @@ void compute_case(const VectorSuite& suite, const VectorCase& vector_case, const
     return;
   }
   try {
-    check_output_shape(data);
+    detail::check_output_shape(data);
     const std::vector<Computed> all = compute({data, profile, context});
     result.status = Status::passed;
     for (const Computed& computed : all) {

@@ -99,11 +99,21 @@ std::span<const AdapterEntry> onnx_elementwise_adapters();
 std::span<const AdapterEntry> onnx_qdq_adapters();
 std::span<const AdapterEntry> onnx_quantize_adapters();
 std::span<const AdapterEntry> generated_adapters();
-/// A case whose model is a network of facsim's own format: computed as a whole, whatever the op.
+/// What a case's attributes say of the output must be what its golden array is. Error bad_value.
+void check_output_shape(const CaseData& data);
 /// What the only node of a network is, in the words of the suite format: its window, activation,
 /// scales and zero points.
 nlohmann::ordered_json node_attributes(const IntGraph& network);
+/// A case whose model is a network of facsim's own format: computed as a whole, whatever the op.
 bool is_network_case(const VectorCase& vector_case);
+struct CaseNetwork {
+  IntGraph graph;
+  std::vector<Tensor> inputs;
+};
+/// Error for a network that contradicts the case's attributes and arrays.
+CaseNetwork read_case_network(const CaseData& data);
+Tensor compute_case_network(const CaseNetwork& network, const Profile& profile,
+                            const sim::RunContext& context);
 std::vector<Computed> network_case(const CaseRun& run);
 /// Null if this build computes no such op.
 Adapter find_adapter(std::string_view op);

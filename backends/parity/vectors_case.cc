@@ -192,6 +192,15 @@ std::optional<sim::IntType> CaseData::type(std::string_view name) const {
                json::excerpt(*value), "an integer type of 2, 4, 8, 16 or 32 bits", ""});
 }
 
+void check_output_shape(const CaseData& data) {
+  if (!data.has("output_shape")) return;
+  const Shape& golden = data.golden().shape();
+  const std::vector<int64_t> extents = data.integers("output_shape");
+  if (extents == golden.extents()) return;
+  data.fail("output_shape", to_string(Shape(extents)),
+            to_string(golden) + ", the shape of " + data.description().golden);
+}
+
 Adapter find_adapter(std::string_view op) {
   for (const auto table :
        {tflite_layer_adapters(), tflite_elementwise_adapters(), tflite_structural_adapters(),

@@ -78,7 +78,7 @@ struct GeneratedCase {
   VectorStrategy strategy = VectorStrategy::random;
   IntGraph graph;       ///< empty for a bare requantization
   NamedTensors arrays;  ///< inputs, weights, bias and arguments by role
-  Tensor golden;
+  Tensor golden;        ///< empty: a device is still to make it
   sim::IntType output_type;
 };
 
@@ -88,6 +88,7 @@ struct GeneratedSuite {
   std::vector<GeneratedCase> cases;
   std::vector<BranchCoverage> coverage;  ///< empty for ops without a step program
   std::vector<Neighbour> neighbours;
+  std::string origin = "facsim's scalar norm";  ///< of the outputs
   int64_t values() const;
   int64_t count(BranchCoverage::State state) const;
 };

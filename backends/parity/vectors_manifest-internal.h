@@ -34,8 +34,12 @@ struct VectorSuite {
   std::string generator_profile, generator_fingerprint;
 };
 
+/// Whether each case has its expected output: one that a device is still to run has none yet.
+enum class VectorGoldens { recorded, awaited };
+
 /// Reads and checks FOLDER/manifest.json. Keys that are not needed are ignored: later suites may
 /// have more. Error with every finding.
-VectorSuite read_vector_suite(const std::filesystem::path& folder);
+VectorSuite read_vector_suite(const std::filesystem::path& folder,
+                              VectorGoldens goldens = VectorGoldens::recorded);
 
 }  // namespace facsim::backends::detail

@@ -43,7 +43,7 @@ DType dtype_from(const std::string& word) {
 
 class SuiteReader {
  public:
-  explicit SuiteReader(VectorSuite& suite) : suite_(suite) {}
+  SuiteReader(VectorSuite& suite, VectorGoldens goldens) : suite_(suite), goldens_(goldens) {}
 
   void read() {
     ObjectReader top(suite_.manifest, suite_.manifest.value, "", errors_);
@@ -95,8 +95,12 @@ class SuiteReader {
     read_attributes(reader);
     read_arrays(reader, c);
     read_files(reader, c);
-    if (reader.has("golden") && !c.arrays.contains(c.golden)) {
+    const bool is_there = c.arrays.contains(c.golden);
+    if (goldens_ == VectorGoldens::recorded && reader.has("golden") && !is_there) {
       reader.fail("golden", "\"" + c.golden + "\"", "the role of one of the arrays");
+    }
+    if (goldens_ == VectorGoldens::awaited && is_there) {
+      reader.fail("golden", "an array \"" + c.golden + "\"", "none: the device is to make it");
     }
     c.pointer = std::move(pointer);
     suite_.cases.push_back(std::move(c));
@@ -138,18 +142,19 @@ class SuiteReader {
   }
 
   VectorSuite& suite_;
+  VectorGoldens goldens_;
   std::vector<ErrorInfo> errors_;
   std::set<std::string> names_;
 };
 
 }  // namespace
 
-VectorSuite read_vector_suite(const std::filesystem::path& folder) {
+VectorSuite read_vector_suite(const std::filesystem::path& folder, VectorGoldens goldens) {
   VectorSuite suite;
   suite.folder = folder;
   suite.manifest = json::read_json(folder / "manifest.json",
                                    {.max_bytes = uint64_t{256} << 20, .max_depth = 16});
-  SuiteReader(suite).read();
+  SuiteReader(suite, goldens).read();
   return suite;
 }
 

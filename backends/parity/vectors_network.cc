@@ -51,33 +51,42 @@ nlohmann::ordered_json node_attributes(const IntGraph& network) {
 
 bool is_network_case(const VectorCase& vector_case) { return vector_case.model.ends_with(".json"); }
 
-std::vector<Computed> network_case(const CaseRun& run) {
-  const IntGraph network = read_int_graph(run.data.folder() / run.data.description().model);
+CaseNetwork read_case_network(const CaseData& data) {
+  CaseNetwork read{read_int_graph(data.folder() / data.description().model), {}};
+  const IntGraph& network = read.graph;
   if (network.outputs.size() != 1) {
-    throw Error({ErrorCode::bad_value, run.data.description().model,
+    throw Error({ErrorCode::bad_value, data.description().model,
                  std::to_string(network.outputs.size()) + " outputs", "1", ""});
   }
   if (network.nodes.size() == 1) {
     const nlohmann::ordered_json attributes = node_attributes(network);
     for (const auto& [name, value] : attributes.items()) {
-      run.data.require_same(name, json::Json(value));
+      data.require_same(name, json::Json(value));
     }
   }
-  std::vector<Tensor> inputs;
   for (const int input : network.inputs) {
     const IntTensor& described = network.tensors[static_cast<size_t>(input)];
-    const Tensor& array = run.data.array(described.name);
+    const Tensor& array = data.array(described.name);
     if (array.dtype() != described.dtype) {
       throw Error({ErrorCode::bad_value, "array " + described.name,
                    std::string(to_string(array.dtype())), std::string(to_string(described.dtype)),
                    ""});
     }
-    inputs.push_back(array);
+    read.inputs.push_back(array);
   }
+  return read;
+}
+
+Tensor compute_case_network(const CaseNetwork& network, const Profile& profile,
+                            const sim::RunContext& context) {
   sim::ExecutorOptions options;
-  options.isa = run.context.isa;
-  const sim::Executor executor(lower(network, run.profile), options);
-  return {{"", executor.run(std::move(inputs)).outputs.front()}};
+  options.isa = context.isa;
+  const sim::Executor executor(lower(network.graph, profile), options);
+  return executor.run(network.inputs).outputs.front();
+}
+
+std::vector<Computed> network_case(const CaseRun& run) {
+  return {{"", compute_case_network(read_case_network(run.data), run.profile, run.context)}};
 }
 
 namespace {

@@ -33,7 +33,7 @@ std::string shape_text(const Shape& shape) {
 
 NamedTensors all_arrays(const GeneratedCase& made) {
   NamedTensors arrays = made.arrays;
-  arrays.emplace_back("golden", made.golden);
+  if (!made.golden.empty()) arrays.emplace_back("golden", made.golden);
   return arrays;
 }
 
@@ -99,8 +99,8 @@ void write_manifest(const std::filesystem::path& folder, const GeneratedSuite& s
                          {"arrays", arrays},
                          {"attrs", attributes_of(made)},
                          {"verified", false},
-                         {"unverified_reason", "computed by facsim's scalar norm alone"},
-                         {"origin", "facsim's scalar norm"}};
+                         {"unverified_reason", fmt::format("computed by {} alone", suite.origin)},
+                         {"origin", suite.origin}};
     if (!made.graph.nodes.empty()) entry["files"] = {{"model", "networks/" + made.name + ".json"}};
     cases.push_back(std::move(entry));
   }

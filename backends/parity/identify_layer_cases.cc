@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recorded cases of whole layers under any profile, and which of its rules they follow.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "backends/parity/identify_layers-internal.h"
+#include "backends/text/did_you_mean.h"
+#include "sim/core/error.h"
+
+namespace facsim::backends::detail {
+
+namespace {
+
+/// FNV-1a over bytes.
+constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
+uint64_t hashed(uint64_t hash, const void* data, size_t bytes) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ at[i]) * 0x100000001b3u;
+  return hash;
+}
+
+int64_t equal_elements(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return 0;
+  int64_t equal = 0;
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    if (a.dtype() == DType::float32) {
+      const float x = a.data<float>()[i], y = b.data<float>()[i];
+      equal += x == y || (std::isnan(x) && std::isnan(y));
+    } else {
+      equal += a.int_at(i) == b.int_at(i);
+    }
+  }
+  return equal;
+}
+
+/// The profile without some of its rules.
+Profile without_ops(const Profile& profile, std::span<const std::string> ops) {
+  Profile fewer = profile;
+  std::erase_if(fewer.ops, [&](const auto& entry) {
+    const std::string word = entry.first.substr(0, entry.first.find(' '));
+    return std::find(ops.begin(), ops.end(), word) != ops.end();
+  });
+  return fewer;
+}
+
+/// Rules that every reader refuses: of a type that no tensor has, and an algorithm that no lowering
+/// knows.
+Profile with_refused_rules(const Profile& profile, const std::string& key) {
+  Profile changed = profile;
+  OpRules& rules = changed.ops.at(key);
+  constexpr sim::IntType kNone{63, true};
+  rules.activation_types = rules.weight_types = rules.output_types = {kNone};
+  rules.algorithm = "none";
+  return changed;
+}
+
+}  // namespace
+
+int64_t tensor_hash(const Tensor& tensor) {
+  const int head[] = {static_cast<int>(tensor.dtype()), tensor.shape().rank()};
+  uint64_t hash = hashed(kHashStart, head, sizeof(head));
+  for (const int64_t extent : tensor.shape().extents()) hash = hashed(hash, &extent, sizeof(extent));
+  return static_cast<int64_t>(hashed(hash, tensor.raw(), tensor.bytes()));
+}
+
+IdentifyCase::IdentifyCase(std::shared_ptr<const VectorSuite> suite, const VectorCase& vector_case,
+                           const NpzFile& npz, Answer answer)
+    : suite_(std::move(suite)), data_(*suite_, vector_case, npz), answer_(answer) {
+  if (is_network_case(vector_case)) {
+    network_ = read_case_network(data_);
+  } else {
+    adapter_ = find_adapter(vector_case.op);
+    if (adapter_ == nullptr) {
+      throw Error({ErrorCode::unsupported, suite_->manifest.place(vector_case.pointer),
+                   "op " + vector_case.op, "an op that this build computes", ""});
+    }
+  }
+  if (answer_ == Answer::output) check_output_shape(data_);
+}
+
+int64_t IdentifyCase::values() const {
+  return answer_ == Answer::output ? data_.golden().numel() : 1;
+}
+
+std::vector<Computed> IdentifyCase::compute(const Profile& profile) const {
+  const sim::RunContext context{sim::Isa::best, nullptr, false};
+  if (network_) return {{"", compute_case_network(*network_, profile, context)}};
+  return adapter_({data_, profile, context});
+}
+
+IdentifyTally IdentifyCase::tally(const Profile& profile) const {
+  IdentifyTally counts;
+  try {
+    const std::vector<Computed> all = compute(profile);
+    if (answer_ == Answer::refusal || all.empty()) {
+      counts.contradicted = values();
+      return counts;
+    }
+    // Each way of computing it must give the output: the value is explained by all or not at all.
+    int64_t worst = values();
+    for (const Computed& computed : all) {
+      const Tensor& golden =
+          computed.golden.empty() ? data_.golden() : data_.array(computed.golden);
+      const int64_t missed = golden.numel() - equal_elements(computed.tensor, golden);
+      worst = std::min(worst, std::max<int64_t>(0, values() - missed));
+    }
+    counts.explained = worst;
+    counts.contradicted = values() - worst;
+  } catch (const Error& error) {
+    const ErrorInfo& first = error.infos().front();
+    const bool is_broken = first.code != ErrorCode::unsupported &&
+                           first.place.starts_with(suite_->manifest.name + ":");
+    if (is_broken) throw;
+    if (answer_ == Answer::refusal) {
+      counts.explained = 1;
+    } else {
+      counts.refused = values();
+      counts.reason = to_string(first);
+    }
+  }
+  return counts;
+}
+
+std::optional<int64_t> IdentifyCase::fingerprint(const Profile& profile) const {
+  try {
+    uint64_t hash = kHashStart;
+    for (const Computed& computed : compute(profile)) {
+      const int64_t one = tensor_hash(computed.tensor);
+      hash = hashed(hash, &one, sizeof(one));
+    }
+    return static_cast<int64_t>(hash);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::string IdentifyCase::kind() const {
+  const VectorCase& c = data_.description();
+  std::string text = c.op;
+  if (network_) {
+    text += " network";
+    for (const IntNode& node : network_->graph.nodes) text += " " + node.op;
+    for (const IntTensor& t : network_->graph.tensors) {
+      text += fmt::format(" {} {}", to_string(t.dtype), t.qparams ? t.qparams->scale.size() : 0);
+    }
+    return text;
+  }
+  for (const auto& [role, array] : c.arrays) {
+    text += fmt::format(" {} {}", role, to_string(array.dtype));
+    // Rules may be those of layers with one scale.
+    if (role.find("scale") != std::string::npos) text += array.shape.numel() > 1 ? " many" : " one";
+  }
+  for (const char* attribute : {"weight_bits", "acc_bits", "groups"}) {
+    if (data_.has(attribute)) text += fmt::format(" {} {}", attribute, data_.integer(attribute));
+  }
+  return text;
+}
+
+std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folder,
+                                              const std::vector<std::string>& names,
+                                              IdentifyCase::Answer answer) {
+  const auto goldens = answer == IdentifyCase::Answer::output ? VectorGoldens::recorded
+                                                              : VectorGoldens::awaited;
+  const auto suite = std::make_shared<const VectorSuite>(read_vector_suite(folder, goldens));
+  std::vector<const VectorCase*> chosen;
+  for (const VectorCase& c : suite->cases) {
+    if (names.empty() || std::find(names.begin(), names.end(), c.name) != names.end()) {
+      chosen.push_back(&c);
+    }
+  }
+  for (const std::string& name : names) {
+    if (std::any_of(chosen.begin(), chosen.end(), [&](const auto* c) { return c->name == name; })) {
+      continue;
+    }
+    std::vector<std::string> known;
+    for (const VectorCase& c : suite->cases) known.push_back(c.name);
+    const std::string near = did_you_mean(name, known);
+    throw Error({ErrorCode::missing_key, suite->manifest.name, fmt::format("no case \"{}\"", name),
+                 "the name of a case", near.empty() ? "" : fmt::format("\"{}\"?", near)});
+  }
+  const auto values_of = [](const VectorCase* c) {
+    const auto golden = c->arrays.find(c->golden);
+    return golden == c->arrays.end() ? 0 : golden->second.shape.numel();
+  };
+  std::stable_sort(chosen.begin(), chosen.end(), [&](const VectorCase* a, const VectorCase* b) {
+    return values_of(a) < values_of(b);
+  });
+  std::map<std::string, NpzFile> archives;
+  std::vector<IdentifyCase> cases;
+  for (const VectorCase* c : chosen) {
+    auto npz = archives.find(c->npz);
+    if (npz == archives.end()) npz = archives.emplace(c->npz, NpzFile(folder / c->npz)).first;
+    cases.emplace_back(suite, *c, npz->second, answer);
+  }
+  return cases;
+}
+
+std::vector<size_t> kind_examples(const std::vector<IdentifyCase>& cases) {
+  std::set<std::string> seen;
+  std::vector<size_t> examples;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    if (seen.insert(cases[i].kind()).second) examples.push_back(i);
+  }
+  return examples;
+}
+
+std::vector<std::string> rules_read(const Profile& profile, const IdentifyCase& recorded) {
+  const std::optional<int64_t> own = recorded.fingerprint(profile);
+  std::vector<std::string> ops, read;
+  for (const auto& [key, rules] : profile.ops) {
+    const std::string word = key.substr(0, key.find(' '));
+    if (ops.empty() || ops.back() != word) ops.push_back(word);
+  }
+  // Halves of the ops: a case follows a few of many.
+  const std::function<void(std::span<const std::string>)> search =
+      [&](std::span<const std::string> some) {
+        if (some.empty() || recorded.fingerprint(without_ops(profile, some)) == own) return;
+        if (some.size() == 1) {
+          read.push_back(some.front());
+          return;
+        }
+        search(some.first(some.size() / 2));
+        search(some.subspan(some.size() / 2));
+      };
+  search(ops);
+  std::vector<std::string> keys;
+  for (const std::string& op : read) {
+    std::vector<std::string> all, followed;
+    for (const auto& [key, rules] : profile.ops) {
+      if (key.substr(0, key.find(' ')) == op) all.push_back(key);
+    }
+    for (const std::string& key : all) {
+      if (recorded.fingerprint(with_refused_rules(profile, key)) != own) followed.push_back(key);
+    }
+    const std::vector<std::string>& found = followed.empty() ? all : followed;
+    keys.insert(keys.end(), found.begin(), found.end());
+  }
+  return keys;
+}
+
+}  // namespace facsim::backends::detail
