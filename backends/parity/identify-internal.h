@@ -2,7 +2,9 @@
 // The parts of `identify`: the settings it tries, what they make of vectors, what is left.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,12 +13,20 @@
 #include "backends/lower/given_arguments.h"
 #include "backends/parity/identify.h"
 #include "backends/parity/vector_dice-internal.h"
+#include "sim/core/error.h"
+#include "sim/core/parallel.h"
 
 namespace facsim::backends::detail {
 
 /// What a device or a setting makes of each vector: an output, or a fingerprint of several; nothing
 /// where it refuses.
 using IdentifyOutcomes = std::vector<std::optional<int64_t>>;
+
+/// How a setting did on rows or values that a device gave.
+struct IdentifyTally {
+  int64_t explained = 0, refused = 0, contradicted = 0;
+  std::string reason;  ///< of the first refusal
+};
 
 /// Distinct rules, and every setting that gives them.
 struct IdentifyRule {
@@ -40,6 +50,40 @@ struct IdentifySetting {
   std::vector<ProfileOverride> overrides;
 };
 std::vector<IdentifySetting> settings_of(const IdentifySpace& space);
+
+// ---- work ----------------------------------------------------------------------------------
+
+/// A stretch of a search, in thousandths of it.
+struct IdentifyPhase {
+  double begin = 0, end = 1000;
+  IdentifyPhase part(size_t number, size_t of) const;
+};
+inline constexpr IdentifyPhase kIdentifyCollects{0, 500}, kIdentifyTries{500, 700},
+    kIdentifySeparates{700, 1000};
+
+/// Calls body(i) for i in [0, count) on the pool, and between parts of it progress, which may
+/// throw.
+void run_in_parts(sim::ThreadPool& pool, size_t count,
+                  const std::function<void(int64_t done, int64_t total)>& progress,
+                  IdentifyPhase phase, const std::function<void(size_t)>& body);
+
+/// What is wrong with settings of a space file that do not load, from any thread: those that
+/// contradict each other are no platform, but a file of which none loads is a mistake.
+class SpaceErrors {
+ public:
+  void add(const IdentifySetting& setting, const Error& error);
+  size_t count() const { return count_; }
+  /// Throws the error of the setting that comes first, if there are as many as `settings`.
+  void raise_if_all(size_t settings) const;
+
+ private:
+  std::mutex mutex_;
+  size_t count_ = 0;
+  std::vector<ErrorInfo> first_;
+};
+
+/// "executed", "documented", "assumed".
+std::string evidence_level_word(Profile::Evidence::Level level);
 
 // ---- rows -----------------------------------------------------------------------------------
 
@@ -85,9 +129,11 @@ std::vector<int> outcome_classes(const std::vector<IdentifyOutcomes>& outcomes);
 std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_classes, int count,
                                       const std::vector<int64_t>& cost);
 
-/// Fills candidates, classes and undecided of the rules that fit.
+/// Fills candidates, classes and undecided of the rules that fit; without a form those of whole
+/// layers.
 void describe_classes(const std::vector<const IdentifyRule*>& rules,
                       const std::vector<int>& classes, const std::vector<int64_t>& vectors,
-                      const ProfileSearch& search, IdentifyForm form, IdentifyResult& result);
+                      const ProfileSearch& search, std::optional<IdentifyForm> form,
+                      IdentifyResult& result);
 
 }  // namespace facsim::backends::detail

@@ -16,6 +16,7 @@ namespace {
 
 using detail::IdentifyOutcomes;
 using detail::IdentifyRule;
+using detail::IdentifyTally;
 
 /// Rows on which every setting is tried, and those that fit these.
 constexpr std::array<size_t, 2> kSampledRows{48, 512};
@@ -24,12 +25,6 @@ constexpr size_t kNearest = 12;
 /// Rules times directed vectors of one search.
 constexpr size_t kOutcomes = 3'000'000;
 constexpr int kIdentifySearches = 4;
-
-/// How the rules did on rows whose outputs are known.
-struct IdentifyTally {
-  int64_t explained = 0, refused = 0, contradicted = 0;
-  std::string reason;
-};
 
 IdentifyTally tally_rows(const IdentifyRule& rule, const IdentifyRows& rows) {
   IdentifyTally counts;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/parity/vectors_gen.h"
 #include "backends/profile/profile.h"
 
 namespace facsim::backends {
@@ -113,6 +114,28 @@ struct IdentifyResult {
 /// rows that split what is left best. Errors: shape_mismatch, bad_value for broken columns.
 IdentifyResult identify_rows(const IdentifyRows& rows, const IdentifyOptions& options,
                              IdentifyRows* next);
+
+/// Whole layers that a device computed: cases of a vector suite, and layers suggested before.
+struct IdentifyLayers {
+  std::filesystem::path suite;
+  std::vector<std::string> cases;  ///< by name; empty: all
+  std::filesystem::path
+      answered;                   ///< suite of suggested layers with the device's outputs, or empty
+  std::filesystem::path refused;  ///< suite of suggested layers that the device refused, or empty
+};
+/// Finds every known setting that reproduces the cases: of the shipped profiles and their single
+/// settings, and of options.space; with options.suggest, `next` receives small layers that split
+/// what is left best, without outputs. Whole outputs are compared: result.rows counts their values.
+/// Errors: of the suites; of a case that is broken.
+IdentifyResult identify_layers(const IdentifyLayers& layers, const IdentifyOptions& options,
+                               std::vector<GeneratedCase>* next);
+
+/// A dialogue about layers so far: what a folder written by write_layer_dialogue holds.
+struct LayerDialogue {
+  IdentifyLayers recorded;  ///< answered and refused are left empty
+  std::vector<GeneratedCase> pending, answered, refused;
+  int64_t round = 0, suggested = 0;
+};
 
 /// What a dialogue with the device is so far.
 struct IdentifyState {

@@ -116,11 +116,6 @@ void add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRo
   }
 }
 
-std::string evidence_level_word(Profile::Evidence::Level level) {
-  constexpr const char* kWords[] = {"executed", "documented", "assumed"};
-  return kWords[static_cast<size_t>(level)];
-}
-
 /// The single settings of the shipped rules: of one profile for each of them, since equal rules
 /// have equal neighbours.
 int64_t add_knobs(const IdentifyRows& rows, const IdentifyOptions& options, sim::ThreadPool& pool,

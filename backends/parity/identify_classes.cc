@@ -71,20 +71,69 @@ bool is_read(std::string_view pointer, const SettingValues& values, IdentifyForm
   return false;
 }
 
-/// The effective values of all settings that matter to a candidate.
-SettingValues effective_values(const IdentifyCandidate& candidate, const ProfileSearch& search,
-                               IdentifyForm form) {
-  SettingValues values, read;
-  const ResolvedProfile resolved = resolve_profile(candidate.profile, search, candidate.settings);
-  const Json rules = effective_rules(resolved.value, RulesKey::parse(candidate.ops.front()));
-  for (const char* part : {"requantize", "zero_point_add", "output"}) {
-    if (rules.contains(part)) flatten_settings(rules[part], std::string("/") + part, values);
+/// The members of rules in which the ways of computing whole layers differ.
+constexpr const char* kLayerParts[] = {"accumulator", "padding",   "requantize", "zero_point_add",
+                                       "output",      "algorithm", "params"};
+constexpr const char* kRowParts[] = {"requantize", "zero_point_add", "output"};
+
+/// Reads what candidates set; each profile's files once.
+class EffectiveValues {
+ public:
+  EffectiveValues(const ProfileSearch& search, std::optional<IdentifyForm> form)
+      : search_(search), form_(form) {}
+
+  /// The effective values of all settings that matter to a candidate.
+  SettingValues of(const IdentifyCandidate& candidate) {
+    ResolvedProfile resolved = base(candidate.profile);
+    std::vector<ErrorInfo> errors;
+    for (const ProfileOverride& setting : candidate.settings) {
+      apply_override(resolved, setting, errors);
+    }
+    if (!errors.empty()) throw Error(std::move(errors));
+    if (form_) return of_rules(resolved, candidate.ops.front(), kRowParts, *form_);
+    if (candidate.ops.size() == 1) return of_layer(resolved, candidate.ops.front());
+    SettingValues all;  // of several ops, each by its name
+    for (const std::string& op : candidate.ops) {
+      const std::string place = RulesKey::parse(op).places().front();
+      for (auto& [pointer, value] : of_layer(resolved, op)) all[place + pointer] = value;
+    }
+    return all;
   }
-  for (const auto& [pointer, value] : values) {
-    if (is_read(pointer, values, form)) read[pointer] = value;
+
+ private:
+  static SettingValues of_layer(const ResolvedProfile& resolved, const std::string& op) {
+    return of_rules(resolved, op, kLayerParts, IdentifyForm::three_scales);
   }
-  return read;
-}
+
+  static SettingValues of_rules(const ResolvedProfile& resolved, const std::string& op,
+                                std::span<const char* const> parts, IdentifyForm form) {
+    SettingValues values, read;
+    const Json rules = effective_rules(resolved.value, RulesKey::parse(op));
+    for (const char* part : parts) {
+      if (rules.contains(part)) flatten_settings(rules[part], std::string("/") + part, values);
+    }
+    for (const auto& [pointer, value] : values) {
+      const bool is_of_layers =
+          starts_with_any(pointer, {"/accumulator", "/padding", "/algorithm", "/params"});
+      if (is_of_layers || is_read(pointer, values, form)) read[pointer] = value;
+    }
+    return read;
+  }
+
+  const ResolvedProfile& base(const std::string& profile) {
+    auto known = bases_.find(profile);
+    if (known == bases_.end()) {
+      known = bases_.emplace(profile, resolve_profile(profile, search_, {})).first;
+      known->second.sources.clear();  // texts, which would be copied for each candidate
+      known->second.origin.clear();
+    }
+    return known->second;
+  }
+
+  const ProfileSearch& search_;
+  std::optional<IdentifyForm> form_;
+  std::map<std::string, ResolvedProfile> bases_;
+};
 
 /// SettingValues of each pointer by class; a class without an entry does not read it, so it takes
 /// any.
@@ -195,7 +244,8 @@ std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_cl
 
 void describe_classes(const std::vector<const IdentifyRule*>& rules,
                       const std::vector<int>& classes, const std::vector<int64_t>& vectors,
-                      const ProfileSearch& search, IdentifyForm form, IdentifyResult& result) {
+                      const ProfileSearch& search, std::optional<IdentifyForm> form,
+                      IdentifyResult& result) {
   const int count = classes.empty() ? 0 : *std::max_element(classes.begin(), classes.end()) + 1;
   struct Group {
     std::vector<IdentifyCandidate> candidates;
@@ -221,6 +271,7 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
     return candidate_comes_first(a.candidates.front(), b.candidates.front());
   });
   ValuesByClass values;
+  EffectiveValues effective(search, form);
   for (size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];
     const int number = static_cast<int>(g);
@@ -236,7 +287,7 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
       candidate.reason.clear();
       candidate.equivalence_class = number;
       if (groups.size() > 1 && read++ < kReadMembers) {
-        for (const auto& [pointer, value] : effective_values(candidate, search, form)) {
+        for (const auto& [pointer, value] : effective.of(candidate)) {
           values[pointer][number].insert(value);
         }
       }

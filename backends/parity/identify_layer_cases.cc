@@ -63,7 +63,8 @@ Profile with_refused_rules(const Profile& profile, const std::string& key) {
 int64_t tensor_hash(const Tensor& tensor) {
   const int head[] = {static_cast<int>(tensor.dtype()), tensor.shape().rank()};
   uint64_t hash = hashed(kHashStart, head, sizeof(head));
-  for (const int64_t extent : tensor.shape().extents()) hash = hashed(hash, &extent, sizeof(extent));
+  for (const int64_t extent : tensor.shape().extents())
+    hash = hashed(hash, &extent, sizeof(extent));
   return static_cast<int64_t>(hashed(hash, tensor.raw(), tensor.bytes()));
 }
 
@@ -163,8 +164,8 @@ std::string IdentifyCase::kind() const {
 std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folder,
                                               const std::vector<std::string>& names,
                                               IdentifyCase::Answer answer) {
-  const auto goldens = answer == IdentifyCase::Answer::output ? VectorGoldens::recorded
-                                                              : VectorGoldens::awaited;
+  const auto goldens =
+      answer == IdentifyCase::Answer::output ? VectorGoldens::recorded : VectorGoldens::awaited;
   const auto suite = std::make_shared<const VectorSuite>(read_vector_suite(folder, goldens));
   std::vector<const VectorCase*> chosen;
   for (const VectorCase& c : suite->cases) {

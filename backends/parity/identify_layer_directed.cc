@@ -67,8 +67,8 @@ void strain(VectorLayer& layer, VectorDice& dice) {
   const bool at_ends = dice.one_in(2);
   for (int64_t i = 0; i < codes.numel(); ++i) {
     const int64_t near = dice.between(0, 5000);
-    codes.set_int(i, at_ends ? dice.pick({reach - near, near - reach})
-                             : dice.between(-reach, reach));
+    codes.set_int(i,
+                  at_ends ? dice.pick({reach - near, near - reach}) : dice.between(-reach, reach));
   }
   bias->data = codes;
   if (at_ends) {

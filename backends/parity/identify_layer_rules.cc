@@ -196,11 +196,15 @@ LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOpt
     } catch (const Error& error) {
       // Not a profile of this build, as `facsim profile lint` says, or settings that contradict
       // each other; but a broken case is an error.
-      if (error.infos().front().place.starts_with(cases.front().manifest())) throw;
-      if (i >= shipped) errors.add(error);
+      const std::string& place = error.infos().front().place;
+      const bool is_case = std::any_of(cases.begin(), cases.end(), [&](const IdentifyCase& c) {
+        return place.starts_with(c.manifest() + ":");
+      });
+      if (is_case) throw;
+      if (i >= shipped) errors.add({wanted[i].name, wanted[i].settings}, error);
     }
   });
-  if (errors.count() > 0 && errors.count() == wanted.size() - shipped) errors.raise();
+  errors.raise_if_all(wanted.size() - shipped);
   LayerRules all;
   DistinctLayerRules distinct;
   for (std::optional<TriedProfile>& one : tried) {

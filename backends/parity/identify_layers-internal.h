@@ -16,12 +16,6 @@
 
 namespace facsim::backends::detail {
 
-/// How a setting did on values that a device gave.
-struct IdentifyTally {
-  int64_t explained = 0, refused = 0, contradicted = 0;
-  std::string reason;  ///< of the first refusal
-};
-
 /// A case of a suite, read once and computed under many profiles.
 class IdentifyCase {
  public:
@@ -32,6 +26,7 @@ class IdentifyCase {
                const NpzFile& npz, Answer answer);
 
   const CaseData& data() const { return data_; }
+  const std::string& manifest() const { return suite_->manifest.name; }
   int64_t values() const;
   /// Compares with the device. Error for what is wrong with the case itself.
   IdentifyTally tally(const Profile& profile) const;

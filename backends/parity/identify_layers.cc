@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which settings give the outputs of whole layers, and which layers would tell them apart.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -125,16 +127,16 @@ class LayerIdentification {
     for (size_t search = 0; search < searches && together.size() > 1; ++search) {
       std::vector<std::optional<GeneratedCase>> made(count);
       std::vector<IdentifyOutcomes> of_layers(count);
-      detail::run_in_parts(
-          pool_, count, options_.progress,
-          detail::kIdentifySeparates.part(search, searches), [&](size_t i) {
-            detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u +
-                                    (search * count + i) * 1000003 + cases_.size());
-            const LayerRule& rule = *together[static_cast<size_t>(
-                dice.between(0, static_cast<int64_t>(together.size()) - 1))];
-            made[i] = detail::directed_layer(rule, cases_, examples_, dice);
-            if (made[i]) of_layers[i] = detail::layer_outcomes(*made[i], fitting_);
-          });
+      detail::run_in_parts(pool_, count, options_.progress,
+                           detail::kIdentifySeparates.part(search, searches), [&](size_t i) {
+                             detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u +
+                                                     (search * count + i) * 1000003 +
+                                                     cases_.size());
+                             const LayerRule& rule = *together[static_cast<size_t>(
+                                 dice.between(0, static_cast<int64_t>(together.size()) - 1))];
+                             made[i] = detail::directed_layer(rule, cases_, examples_, dice);
+                             if (made[i]) of_layers[i] = detail::layer_outcomes(*made[i], fitting_);
+                           });
       for (size_t i = 0; i < count; ++i) {
         if (!made[i]) continue;
         made[i]->name = fmt::format("layer_{}", layers.size());
@@ -148,7 +150,10 @@ class LayerIdentification {
     detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
                              std::nullopt, result_);
     if (next == nullptr) return;
-    for (const size_t v : best_layers(outcomes, classes, layers)) next->push_back(layers[v]);
+    for (const size_t v : best_layers(outcomes, classes, layers)) {
+      next->push_back(layers[v]);
+      next->back().golden = {};  // the device is to make it
+    }
   }
 
   /// The rules that share their class.
