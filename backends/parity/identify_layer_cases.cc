@@ -146,7 +146,8 @@ std::string IdentifyCase::kind() const {
     text += " network";
     for (const IntNode& node : network_->graph.nodes) text += " " + node.op;
     for (const IntTensor& t : network_->graph.tensors) {
-      text += fmt::format(" {} {}", to_string(t.dtype), t.qparams ? t.qparams->scale.size() : 0);
+      const bool has_many = t.qparams && t.qparams->per_channel();
+      text += fmt::format(" {} {}", to_string(t.dtype), has_many ? "many" : "one");
     }
     return text;
   }

@@ -122,7 +122,7 @@ class LayerIdentification {
     std::vector<int> classes(fitting_.size(), 0);
     std::vector<GeneratedCase> layers;
     std::vector<const LayerRule*> together = fitting_;
-    const size_t count = std::clamp(kLayerOutcomes / fitting_.size(), size_t{12}, size_t{160});
+    const size_t count = std::clamp(kLayerOutcomes / fitting_.size(), size_t{12}, size_t{64});
     const size_t searches = together.size() > 1 ? kLayerSearches : 0;
     for (size_t search = 0; search < searches && together.size() > 1; ++search) {
       std::vector<std::optional<GeneratedCase>> made(count);

@@ -95,7 +95,7 @@ TEST_CASE("identify layers: a random setting of a random profile is found from a
     const std::string label = std::to_string(d);
     write_vectors(folder / label, suite, {});
     const LayerDialogueEnd end = test::run_layer_dialogue(
-        folder / label, {}, device, 4, folder, label, [&](const IdentifyResult& result) {
+        folder / label, {}, device, 8, folder, label, [&](const IdentifyResult& result) {
           return names_settings(result, name, knob.overrides) || names_settings(result, name, {});
         });
     ++tried;

@@ -32,7 +32,6 @@ LayerDialogueEnd run_layer_dialogue(const std::filesystem::path& suite,
   backends::IdentifyOptions options;
   options.search = backends::ProfileSearch::standard();
   options.threads = 0;
-  options.suggest = suggest;
   backends::IdentifyLayers layers{suite, cases, {}, {}};
   backends::GeneratedSuite answered, refused;
   answered.profile = refused.profile = "unknown";
@@ -41,11 +40,12 @@ LayerDialogueEnd run_layer_dialogue(const std::filesystem::path& suite,
   const auto start = std::chrono::steady_clock::now();
   for (int round = 0;; ++round) {
     std::vector<backends::GeneratedCase> next;
+    options.suggest = std::min(suggest, 16 - static_cast<int>(end.suggested));
     end.last = backends::identify_layers(layers, options, &next);
     end.classes = end.last.classes.size();
     end.always_named &= is_named(end.last);
     if (round == 0) end.first_classes = end.classes;
-    if (next.empty() || end.suggested + next.size() > 16) break;
+    if (next.empty()) break;
     end.suggested += next.size();
     for (backends::GeneratedCase& made : next) {
       made.name = "round" + std::to_string(round) + "_" + made.name;
