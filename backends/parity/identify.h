@@ -115,33 +115,47 @@ struct IdentifyResult {
 IdentifyResult identify_rows(const IdentifyRows& rows, const IdentifyOptions& options,
                              IdentifyRows* next);
 
-/// Whole layers that a device computed: cases of a vector suite, and layers suggested before.
-struct IdentifyLayers {
-  std::filesystem::path suite;
-  std::vector<std::string> cases;  ///< by name; empty: all
-  std::filesystem::path
-      answered;                   ///< suite of suggested layers with the device's outputs, or empty
-  std::filesystem::path refused;  ///< suite of suggested layers that the device refused, or empty
+/// With what a dialogue goes on, so that each command need not repeat it.
+struct IdentifyAsked {
+  std::string space;  ///< path of a space file, or empty
+  IdentifyOptions::Knobs knobs = IdentifyOptions::Knobs::if_nothing_fits;
+  uint64_t seed = 1;
 };
-/// Finds every known setting that reproduces the cases: of the shipped profiles and their single
-/// settings, and of options.space; with options.suggest, `next` receives small layers that split
-/// what is left best, without outputs. Whole outputs are compared: result.rows counts their values.
-/// Errors: of the suites; of a case that is broken.
-IdentifyResult identify_layers(const IdentifyLayers& layers, const IdentifyOptions& options,
-                               std::vector<GeneratedCase>* next);
 
-/// A dialogue about layers so far: what a folder written by write_layer_dialogue holds.
+/// A dialogue about layers so far.
 struct LayerDialogue {
-  IdentifyLayers recorded;  ///< answered and refused are left empty
+  std::filesystem::path suite;  ///< recorded cases, with the names of those asked about
+  std::vector<std::string> cases;
+  /// Suggested layers: without an output yet, with the device's, and those it does not compute.
   std::vector<GeneratedCase> pending, answered, refused;
+  IdentifyAsked asked;
   int64_t round = 0, suggested = 0;
 };
+/// Finds every known setting that reproduces the recorded cases and the answered layers: of the
+/// shipped profiles and their single settings, and of options.space; with options.suggest, `next`
+/// receives small layers that split what is left best, without outputs. Whole outputs are compared:
+/// result.rows counts their values. Errors: of the suite; of a case that is broken.
+IdentifyResult identify_layers(const LayerDialogue& dialogue, const IdentifyOptions& options,
+                               std::vector<GeneratedCase>* next);
+/// Writes into a new or empty folder: manifest.json, arrays and networks of the pending layers, a
+/// suite without outputs; the suites answered/ and refused/; state.json last.
+void write_layer_dialogue(const std::filesystem::path& folder, const LayerDialogue& dialogue,
+                          const std::function<void()>& before_file);
+/// True if a state file is of a dialogue about layers.
+bool is_layer_dialogue(const std::filesystem::path& state);
+/// From state.json and what is beside it, all of it untrusted. Error with every finding.
+LayerDialogue read_layer_dialogue(const std::filesystem::path& state);
+/// The device's outputs by name of a pending layer; a layer without one must be among `refused`.
+/// Error missing_key, shape_mismatch, bad_value.
+void answer_layers(LayerDialogue& dialogue, const NamedTensors& outputs,
+                   const std::set<std::string>& refused);
 
 /// What a dialogue with the device is so far.
 struct IdentifyState {
   IdentifyRows rows;     ///< answered
   IdentifyRows pending;  ///< suggested, not answered yet
   std::string op;
+  IdentifyAsked asked;
   int64_t round = 0;
   int64_t suggested = 0;  ///< vectors over all rounds
 };

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "backends/parity/identify_layers-internal.h"
+#include "backends/parity/vectors_gen_suite-internal.h"
 #include "backends/text/did_you_mean.h"
 #include "sim/core/error.h"
 
@@ -69,10 +70,16 @@ int64_t tensor_hash(const Tensor& tensor) {
 }
 
 IdentifyCase::IdentifyCase(std::shared_ptr<const VectorSuite> suite, const VectorCase& vector_case,
-                           const NpzFile& npz, Answer answer)
-    : suite_(std::move(suite)), data_(*suite_, vector_case, npz), answer_(answer) {
+                           const NpzFile& npz)
+    : suite_(std::move(suite)) {
+  data_.emplace(*suite_, vector_case, npz);
+  golden_ = data_->golden();
+  if (golden_.empty()) {
+    throw Error({ErrorCode::bad_value, suite_->manifest.place(vector_case.pointer),
+                 "an empty output", "values to compare", ""});
+  }
   if (is_network_case(vector_case)) {
-    network_ = read_case_network(data_);
+    network_ = read_case_network(*data_);
   } else {
     adapter_ = find_adapter(vector_case.op);
     if (adapter_ == nullptr) {
@@ -80,32 +87,37 @@ IdentifyCase::IdentifyCase(std::shared_ptr<const VectorSuite> suite, const Vecto
                    "op " + vector_case.op, "an op that this build computes", ""});
     }
   }
-  if (answer_ == Answer::output) check_output_shape(data_);
+  check_output_shape(*data_);
 }
 
-int64_t IdentifyCase::values() const {
-  return answer_ == Answer::output ? data_.golden().numel() : 1;
+IdentifyCase::IdentifyCase(const GeneratedCase& layer) : golden_(layer.golden) {
+  network_ = CaseNetwork{layer.graph, layer_of(layer).inputs};
+}
+
+int64_t IdentifyCase::values() const { return golden_.empty() ? 1 : golden_.numel(); }
+
+const Tensor& IdentifyCase::golden_of(const Computed& computed) const {
+  return computed.golden.empty() ? golden_ : data_->array(computed.golden);
 }
 
 std::vector<Computed> IdentifyCase::compute(const Profile& profile) const {
   const sim::RunContext context{sim::Isa::best, nullptr, false};
   if (network_) return {{"", compute_case_network(*network_, profile, context)}};
-  return adapter_({data_, profile, context});
+  return adapter_({*data_, profile, context});
 }
 
 IdentifyTally IdentifyCase::tally(const Profile& profile) const {
   IdentifyTally counts;
   try {
     const std::vector<Computed> all = compute(profile);
-    if (answer_ == Answer::refusal || all.empty()) {
+    if (golden_.empty() || all.empty()) {
       counts.contradicted = values();
       return counts;
     }
     // Each way of computing it must give the output: the value is explained by all or not at all.
     int64_t worst = values();
     for (const Computed& computed : all) {
-      const Tensor& golden =
-          computed.golden.empty() ? data_.golden() : data_.array(computed.golden);
+      const Tensor& golden = golden_of(computed);
       const int64_t missed = golden.numel() - equal_elements(computed.tensor, golden);
       worst = std::min(worst, std::max<int64_t>(0, values() - missed));
     }
@@ -113,10 +125,10 @@ IdentifyTally IdentifyCase::tally(const Profile& profile) const {
     counts.contradicted = values() - worst;
   } catch (const Error& error) {
     const ErrorInfo& first = error.infos().front();
-    const bool is_broken = first.code != ErrorCode::unsupported &&
+    const bool is_broken = suite_ && first.code != ErrorCode::unsupported &&
                            first.place.starts_with(suite_->manifest.name + ":");
     if (is_broken) throw;
-    if (answer_ == Answer::refusal) {
+    if (golden_.empty()) {
       counts.explained = 1;
     } else {
       counts.refused = values();
@@ -140,34 +152,63 @@ std::optional<int64_t> IdentifyCase::fingerprint(const Profile& profile) const {
 }
 
 std::string IdentifyCase::kind() const {
-  const VectorCase& c = data_.description();
-  std::string text = c.op;
+  std::string text;
   if (network_) {
-    text += " network";
-    for (const IntNode& node : network_->graph.nodes) text += " " + node.op;
+    for (const IntNode& node : network_->graph.nodes) {
+      text += fmt::format("network {} {} ", node.op, node.attributes.groups);
+    }
     for (const IntTensor& t : network_->graph.tensors) {
       const bool has_many = t.qparams && t.qparams->per_channel();
       text += fmt::format(" {} {}", to_string(t.dtype), has_many ? "many" : "one");
     }
     return text;
   }
+  const VectorCase& c = data_->description();
+  text = c.op;
   for (const auto& [role, array] : c.arrays) {
     text += fmt::format(" {} {}", role, to_string(array.dtype));
     // Rules may be those of layers with one scale.
     if (role.find("scale") != std::string::npos) text += array.shape.numel() > 1 ? " many" : " one";
   }
-  for (const char* attribute : {"weight_bits", "acc_bits", "groups"}) {
-    if (data_.has(attribute)) text += fmt::format(" {} {}", attribute, data_.integer(attribute));
+  for (const char* attribute : {"weight_bits", "acc_bits", "groups", "group"}) {
+    if (data_->has(attribute)) text += fmt::format(" {} {}", attribute, data_->integer(attribute));
   }
   return text;
 }
 
+OperandTypes IdentifyCase::types() const {
+  const auto codes = [](const Tensor* array) -> std::optional<sim::IntType> {
+    if (array == nullptr || array->dtype() == DType::float32) return std::nullopt;
+    return code_type(*array);
+  };
+  OperandTypes types;
+  types.output = codes(golden_.empty() ? nullptr : &golden_);
+  if (network_) {
+    const IntGraph& graph = network_->graph;
+    if (graph.nodes.size() != 1) return {};
+    const std::vector<int>& inputs = graph.nodes.front().inputs;
+    const auto type_of = [&](size_t i) -> std::optional<sim::IntType> {
+      if (i >= inputs.size()) return std::nullopt;
+      const auto& qparams = graph.tensors[static_cast<size_t>(inputs[i])].qparams;
+      return qparams ? std::optional(qparams->type) : std::nullopt;
+    };
+    types.input = type_of(0);
+    types.weight = type_of(1);
+    return types;
+  }
+  types.input = codes(data_->find(
+      {"input", "input1", "lhs", "in_x", "in_a", "in_A", "const_x", "const_a", "const_A"}));
+  types.weight = codes(data_->find({"weights", "rhs", "const_w", "in_w", "in_b", "const_b"}));
+  if (types.weight && types.weight->bits > 16) types.weight.reset();
+  if (types.weight && data_->has("weight_bits")) {
+    types.weight->bits = static_cast<int>(std::clamp<int64_t>(data_->integer("weight_bits"), 2, 8));
+  }
+  return types;
+}
+
 std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folder,
-                                              const std::vector<std::string>& names,
-                                              IdentifyCase::Answer answer) {
-  const auto goldens =
-      answer == IdentifyCase::Answer::output ? VectorGoldens::recorded : VectorGoldens::awaited;
-  const auto suite = std::make_shared<const VectorSuite>(read_vector_suite(folder, goldens));
+                                              const std::vector<std::string>& names) {
+  const auto suite = std::make_shared<const VectorSuite>(read_vector_suite(folder));
   std::vector<const VectorCase*> chosen;
   for (const VectorCase& c : suite->cases) {
     if (names.empty() || std::find(names.begin(), names.end(), c.name) != names.end()) {
@@ -182,7 +223,8 @@ std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folde
     for (const VectorCase& c : suite->cases) known.push_back(c.name);
     const std::string near = did_you_mean(name, known);
     throw Error({ErrorCode::missing_key, suite->manifest.name, fmt::format("no case \"{}\"", name),
-                 "the name of a case", near.empty() ? "" : fmt::format("\"{}\"?", near)});
+                 "the name of a case",
+                 near.empty() ? std::string() : fmt::format("\"{}\"?", near)});
   }
   const auto values_of = [](const VectorCase* c) {
     const auto golden = c->arrays.find(c->golden);
@@ -196,7 +238,7 @@ std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folde
   for (const VectorCase* c : chosen) {
     auto npz = archives.find(c->npz);
     if (npz == archives.end()) npz = archives.emplace(c->npz, NpzFile(folder / c->npz)).first;
-    cases.emplace_back(suite, *c, npz->second, answer);
+    cases.emplace_back(suite, *c, npz->second);
   }
   return cases;
 }

@@ -22,25 +22,11 @@ VectorStrategy layer_strategy(VectorDice& dice) {
                     VectorStrategy::random});
 }
 
-std::optional<sim::IntType> codes_of_array(const CaseData& data,
-                                           std::initializer_list<std::string_view> roles) {
-  const Tensor* array = data.find(roles);
-  if (array == nullptr || array->dtype() == DType::float32) return std::nullopt;
-  return code_type(*array);
-}
-
 /// The target's operand types as in a recorded case, which the profile's own need not be.
-void take_types(const CaseData& data, VectorTarget& target) {
-  const auto input = codes_of_array(
-      data, {"input", "input1", "lhs", "in_x", "in_a", "in_A", "const_x", "const_a"});
-  const auto weight = codes_of_array(data, {"weights", "const_w", "in_w", "const_b", "in_b"});
-  const Tensor* golden = data.find({data.description().golden});
-  if (input) target.input = *input;
-  if (weight && weight->bits <= 16) target.weight = *weight;
-  if (data.has("weight_bits")) {
-    target.weight.bits = static_cast<int>(data.integer("weight_bits", 8));
-  }
-  if (golden != nullptr && golden->dtype() != DType::float32) target.output = code_type(*golden);
+void take_types(const OperandTypes& types, VectorTarget& target) {
+  target.input = types.input.value_or(target.input);
+  target.weight = types.weight.value_or(target.weight);
+  target.output = types.output.value_or(target.output);
 }
 
 IntTensor* tensor_named(IntGraph& graph, std::string_view name) {
@@ -111,7 +97,7 @@ GeneratedCase layer_case(const VectorTarget& target, VectorLayer layer, VectorSt
 }
 
 std::optional<GeneratedCase> try_directed(const LayerRule& rule, const std::string& key,
-                                          const CaseData* like, VectorDice& dice) {
+                                          const OperandTypes* like, VectorDice& dice) {
   try {
     VectorTarget target = vector_target(*rule.profile, key);
     if (like != nullptr) take_types(*like, target);
@@ -151,7 +137,7 @@ std::optional<GeneratedCase> directed_layer(const LayerRule& rule,
   const std::string& key =
       keys[static_cast<size_t>(dice.between(0, static_cast<int64_t>(keys.size()) - 1))];
   // Of several ops in one case the arrays are not each one's operands.
-  const CaseData& like = cases[examples[kind]].data();
+  const OperandTypes like = cases[examples[kind]].types();
   if (keys.size() == 1) {
     if (auto made = try_directed(rule, key, &like, dice)) return made;
   }

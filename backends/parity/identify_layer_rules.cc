@@ -136,6 +136,8 @@ class LayerCollector {
     tried.member.ops = {read.begin(), read.end()};
     std::set<std::string> words, all;
     for (const std::string& key : read) words.insert(word_of(key));
+    // Which of the two a convolution follows depends on its channels, also within a kind.
+    if (words.contains("conv2d")) words.insert("depthwise_conv2d");
     Profile slim = whole;  // many settings of it are kept
     std::erase_if(slim.ops, [&](const auto& e) { return !words.contains(word_of(e.first)); });
     for (const auto& [key, rules] : slim.ops) all.insert(key);

@@ -16,17 +16,22 @@
 
 namespace facsim::backends::detail {
 
-/// A case of a suite, read once and computed under many profiles.
+/// Types of a layer's operands and output, where they are codes.
+struct OperandTypes {
+  std::optional<sim::IntType> input, weight, output;
+};
+
+/// A layer that a device computed or refused: read once, computed under many profiles.
 class IdentifyCase {
  public:
-  /// What the device made of it: an output, or nothing.
-  enum class Answer { output, refusal };
-  /// Errors: of the case's arrays and attributes; unsupported for an op of no adapter.
+  /// Of a suite. Errors: of the case's arrays and attributes; unsupported for an op of no adapter.
   IdentifyCase(std::shared_ptr<const VectorSuite> suite, const VectorCase& vector_case,
-               const NpzFile& npz, Answer answer);
+               const NpzFile& npz);
+  /// A suggested layer; without an output the device refused it.
+  explicit IdentifyCase(const GeneratedCase& layer);
 
-  const CaseData& data() const { return data_; }
-  const std::string& manifest() const { return suite_->manifest.name; }
+  /// The manifest's name; empty for a suggested layer.
+  std::string manifest() const { return suite_ ? suite_->manifest.name : ""; }
   int64_t values() const;
   /// Compares with the device. Error for what is wrong with the case itself.
   IdentifyTally tally(const Profile& profile) const;
@@ -35,22 +40,23 @@ class IdentifyCase {
   /// Equal for cases of one op, element types, and forms of weights and scales: a profile follows
   /// the same rules in them.
   std::string kind() const;
+  OperandTypes types() const;
 
  private:
   std::vector<Computed> compute(const Profile& profile) const;
+  const Tensor& golden_of(const Computed& computed) const;
 
   std::shared_ptr<const VectorSuite> suite_;
-  CaseData data_;
-  Answer answer_;
+  std::optional<CaseData> data_;
   Adapter adapter_ = nullptr;
   std::optional<CaseNetwork> network_;
+  Tensor golden_;  ///< empty: refused
 };
 
 /// Cases of a suite by name, the smallest first; all if `names` is empty. Error missing_key for a
 /// name it has not.
 std::vector<IdentifyCase> read_identify_cases(const std::filesystem::path& folder,
-                                              const std::vector<std::string>& names,
-                                              IdentifyCase::Answer answer);
+                                              const std::vector<std::string>& names);
 
 /// Keys of Profile::ops that a profile follows in a case, which it computes: those without which
 /// the result is another.

@@ -195,18 +195,11 @@ class LayerIdentification {
 
 }  // namespace
 
-IdentifyResult identify_layers(const IdentifyLayers& layers, const IdentifyOptions& options,
+IdentifyResult identify_layers(const LayerDialogue& dialogue, const IdentifyOptions& options,
                                std::vector<GeneratedCase>* next) {
-  std::vector<IdentifyCase> cases =
-      detail::read_identify_cases(layers.suite, layers.cases, IdentifyCase::Answer::output);
-  const auto add = [&](const std::filesystem::path& folder, IdentifyCase::Answer answer) {
-    if (folder.empty()) return;
-    for (IdentifyCase& c : detail::read_identify_cases(folder, {}, answer)) {
-      cases.push_back(std::move(c));
-    }
-  };
-  add(layers.answered, IdentifyCase::Answer::output);
-  add(layers.refused, IdentifyCase::Answer::refusal);
+  std::vector<IdentifyCase> cases = detail::read_identify_cases(dialogue.suite, dialogue.cases);
+  for (const GeneratedCase& layer : dialogue.answered) cases.emplace_back(layer);
+  for (const GeneratedCase& layer : dialogue.refused) cases.emplace_back(layer);
   return LayerIdentification(std::move(cases), options).run(next);
 }
 

@@ -6,7 +6,7 @@
 
 #include "backends/io/npy.h"
 #include "backends/json/object_reader-internal.h"
-#include "backends/parity/identify-internal.h"
+#include "backends/parity/identify_state-internal.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -18,6 +18,7 @@ using json::ObjectReader;
 using StateJson = nlohmann::ordered_json;
 
 constexpr const char* kIdentifyFormat = "facsim-identify-1";
+const std::vector<std::string> kKnobWords = {"if_nothing_fits", "always"};
 constexpr size_t kMostStateRows = 1'000'000;
 constexpr json::IntegerRange kAnyInteger{INT64_MIN, INT64_MAX};
 
@@ -115,13 +116,35 @@ Tensor column_tensor(const std::vector<float>& column) {
 
 }  // namespace
 
+namespace detail {
+
+void put_asked(nlohmann::ordered_json& json, const IdentifyAsked& asked) {
+  json["seed"] = asked.seed;
+  json["knobs"] = asked.knobs == IdentifyOptions::Knobs::always ? kKnobWords[1] : kKnobWords[0];
+  if (!asked.space.empty()) json["space"] = asked.space;
+}
+
+IdentifyAsked read_asked(json::ObjectReader& reader) {
+  IdentifyAsked asked;
+  // Files of older versions do not say.
+  asked.seed = static_cast<uint64_t>(reader.integer("seed", {0, INT64_MAX}, int64_t{1}));
+  if (reader.has("knobs") && reader.word("knobs", kKnobWords, "when") == kKnobWords[1]) {
+    asked.knobs = IdentifyOptions::Knobs::always;
+  }
+  asked.space = reader.text("space", "");
+  return asked;
+}
+
+}  // namespace detail
+
 void write_identify_state(const std::filesystem::path& file, const IdentifyState& state) {
-  const StateJson json = {{"format", kIdentifyFormat},
-                          {"op", state.op},
-                          {"round", state.round},
-                          {"suggested", state.suggested},
-                          {"pending", state_rows_json(state.pending)},
-                          {"rows", state_rows_json(state.rows)}};
+  StateJson json = {{"format", kIdentifyFormat},
+                    {"op", state.op},
+                    {"round", state.round},
+                    {"suggested", state.suggested},
+                    {"pending", state_rows_json(state.pending)},
+                    {"rows", state_rows_json(state.rows)}};
+  detail::put_asked(json, state.asked);
   write_file_atomically(file, json.dump() + "\n");
 }
 
@@ -138,6 +161,7 @@ IdentifyState read_identify_state(const std::filesystem::path& file) {
   constexpr int64_t kMany = int64_t{1} << 40;
   state.round = reader.integer("round", {0, kMany});
   state.suggested = reader.integer("suggested", {0, kMany});
+  state.asked = detail::read_asked(reader);
   for (const char* key : {"pending", "rows"}) {
     const json::Json* rows = reader.member(key, ObjectReader::Presence::required);
     if (rows == nullptr) continue;

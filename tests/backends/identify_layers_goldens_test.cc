@@ -16,9 +16,8 @@ namespace {
 using test::LayerDialogueEnd;
 
 bool names_profile(const IdentifyResult& result, const std::string& profile) {
-  return std::any_of(result.candidates.begin(), result.candidates.end(), [&](const auto& c) {
-    return c.profile == profile && c.settings.empty();
-  });
+  return std::any_of(result.candidates.begin(), result.candidates.end(),
+                     [&](const auto& c) { return c.profile == profile && c.settings.empty(); });
 }
 
 /// Of every group that tests/README.md names, or of all with FACSIM_IDENTIFY_STRIDE=1.
@@ -36,16 +35,15 @@ TEST_CASE("identify layers: recorded layers name their runtime's profile, a dial
     return;
   }
   const detail::VectorSuite suite = detail::read_vector_suite(folder);
-  constexpr std::array kOps{"conv2d", "depthwise_conv2d", "fully_connected", "add", "mul",
-                            "average_pool2d", "max_pool2d", "QLinearConv", "QLinearAdd",
-                            "QLinearAveragePool", "QLinearMatMul", "QGemm"};
+  constexpr std::array kOps{"conv2d",     "depthwise_conv2d",   "fully_connected", "add",
+                            "mul",        "average_pool2d",     "max_pool2d",      "QLinearConv",
+                            "QLinearAdd", "QLinearAveragePool", "QLinearMatMul",   "QGemm"};
   std::map<std::string, std::vector<std::string>> groups;
   for (const detail::VectorCase& c : suite.cases) {
     if (std::find(kOps.begin(), kOps.end(), c.op) == kOps.end()) continue;
     groups[c.op + " " + c.family + " " + c.profile].push_back(c.name);
   }
   REQUIRE(groups.size() > 20);
-  const TemporaryFolder temporary;
   size_t group = 0;
   for (const auto& [key, names] : groups) {
     const size_t number = group++;
@@ -53,8 +51,11 @@ TEST_CASE("identify layers: recorded layers name their runtime's profile, a dial
     CAPTURE(key);
     const std::string profile = key.substr(key.rfind(' ') + 1);
     const Profile device = load_profile(profile, ProfileSearch::standard());
+    LayerDialogue dialogue;
+    dialogue.suite = folder;
+    dialogue.cases = names;
     const LayerDialogueEnd end = test::run_layer_dialogue(
-        folder, names, device, 8, temporary, std::to_string(number),
+        dialogue, device,
         [&](const IdentifyResult& result) { return names_profile(result, profile); });
     std::cout << key << ": " << names.size() << " cases, " << end.first_classes << " classes, "
               << end.suggested << " suggested layers, then " << end.classes << ", " << end.seconds

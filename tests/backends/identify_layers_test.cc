@@ -9,6 +9,7 @@
 
 #include "backends/parity/knobs.h"
 #include "tests/backends/layer_dialogue.h"
+#include "tests/backends/temporary_folder.h"
 
 namespace facsim::backends {
 namespace {
@@ -77,8 +78,7 @@ TEST_CASE("identify layers: a random setting of a random profile is found from a
   for (size_t d = 0; d < kDevices; d += identify_stride(16)) {
     std::mt19937_64 random(kSeed + d);
     const std::string name = names[random() % names.size()];
-    const std::vector<Knob> knobs =
-        profile_knobs(name, ProfileSearch::standard(), {}, {"conv2d"});
+    const std::vector<Knob> knobs = profile_knobs(name, ProfileSearch::standard(), {}, {"conv2d"});
     REQUIRE_FALSE(knobs.empty());
     const Knob& knob = knobs[random() % knobs.size()];
     CAPTURE(kSeed + d);
@@ -94,8 +94,10 @@ TEST_CASE("identify layers: a random setting of a random profile is found from a
     }
     const std::string label = std::to_string(d);
     write_vectors(folder / label, suite, {});
-    const LayerDialogueEnd end = test::run_layer_dialogue(
-        folder / label, {}, device, 8, folder, label, [&](const IdentifyResult& result) {
+    LayerDialogue dialogue;
+    dialogue.suite = folder / label;
+    const LayerDialogueEnd end =
+        test::run_layer_dialogue(dialogue, device, [&](const IdentifyResult& result) {
           return names_settings(result, name, knob.overrides) || names_settings(result, name, {});
         });
     ++tried;

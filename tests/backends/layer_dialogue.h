@@ -9,7 +9,6 @@
 #include "backends/parity/identify.h"
 #include "backends/parity/vectors_gen_suite-internal.h"
 #include "sim/core/error.h"
-#include "tests/backends/temporary_folder.h"
 
 namespace facsim::test {
 
@@ -20,54 +19,37 @@ struct LayerDialogueEnd {
   backends::IdentifyResult last;
 };
 
-/// `suite`: recorded cases; asks until one class is left or 16 layers were suggested. `is_named`
+/// `dialogue`: recorded cases; asks until one class is left or 16 layers were suggested. `is_named`
 /// says whether candidates include the device's rules.
 template <class IsNamed>
-LayerDialogueEnd run_layer_dialogue(const std::filesystem::path& suite,
-                                    const std::vector<std::string>& cases,
-                                    const backends::Profile& device, int suggest,
-                                    const backends::TemporaryFolder& folder, const std::string& label,
-                                    const IsNamed& is_named) {
+LayerDialogueEnd run_layer_dialogue(backends::LayerDialogue dialogue,
+                                    const backends::Profile& device, const IsNamed& is_named) {
   namespace detail = backends::detail;
+  constexpr int kAtOnce = 6, kMost = 16;
   backends::IdentifyOptions options;
   options.search = backends::ProfileSearch::standard();
   options.threads = 0;
-  backends::IdentifyLayers layers{suite, cases, {}, {}};
-  backends::GeneratedSuite answered, refused;
-  answered.profile = refused.profile = "unknown";
-  answered.op = refused.op = "layers";
   LayerDialogueEnd end;
   const auto start = std::chrono::steady_clock::now();
   for (int round = 0;; ++round) {
     std::vector<backends::GeneratedCase> next;
-    options.suggest = std::min(suggest, 16 - static_cast<int>(end.suggested));
-    end.last = backends::identify_layers(layers, options, &next);
+    options.suggest = std::min(kAtOnce, kMost - static_cast<int>(end.suggested));
+    end.last = backends::identify_layers(dialogue, options, &next);
     end.classes = end.last.classes.size();
     end.always_named &= is_named(end.last);
     if (round == 0) end.first_classes = end.classes;
     if (next.empty()) break;
     end.suggested += next.size();
     for (backends::GeneratedCase& made : next) {
-      made.name = "round" + std::to_string(round) + "_" + made.name;
       try {
         made.golden = detail::compute_layer(detail::layer_of(made), device);
-        answered.cases.push_back(made);
+        dialogue.answered.push_back(std::move(made));
       } catch (const Error&) {
-        refused.cases.push_back(made);
+        dialogue.refused.push_back(std::move(made));
       }
     }
-    const auto write = [&](const backends::GeneratedSuite& some, const std::string& name) {
-      if (some.cases.empty()) return std::filesystem::path();
-      const std::filesystem::path to =
-          folder / (label + "_" + name + "_" + std::to_string(round));
-      backends::write_vectors(to, some, {});
-      return to;
-    };
-    layers.answered = write(answered, "answered");
-    layers.refused = write(refused, "refused");
   }
-  end.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  end.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return end;
 }
 

@@ -10,153 +10,23 @@
 #include "backends/parity/vectors_gen.h"
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
+#include "tools/facsim/identify_output.h"
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
 #include "tools/facsim/row_values.h"
+#include "tools/facsim/staged_folder.h"
 
 namespace facsim::cli {
 
 namespace {
 
 using backends::IdentifyCandidate;
-using backends::IdentifyClass;
 using backends::IdentifyResult;
 using backends::IdentifyRows;
 using backends::IdentifyState;
 using Json = nlohmann::ordered_json;
-
-/// Candidates of a list that the table shows; JSON has all.
-constexpr size_t kShownCandidates = 12;
-
-/// The value of a setting: JSON, or a bare word.
-Json setting_json(const std::string& text) {
-  Json value = Json::parse(text, nullptr, false);
-  return value.is_discarded() ? Json(text) : value;
-}
-
-Json candidate_json(const IdentifyCandidate& candidate) {
-  Json json = {{"profile", candidate.profile}, {"ops", candidate.ops}};
-  if (!candidate.evidence.empty()) json["evidence"] = candidate.evidence;
-  json["settings"] = Json::object();
-  for (const backends::ProfileOverride& setting : candidate.settings) {
-    json["settings"][setting.pointer] = setting_json(setting.value);
-  }
-  return json;
-}
-
-std::string settings_text(const IdentifyCandidate& candidate) {
-  std::string text;
-  for (const backends::ProfileOverride& setting : candidate.settings) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", setting.pointer, setting.value);
-  }
-  return text.empty() ? "as shipped" : text;
-}
-
-std::string basis_text(const IdentifyClass& c) {
-  if (c.programs == 1) return "proved: one program";
-  return fmt::format("{} programs, not separated by {} directed vectors", c.programs,
-                     with_commas(c.vectors));
-}
-
-Json to_json(const IdentifyResult& result) {
-  Json json = {{"rows", result.rows},         {"settings_tried", result.tried},
-               {"programs", result.programs}, {"candidates", Json::array()},
-               {"undecided", Json::array()},  {"classes", Json::array()},
-               {"cannot_run", Json::array()}, {"nearest", Json::array()}};
-  for (const IdentifyCandidate& candidate : result.candidates) {
-    Json entry = candidate_json(candidate);
-    entry["equivalence_class"] = candidate.equivalence_class;
-    json["candidates"].push_back(std::move(entry));
-  }
-  for (size_t i = 0; i < result.classes.size(); ++i) {
-    const IdentifyClass& c = result.classes[i];
-    json["classes"].push_back({{"equivalence_class", i},
-                               {"best", candidate_json(result.candidates[c.best])},
-                               {"candidates", c.members},
-                               {"programs", c.programs},
-                               {"proved", c.programs == 1},
-                               {"directed_vectors", c.vectors},
-                               {"program", c.program}});
-  }
-  for (const backends::IdentifyUndecided& undecided : result.undecided) {
-    Json values = Json::array();
-    for (const auto& value : undecided.values) {
-      values.push_back({{"value", setting_json(value.value)}, {"classes", value.classes}});
-    }
-    json["undecided"].push_back({{"pointer", undecided.pointer}, {"values", std::move(values)}});
-  }
-  for (const IdentifyCandidate& candidate : result.cannot_run) {
-    Json entry = candidate_json(candidate);
-    entry["explained"] = candidate.explained;
-    entry["refused"] = candidate.refused;
-    entry["reason"] = candidate.reason;
-    json["cannot_run"].push_back(std::move(entry));
-  }
-  for (const IdentifyCandidate& candidate : result.nearest) {
-    Json entry = candidate_json(candidate);
-    entry["explained"] = candidate.explained;
-    entry["refused"] = candidate.refused;
-    json["nearest"].push_back(std::move(entry));
-  }
-  return json;
-}
-
-void print_classes(const IdentifyResult& result) {
-  using Align = TextTable::Align;
-  TextTable table(
-      {{"class", Align::right}, {"profile"}, {"settings"}, {"alike", Align::right}, {"basis"}});
-  for (size_t i = 0; i < std::min(kShownCandidates, result.classes.size()); ++i) {
-    const IdentifyClass& c = result.classes[i];
-    const IdentifyCandidate& best = result.candidates[c.best];
-    table.add_row({std::to_string(i), printable(best.profile), printable(settings_text(best)),
-                   std::to_string(c.members - 1), basis_text(c)});
-  }
-  print(table.text());
-  if (result.classes.size() > kShownCandidates) {
-    print(fmt::format("... and {} classes more (--format json has all)\n",
-                      result.classes.size() - kShownCandidates));
-  }
-}
-
-void print_undecided(const IdentifyResult& result) {
-  if (result.undecided.empty()) return;
-  print("\nundecided:\n");
-  for (const backends::IdentifyUndecided& undecided : result.undecided) {
-    std::string values;
-    for (size_t i = 0; i < std::min(kShownCandidates, undecided.values.size()); ++i) {
-      values += (i > 0 ? " | " : "") + undecided.values[i].value;
-    }
-    if (undecided.values.size() > kShownCandidates) values += " | ...";
-    print(fmt::format("  {}: {}\n", printable(undecided.pointer), printable(values)));
-  }
-}
-
-void print_nearest(const IdentifyResult& result) {
-  print("nothing that is known here reproduces all rows; the nearest:\n");
-  using Align = TextTable::Align;
-  TextTable table({{"explained", Align::right}, {"profile"}, {"settings"}});
-  for (const IdentifyCandidate& candidate : result.nearest) {
-    table.add_row(
-        {fmt::format("{} of {}", with_commas(candidate.explained), with_commas(result.rows)),
-         printable(candidate.profile), printable(settings_text(candidate))});
-  }
-  print(table.text());
-}
-
-void print_refusals(const IdentifyResult& result) {
-  if (result.cannot_run.empty()) return;
-  std::map<std::string, size_t> reasons;
-  for (const IdentifyCandidate& candidate : result.cannot_run) ++reasons[candidate.reason];
-  const auto most =
-      std::max_element(reasons.begin(), reasons.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  print(
-      fmt::format("\n{} settings contradict nothing but cannot run some or all rows: {}{}\n",
-                  result.cannot_run.size(), printable(most->first),
-                  reasons.size() > 1 ? fmt::format("; {} reasons more", reasons.size() - 1) : ""));
-}
 
 class IdentifyCommand final : public Command {
  public:
@@ -183,6 +53,9 @@ class IdentifyCommand final : public Command {
                    "the command line, else the type of --out)");
     app.add_option("--op", op_,
                    "only the rules of this op (\"conv2d\", \"linear uint8\"); default: of all");
+    app.add_option("--suite", suite_,
+                   "folder of recorded layers instead of rows (tests/README.md, vector suites)");
+    app.add_option("--case", cases_, "a case of --suite, more than once for several; default: all");
     app.add_option("--space", space_, "JSON file of settings to try as well, or instead");
     app.add_option("--knobs", knobs_,
                    "also every single setting of every shipped profile: if_nothing_fits (default), "
@@ -193,7 +66,7 @@ class IdentifyCommand final : public Command {
     app.add_option("-o,--output", output_, "new folder for them and for state.json");
     app.add_option("--continue", state_, "state.json; --out are the answers to its rows");
     app.add_option("--refused", refused_,
-                   "numbers of suggested rows that the device refused, from 0")
+                   "numbers of suggested rows that the device refused, from 0, or names of layers")
         ->delimiter(',');
     app.add_option("--emit", emit_, "profile file to write of the one class that is left");
     app.footer(
@@ -216,27 +89,16 @@ class IdentifyCommand final : public Command {
 
   ExitCode run(const Globals& globals) override {
     check_usage(globals);
-    IdentifyState state = state_.empty() ? read_rows() : continued();
-    backends::IdentifyOptions options;
-    options.search = globals.search();
-    options.op = state.op;
-    options.seed = globals.seed;
-    options.threads = globals.threads;
-    options.suggest = suggest_;
-    if (knobs_ == "always") options.knobs = backends::IdentifyOptions::Knobs::always;
-    if (!space_.empty()) options.space = backends::read_identify_space(space_);
     if (suggest_ > 0) backends::require_new_folder(output_);
-    IdentifyRows next;
-    IdentifyResult result;
-    {
-      std::optional<ProgressBar> bar;
-      options.progress = [&](int64_t done, int64_t total) {
-        throw_if_interrupted();
-        if (!bar) bar.emplace("identify", total, globals.progress);
-        bar->update(done);
-      };
-      result = backends::identify_rows(state.rows, options, &next);
+    if (!suite_.empty() || (!state_.empty() && backends::is_layer_dialogue(state_))) {
+      return run_layers(globals);
     }
+    IdentifyState state = state_.empty() ? read_rows() : continued();
+    backends::IdentifyOptions options = options_for(state.asked, globals);
+    options.op = state.op;
+    IdentifyRows next;
+    const IdentifyResult result = watched(
+        globals, options, [&] { return backends::identify_rows(state.rows, options, &next); });
     std::optional<std::string> folder;
     if (suggest_ > 0 && next.size() > 0) folder = write_next(state, next);
     if (globals.format == OutputFormat::json) {
@@ -257,6 +119,101 @@ class IdentifyCommand final : public Command {
   }
 
  private:
+  /// What the command line says goes before what the dialogue remembers.
+  backends::IdentifyOptions options_for(backends::IdentifyAsked& asked,
+                                        const Globals& globals) const {
+    if (!space_.empty()) asked.space = std::filesystem::absolute(space_).string();
+    if (knobs_ == "always") asked.knobs = backends::IdentifyOptions::Knobs::always;
+    if (knobs_ == "if_nothing_fits") {
+      asked.knobs = backends::IdentifyOptions::Knobs::if_nothing_fits;
+    }
+    if (state_.empty() || globals.seed != Globals{}.seed) asked.seed = globals.seed;
+    backends::IdentifyOptions options;
+    options.search = globals.search();
+    options.threads = globals.threads;
+    options.suggest = suggest_;
+    options.knobs = asked.knobs;
+    options.seed = asked.seed;
+    if (!asked.space.empty()) options.space = backends::read_identify_space(asked.space);
+    return options;
+  }
+
+  template <class Search>
+  static IdentifyResult watched(const Globals& globals, backends::IdentifyOptions& options,
+                                const Search& search) {
+    std::optional<ProgressBar> bar;
+    options.progress = [&](int64_t done, int64_t total) {
+      throw_if_interrupted();
+      if (!bar) bar.emplace("identify", total, globals.progress);
+      bar->update(done);
+    };
+    return search();
+  }
+
+  ExitCode run_layers(const Globals& globals) {
+    backends::LayerDialogue dialogue;
+    if (state_.empty()) {
+      dialogue.suite = suite_;
+      dialogue.cases = cases_;
+    } else {
+      dialogue = backends::read_layer_dialogue(state_);
+      backends::answer_layers(dialogue, backends::read_npz(out_),
+                              {refused_.begin(), refused_.end()});
+    }
+    backends::IdentifyOptions options = options_for(dialogue.asked, globals);
+    std::vector<backends::GeneratedCase> next;
+    const IdentifyResult result = watched(globals, options, [&] {
+      return backends::identify_layers(dialogue, options, suggest_ > 0 ? &next : nullptr);
+    });
+    if (!next.empty()) write_layers(dialogue, std::move(next));
+    if (globals.format == OutputFormat::json) {
+      nlohmann::ordered_json json = to_json(result);
+      json["round"] = dialogue.round;
+      if (!dialogue.pending.empty()) {
+        json["suggested"] = {{"layers", dialogue.pending.size()},
+                             {"all_rounds", dialogue.suggested},
+                             {"folder", output_},
+                             {"state", (std::filesystem::path(output_) / "state.json").string()}};
+      }
+      print_json(json);
+    } else {
+      print_result(result, "rows");
+      print_layers(result, dialogue);
+    }
+    if (!emit_.empty() && !result.classes.empty()) emit(result, globals);
+    return result.classes.empty() ? ExitCode::different : ExitCode::equal;
+  }
+
+  void write_layers(backends::LayerDialogue& dialogue,
+                    std::vector<backends::GeneratedCase> next) const {
+    ++dialogue.round;
+    dialogue.suggested += static_cast<int64_t>(next.size());
+    for (size_t i = 0; i < next.size(); ++i) {
+      next[i].name = fmt::format("round{}_{}_{}", dialogue.round, next[i].op, i);
+    }
+    dialogue.pending = std::move(next);
+    StagedFolder staged(without_trailing_slash(output_));
+    backends::write_layer_dialogue(staged.path(), dialogue, throw_if_interrupted);
+    staged.commit();
+  }
+
+  void print_layers(const IdentifyResult& result, const backends::LayerDialogue& dialogue) const {
+    const size_t classes = result.classes.size();
+    if (!dialogue.pending.empty()) {
+      print(fmt::format(
+          "\n{} layers to run on the device next are in {}: a vector suite without outputs.\n"
+          "Write these to an .npz, one array for each case by its name, then\n"
+          "  facsim identify --continue {}/state.json --out ANSWERS.npz\n",
+          dialogue.pending.size(), printable(output_), printable(output_)));
+    } else if (classes > 1 && suggest_ == 0) {
+      print("\n--suggest-vectors N -o FOLDER writes the layers that decide\n");
+    }
+    if (classes == 1 && dialogue.suggested > 0) {
+      print(fmt::format("\ndecided after {} suggested layers in {} rounds\n", dialogue.suggested,
+                        dialogue.round));
+    }
+  }
+
   void check_usage(const Globals& globals) const {
     if (!globals.profile.empty() || !globals.overrides.empty()) {
       throw UsageError(
@@ -265,6 +222,19 @@ class IdentifyCommand final : public Command {
     }
     if ((suggest_ > 0) != !output_.empty()) {
       throw UsageError("--suggest-vectors N and -o FOLDER go together");
+    }
+    constexpr int kMostLayers = 16;
+    if (!cases_.empty() && suite_.empty()) throw UsageError("--case goes with --suite");
+    if (!suite_.empty()) {
+      if (suggest_ > kMostLayers) {
+        throw UsageError(
+            fmt::format("--suggest-vectors with --suite: at most {} layers", kMostLayers));
+      }
+      if (!out_.empty() || !state_.empty() || !acc_.empty() || !op_.empty() ||
+          !arguments_.empty() || !refused_.empty()) {
+        throw UsageError("--suite has its layers and outputs: leave out rows and --continue");
+      }
+      return;
     }
     if (out_.empty()) throw UsageError("identify needs --out, what the device gave");
     if (!state_.empty()) {
@@ -380,9 +350,14 @@ class IdentifyCommand final : public Command {
     RowValues values(RowValues::Literals::allowed);
     values.read(out_);
     std::set<size_t> refused;
-    for (const int64_t row : refused_) {
-      if (row < 0) throw UsageError("--refused: rows count from 0");
-      refused.insert(static_cast<size_t>(row));
+    for (const std::string& row : refused_) {
+      const bool is_number = !row.empty() && row.size() < 10 &&
+                             row.find_first_not_of("0123456789") == std::string::npos;
+      if (!is_number) {
+        throw UsageError(
+            fmt::format("--refused \"{}\": expected numbers of rows, from 0", printable(row)));
+      }
+      refused.insert(std::stoul(row));
     }
     backends::answer(state, integer_values(values.at(out_), out_), refused);
     return state;
@@ -392,27 +367,17 @@ class IdentifyCommand final : public Command {
     ++state.round;
     state.suggested += static_cast<int64_t>(next.size());
     state.pending = next;
-    backends::write_identify_rows(output_, next);
-    backends::write_identify_state(std::filesystem::path(output_) / "state.json", state);
+    StagedFolder staged(without_trailing_slash(output_));
+    backends::write_identify_rows(staged.path(), next);
+    backends::write_identify_state(staged.path() / "state.json", state);
+    staged.commit();
     return output_;
   }
 
   void print_table(const IdentifyResult& result, const IdentifyState& state,
                    const IdentifyRows& next, const std::optional<std::string>& folder) const {
     const size_t classes = result.classes.size();
-    print(
-        fmt::format("{} rows; {} settings tried, {} distinct programs; {} settings fit in {} "
-                    "class{}\n\n",
-                    with_commas(result.rows), with_commas(result.tried),
-                    with_commas(result.programs), with_commas(result.candidates.size()),
-                    with_commas(static_cast<int64_t>(classes)), classes == 1 ? "" : "es"));
-    if (classes == 0) {
-      print_nearest(result);
-    } else {
-      print_classes(result);
-    }
-    print_undecided(result);
-    print_refusals(result);
+    print_result(result);
     if (folder) {
       print(
           fmt::format("\n{} rows to run on the device next are in {}: acc.npy, ...; then\n"
@@ -436,7 +401,7 @@ class IdentifyCommand final : public Command {
     const IdentifyCandidate& best = result.candidates[result.classes.front().best];
     backends::write_identified_profile(
         emit_, best, globals.search(),
-        fmt::format("{} recorded rows reproduced", with_commas(result.rows)));
+        fmt::format("{} recorded values reproduced", with_commas(result.rows)));
     note(fmt::format("{} written: {} {}", printable(emit_), printable(best.profile),
                      printable(settings_text(best))));
   }
@@ -445,7 +410,8 @@ class IdentifyCommand final : public Command {
                                          output_scale_, zero_point_, clamp_min_, clamp_max_, out_,
                                          out_type_, op_, space_, output_, state_, emit_, knobs_;
   std::vector<std::string> arguments_;
-  std::vector<int64_t> refused_;
+  std::vector<std::string> cases_, refused_;
+  std::string suite_;
   int suggest_ = 0;
 };
 

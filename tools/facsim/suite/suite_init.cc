@@ -3,12 +3,12 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "backends/io/network_file.h"
 #include "backends/parity/vectors_gen.h"
 #include "backends/text/did_you_mean.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/staged_folder.h"
 #include "tools/facsim/suite/suite_date.h"
 #include "tools/facsim/suite/suite_edit.h"
 
@@ -20,41 +20,6 @@ namespace fs = std::filesystem;
 using backends::NamedTensors;
 using backends::SuiteCase;
 using backends::SuiteGolden;
-
-/// A folder that becomes `target` when it is complete, and is removed otherwise.
-class StagedFolder {
- public:
-  explicit StagedFolder(fs::path target) : target_(std::move(target)) {
-    path_ = target_;
-    path_ += fmt::format(".tmp-{}", getpid());
-    make(path_);
-  }
-  StagedFolder(const StagedFolder&) = delete;
-  StagedFolder& operator=(const StagedFolder&) = delete;
-  ~StagedFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-  static void make(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) {
-      throw Error({ErrorCode::io, folder.string(), "cannot write: " + error.message(), "", ""});
-    }
-  }
-  void commit() {
-    std::error_code error;
-    fs::rename(path_, target_, error);
-    if (error) {
-      throw Error({ErrorCode::io, target_.string(), "cannot write: " + error.message(), "", ""});
-    }
-    path_.clear();
-  }
-
- private:
-  fs::path target_, path_;
-};
 
 /// The file's name without extension, letters that no case may have replaced.
 std::string case_name_of(const std::string& file) {
@@ -235,8 +200,7 @@ SuiteRun init_suite(const NewSuite& wanted, const Globals& globals) {
   }
   backends::require_new_folder(wanted.folder);
   SuiteMaker maker(wanted, globals);
-  const fs::path normal = wanted.folder.lexically_normal();
-  const fs::path folder = normal.has_filename() ? normal : normal.parent_path();
+  const fs::path folder = without_trailing_slash(wanted.folder);
   StagedFolder staged(folder);
   maker.write(staged.path());
   staged.commit();
