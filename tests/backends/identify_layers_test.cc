@@ -75,7 +75,7 @@ TEST_CASE("identify layers: a random setting of a random profile is found from a
   REQUIRE(names.size() >= 10);
   const TemporaryFolder folder;
   size_t tried = 0;
-  for (size_t d = 0; d < kDevices; d += identify_stride(16)) {
+  for (size_t d = 0; d < kDevices; d += identify_stride(32)) {
     std::mt19937_64 random(kSeed + d);
     const std::string name = names[random() % names.size()];
     const std::vector<Knob> knobs = profile_knobs(name, ProfileSearch::standard(), {}, {"conv2d"});

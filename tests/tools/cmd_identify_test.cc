@@ -165,6 +165,80 @@ TEST_CASE("facsim identify: a space file replaces or extends what is tried") {
   CHECK(bad.err.find("no list of values") != std::string::npos);
 }
 
+TEST_CASE("facsim identify: layers of a suite, suggested layers answered, refused ones named") {
+  const TempFolder folder;
+  const std::string suite = (folder / "suite").string();
+  REQUIRE(run_command({"vectors", "gen", "--profile", "xnnpack-x86", "--op", "mul", "--count", "1",
+                       "--out", suite, "--no-separate"})
+              .exit_code == 0);
+  std::string next = (folder / "next0").string();
+  CommandResult result =
+      run_command({"identify", "--suite", suite, "--case", "xnnpack_x86_mul_random_0",
+                   "--suggest-vectors", "6", "-o", next, "--format", "json"});
+  for (int round = 1;; ++round) {
+    CAPTURE(round);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    const auto json = nlohmann::json::parse(result.out);
+    CHECK(names_profile(json.at("candidates"), "xnnpack-x86"));
+    if (!json.contains("suggested")) {
+      CHECK(json.at("classes").size() == 1);
+      break;
+    }
+    REQUIRE(json.at("suggested").at("all_rounds") <= 16);
+    // A suite without outputs is none that `vectors check` takes.
+    CHECK(run_command({"vectors", "check", next}).exit_code == 3);
+    // The device: each network by XNNPACK's rules.
+    const auto manifest =
+        nlohmann::json::parse(std::ifstream(std::filesystem::path(next) / "manifest.json"));
+    backends::NamedTensors answers;
+    for (const auto& c : manifest.at("cases")) {
+      backends::NamedTensors inputs;
+      const backends::NpzFile npz(std::filesystem::path(next) / c.at("npz").get<std::string>());
+      for (const char* role : {"input1", "input2"}) {
+        inputs.emplace_back(role, npz.read(c.at("arrays").at(role).at("key").get<std::string>()));
+      }
+      const std::string in = (folder / "in.npz").string(), out = (folder / "out.npz").string();
+      backends::write_npz(in, inputs);
+      const std::string network =
+          (std::filesystem::path(next) / c.at("files").at("model").get<std::string>()).string();
+      const CommandResult run = run_command(
+          {"run", "--model", network, "--profile", "xnnpack-x86", "--inputs", in, "-o", out});
+      CAPTURE(run.err);
+      REQUIRE(run.exit_code == 0);
+      answers.emplace_back(c.at("name"), backends::read_npz(out).front().second);
+    }
+    const std::string file = (folder / "answers.npz").string();
+    const std::string state = next + "/state.json";
+    if (round == 1) {  // broken answers are refused with their place
+      backends::NamedTensors some(answers.begin() + 1, answers.end());
+      backends::write_npz(file, some);
+      const CommandResult less = run_command({"identify", "--continue", state, "--out", file});
+      CHECK(less.exit_code == 3);
+      CHECK(less.err.find(answers.front().first) != std::string::npos);
+      CHECK(run_command({"identify", "--continue", state, "--out", file, "--refused", "nothing"})
+                .exit_code == 3);
+    }
+    backends::write_npz(file, answers);
+    const std::string after = (folder / ("next" + std::to_string(round))).string();
+    result = run_command({"identify", "--continue", state, "--out", file, "--suggest-vectors", "6",
+                          "-o", after, "--format", "json"});
+    next = after;
+  }
+  // What was answered is a suite of its own.
+  const std::filesystem::path answered = std::filesystem::path(folder / "next1") / "answered";
+  if (std::filesystem::exists(answered)) {
+    CHECK(run_command({"vectors", "check", answered.string(), "--profile", "xnnpack-x86"})
+              .exit_code == 0);
+  }
+  CHECK(run_command({"identify", "--suite", suite, "--case", "absent"}).exit_code == 3);
+  CHECK(run_command({"identify", "--suite", suite, "--out", "1"}).exit_code == 2);
+  CHECK(run_command({"identify", "--suite", suite, "--suggest-vectors", "17", "-o", next + "x"})
+            .exit_code == 2);
+  CHECK(run_command({"identify", "--acc", "1", "--scale", "1", "--out", "1", "--case", "a"})
+            .exit_code == 2);
+}
+
 TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {
   const TempFolder folder;
   CHECK(run_command({"identify"}).exit_code == 2);

@@ -177,7 +177,7 @@ class IdentifyCommand final : public Command {
       }
       print_json(json);
     } else {
-      print_result(result, "rows");
+      print_result(result, "values");
       print_layers(result, dialogue);
     }
     if (!emit_.empty() && !result.classes.empty()) emit(result, globals);
@@ -377,7 +377,7 @@ class IdentifyCommand final : public Command {
   void print_table(const IdentifyResult& result, const IdentifyState& state,
                    const IdentifyRows& next, const std::optional<std::string>& folder) const {
     const size_t classes = result.classes.size();
-    print_result(result);
+    print_result(result, "rows");
     if (folder) {
       print(
           fmt::format("\n{} rows to run on the device next are in {}: acc.npy, ...; then\n"
