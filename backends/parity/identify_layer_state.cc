@@ -62,7 +62,7 @@ std::vector<GeneratedCase> read_layers(const std::filesystem::path& folder,
   return layers;
 }
 
-json::Document read_state(const std::filesystem::path& state) {
+json::Document read_state_document(const std::filesystem::path& state) {
   json::ReadOptions options;
   options.max_bytes = uint64_t{1} << 28;
   return json::read_json(state, options);
@@ -108,14 +108,14 @@ void write_layer_dialogue(const std::filesystem::path& folder, const LayerDialog
 }
 
 bool is_layer_dialogue(const std::filesystem::path& state) {
-  const json::Document document = read_state(state);
+  const json::Document document = read_state_document(state);
   const auto format =
       document.value.is_object() ? document.value.find("format") : document.value.end();
   return format != document.value.end() && *format == kLayerFormat;
 }
 
 LayerDialogue read_layer_dialogue(const std::filesystem::path& state) {
-  const json::Document document = read_state(state);
+  const json::Document document = read_state_document(state);
   std::vector<ErrorInfo> errors;
   json::ObjectReader reader(document, document.value, "", errors);
   LayerDialogue dialogue;
