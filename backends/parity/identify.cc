@@ -84,15 +84,16 @@ class RowIdentification {
       samples.push_back(detail::rows_at(rows_, sampled_rows(rows_.size(), most)));
       if (samples.back().size() == rows_.size()) break;
     }
-    tallies_.resize(rules_.size());
-    pool_.parallel_for(static_cast<int64_t>(rules_.size()), [&](int64_t i) {
-      const auto r = static_cast<size_t>(i);
-      for (const IdentifyRows& sample : samples) {
-        tallies_[r] = tally_rows(rules_[r], sample);
-        if (tallies_[r].contradicted > 0) return;
-      }
-      if (samples.back().size() < rows_.size()) tallies_[r] = tally_rows(rules_[r], rows_);
-    });
+    tallies_.assign(rules_.size(), {});
+    detail::run_in_parts(pool_, rules_.size(), options_.progress, detail::kIdentifyTries,
+                         [&](size_t r) {
+                           for (const IdentifyRows& sample : samples) {
+                             tallies_[r] = tally_rows(rules_[r], sample);
+                             if (tallies_[r].contradicted > 0) return;
+                           }
+                           if (samples.back().size() < rows_.size())
+                             tallies_[r] = tally_rows(rules_[r], rows_);
+                         });
     for (size_t r = 0; r < rules_.size(); ++r) {
       const IdentifyTally& counts = tallies_[r];
       if (counts.contradicted > 0) continue;
@@ -152,18 +153,22 @@ class RowIdentification {
       const size_t count =
           std::clamp(kOutcomes / kIdentifySearches / fitting_.size(), size_t{250}, size_t{8000});
       const IdentifyRows rows = detail::directed_rows(rows_, together, count, dice);
-      pool_.parallel_for(static_cast<int64_t>(fitting_.size()), [&](int64_t i) {
-        const auto r = static_cast<size_t>(i);
-        const IdentifyOutcomes got = detail::run_identify_rows(fitting_[r]->rules, rows, nullptr);
-        outcomes[r].insert(outcomes[r].end(), got.begin(), got.end());
-      });
+      detail::run_in_parts(
+          pool_, fitting_.size(), options_.progress,
+          detail::kIdentifySeparates.part(static_cast<size_t>(search), kIdentifySearches + 1),
+          [&](size_t r) {
+            const IdentifyOutcomes got =
+                detail::run_identify_rows(fitting_[r]->rules, rows, nullptr);
+            outcomes[r].insert(outcomes[r].end(), got.begin(), got.end());
+          });
       detail::append_rows(tried, rows);
       classes = detail::outcome_classes(outcomes);
       together = in_company(classes);
     }
-    pool_.parallel_for(static_cast<int64_t>(fitting_.size()), [&](int64_t i) {
-      detail::drop_idle_settings(*fitting_[static_cast<size_t>(i)], rows_, options_);
-    });
+    detail::run_in_parts(
+        pool_, fitting_.size(), options_.progress,
+        detail::kIdentifySeparates.part(kIdentifySearches, kIdentifySearches + 1),
+        [&](size_t r) { detail::drop_idle_settings(*fitting_[r], rows_, options_); });
     const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(tried.size()));
     detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
                              detail::form_of(rows_), result_);

@@ -2,10 +2,12 @@
 // Every setting that is tried, as distinct rules.
 #include <algorithm>
 #include <map>
+#include <mutex>
+#include <set>
 
 #include "backends/lower/requantize-internal.h"
 #include "backends/parity/identify-internal.h"
-#include "backends/parity/knobs.h"
+#include "backends/parity/knobs-internal.h"
 #include "backends/profile/variants-internal.h"
 #include "sim/core/error.h"
 #include "sim/core/parallel.h"
@@ -14,27 +16,40 @@ namespace facsim::backends::detail {
 
 namespace {
 
+/// One setting of a profile with the rules of one op.
+struct LoadedSetting {
+  std::optional<OpRules> rules;
+  std::string key;  ///< row_rules_key of the rules
+  IdentifyCandidate member;
+};
+
+bool are_same_settings(const IdentifyCandidate& a, const IdentifyCandidate& b) {
+  return a.profile == b.profile &&
+         std::equal(a.settings.begin(), a.settings.end(), b.settings.begin(), b.settings.end(),
+                    [](const ProfileOverride& x, const ProfileOverride& y) {
+                      return x.pointer == y.pointer && x.value == y.value;
+                    });
+}
+
 /// Rules by key, in the order they were added.
 class DistinctRules {
  public:
-  void add(const OpRules& rules, const IdentifyRows& rows, const IdentifyCandidate& member) {
-    std::string key = row_rules_key(rules, rows);
-    const auto [found, is_new] = numbers_.emplace(std::move(key), list_.size());
+  void add(LoadedSetting setting, const IdentifyRows& rows) {
+    const auto [found, is_new] = numbers_.emplace(std::move(setting.key), list_.size());
     if (is_new) {
       IdentifyRule rule;
       rule.key = found->first;
-      rule.program = sim::to_string(program_for(rules, rows.output));
-      rule.rules = rules;
+      rule.program = sim::to_string(program_for(*setting.rules, rows.output));
+      rule.rules = std::move(*setting.rules);
       list_.push_back(std::move(rule));
     }
     std::vector<IdentifyCandidate>& members = list_[found->second].members;
-    const auto same = std::find_if(members.begin(), members.end(), [&](const auto& m) {
-      return m.profile == member.profile && m.settings.empty() && member.settings.empty();
-    });
-    if (same != members.end()) {
-      same->ops.insert(same->ops.end(), member.ops.begin(), member.ops.end());
+    // A setting is added for each of its ops, one after the other.
+    if (!members.empty() && are_same_settings(members.back(), setting.member)) {
+      std::vector<std::string>& ops = members.back().ops;
+      ops.insert(ops.end(), setting.member.ops.begin(), setting.member.ops.end());
     } else {
-      members.push_back(member);
+      members.push_back(std::move(setting.member));
     }
   }
   std::vector<IdentifyRule> take() { return std::move(list_); }
@@ -74,78 +89,126 @@ std::vector<Profile::Choice> requantizing_ops(const Profile& profile, const std:
 /// The op of a plain profile whose rules a setting of the space changes.
 constexpr const char* kSpaceOp = "conv2d";
 
-struct LoadedSetting {
-  std::optional<OpRules> rules;
-  IdentifyCandidate member;
+/// Profiles of which many settings are tried, each read once.
+class SettingBenches {
+ public:
+  explicit SettingBenches(const ProfileSearch& search) : search_(search) {}
+
+  /// With the rules of every op.
+  const KnobBench& of(const std::string& profile) {
+    const std::lock_guard lock(mutex_);
+    auto known = benches_.find(profile);
+    if (known == benches_.end()) {
+      std::set<std::string> ops;
+      for (const auto& [key, rules] : load_profile(profile, search_).ops) ops.insert(key);
+      known = benches_.try_emplace(profile, profile, search_, std::vector<ProfileOverride>{}, ops)
+                  .first;
+    }
+    return known->second;
+  }
+
+ private:
+  const ProfileSearch& search_;
+  std::mutex mutex_;
+  std::map<std::string, KnobBench> benches_;
 };
 
-LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyOptions& options) {
+LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyRows& rows,
+                                 const IdentifyOptions& options, SettingBenches& benches,
+                                 SpaceErrors& errors) {
   LoadedSetting loaded;
   try {
-    const Profile profile = load_profile(setting.base, options.search, setting.overrides);
-    const std::vector<Profile::Choice> own = requantizing_ops(profile, options.op);
-    const Profile::Choice choice =
-        options.op.empty() || own.empty() ? profile.choose(kSpaceOp) : own.front();
+    const KnobBench& bench = benches.of(setting.base);
+    const std::optional<RulesByKey> changed = bench.changed_rules(setting.overrides);
+    if (!changed) {  // says what is wrong, or is a contradiction among the settings
+      load_profile(setting.base, options.search, setting.overrides);
+      return loaded;
+    }
+    const Profile& base = bench.profile();
+    std::string op;
+    try {
+      op = base.choose(options.op.empty() ? kSpaceOp : options.op).name;
+    } catch (const Error&) {
+      op = base.choose(kSpaceOp).name;
+    }
+    const auto now = changed->find(op);
+    const OpRules& rules = now == changed->end() ? base.rules(op) : now->second;
+    require_program(rules);
     loaded.member.profile = setting.base;
-    loaded.member.ops = {choice.name};
+    loaded.member.ops = {op};
     loaded.member.settings = setting.overrides;
-    loaded.rules = *choice.rules;
-  } catch (const Error&) {
-    loaded.rules.reset();  // a contradiction among the settings: not a platform
+    loaded.key = row_rules_key(rules, rows);
+    loaded.rules = rules;
+  } catch (const Error& error) {
+    loaded.rules.reset();
+    errors.add(setting, error);
   }
   return loaded;
 }
 
-void add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRows& rows,
-                  const IdentifyOptions& options, sim::ThreadPool& pool, DistinctRules& rules) {
-  constexpr size_t kChunk = 256;
-  std::vector<LoadedSetting> loaded(kChunk);
-  for (size_t begin = 0; begin < settings.size(); begin += kChunk) {
-    const size_t count = std::min(kChunk, settings.size() - begin);
-    if (options.progress) {
-      options.progress(static_cast<int64_t>(begin), static_cast<int64_t>(settings.size()));
-    }
-    pool.parallel_for(static_cast<int64_t>(count), [&](int64_t i) {
-      const auto at = static_cast<size_t>(i);
-      loaded[at] = load_space_setting(settings[begin + at], options);
-    });
-    for (size_t i = 0; i < count; ++i) {
-      if (!loaded[i].rules) continue;
-      rules.add(*loaded[i].rules, rows, loaded[i].member);
-    }
-  }
-}
-
-/// The single settings of the shipped rules: of one profile for each of them, since equal rules
-/// have equal neighbours.
-int64_t add_knobs(const IdentifyRows& rows, const IdentifyOptions& options, sim::ThreadPool& pool,
-                  DistinctRules& rules) {
-  const size_t shipped = rules.list().size();
-  std::vector<std::vector<LoadedSetting>> loaded(shipped);
-  pool.parallel_for(static_cast<int64_t>(shipped), [&](int64_t i) {
-    const IdentifyCandidate& member = rules.list()[static_cast<size_t>(i)].members.front();
-    const std::string& op = member.ops.front();
-    for (const Knob& knob : profile_knobs(member.profile, options.search, {}, {op})) {
-      LoadedSetting setting;
-      setting.member.profile = member.profile;
-      setting.member.ops = {op};
-      setting.member.settings = knob.overrides;
-      try {
-        setting.rules = load_profile(member.profile, options.search, knob.overrides).rules(op);
-      } catch (const Error&) {
-        continue;  // the setting removes the op
-      }
-      loaded[static_cast<size_t>(i)].push_back(std::move(setting));
-    }
+/// Returns how many of them are platforms.
+int64_t add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRows& rows,
+                     const IdentifyOptions& options, sim::ThreadPool& pool, IdentifyPhase phase,
+                     SpaceErrors& errors, DistinctRules& rules) {
+  std::vector<LoadedSetting> loaded(settings.size());
+  SettingBenches benches(options.search);
+  run_in_parts(pool, settings.size(), options.progress, phase, [&](size_t i) {
+    loaded[i] = load_space_setting(settings[i], rows, options, benches, errors);
   });
   int64_t count = 0;
-  for (const std::vector<LoadedSetting>& list : loaded) {
-    for (const LoadedSetting& setting : list) {
-      rules.add(*setting.rules, rows, setting.member);
-      ++count;
-    }
+  for (LoadedSetting& setting : loaded) {
+    if (!setting.rules) continue;
+    rules.add(std::move(setting), rows);
+    ++count;
   }
   return count;
+}
+
+/// A profile's ops as shipped, then with each of its single settings; of the settings those that
+/// change the rules' key. `tried` counts the settings.
+std::vector<LoadedSetting> load_shipped(const std::string& name, const IdentifyRows& rows,
+                                        const IdentifyOptions& options, IdentifyKnobs knobs,
+                                        int64_t& tried) {
+  std::vector<LoadedSetting> loaded;
+  std::optional<Profile> profile;
+  try {
+    profile = load_profile(name, options.search);
+  } catch (const Error&) {
+    return loaded;  // not a profile of this build; `facsim profile lint` says why
+  }
+  ++tried;
+  std::map<std::string, std::string> keys;
+  std::set<std::string> ops;
+  for (const Profile::Choice& choice : requantizing_ops(*profile, options.op)) {
+    LoadedSetting setting;
+    setting.member.profile = name;
+    setting.member.ops = {choice.name};
+    setting.member.evidence = evidence_level_word(profile->evidence.level);
+    setting.key = keys[choice.name] = row_rules_key(*choice.rules, rows);
+    setting.rules = *choice.rules;
+    ops.insert(choice.name);
+    loaded.push_back(std::move(setting));
+  }
+  if (knobs == IdentifyKnobs::left_out || ops.empty()) return loaded;
+  for (KnobRules& knob : KnobBench(name, options.search, {}, ops).knobs(KnobScope::own_values)) {
+    ++tried;
+    for (auto& [op, rules] : knob.rules) {
+      LoadedSetting setting;
+      try {
+        require_program(rules);
+        setting.key = row_rules_key(rules, rows);
+      } catch (const Error&) {
+        continue;  // another algorithm: not a requantization by steps
+      }
+      if (setting.key == keys[op]) continue;
+      setting.member.profile = name;
+      setting.member.ops = {op};
+      setting.member.settings = knob.knob.overrides;
+      setting.rules = std::move(rules);
+      loaded.push_back(std::move(setting));
+    }
+  }
+  return loaded;
 }
 
 }  // namespace
@@ -174,37 +237,36 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
   DistinctRules rules;
   tried = 0;
   const IdentifySpace given = options.space.value_or(IdentifySpace{});
-  if (given.profiles) {
-    for (const std::string& name : list_profiles(options.search)) {
-      std::optional<Profile> profile;
-      try {
-        profile = load_profile(name, options.search);
-      } catch (const Error&) {
-        continue;  // not a profile of this build; `facsim profile lint` says why
-      }
-      ++tried;
-      for (const Profile::Choice& choice : requantizing_ops(*profile, options.op)) {
-        IdentifyCandidate member;
-        member.profile = name;
-        member.ops = {choice.name};
-        member.evidence = evidence_level_word(profile->evidence.level);
-        rules.add(*choice.rules, rows, member);
-      }
+  std::vector<std::string> names;
+  if (given.profiles) names = list_profiles(options.search);
+  constexpr size_t kTogether = 8;  // what a profile's settings hold is let go soon
+  for (size_t begin = 0; begin < names.size(); begin += kTogether) {
+    const size_t count = std::min(kTogether, names.size() - begin);
+    std::vector<std::vector<LoadedSetting>> loaded(count);
+    std::vector<int64_t> of_each(count, 0);
+    run_in_parts(pool, count, options.progress,
+                 IdentifyPhase{0, 300}.part(begin / kTogether, names.size() / kTogether + 1),
+                 [&](size_t i) {
+                   loaded[i] = load_shipped(names[begin + i], rows, options, knobs, of_each[i]);
+                 });
+    for (size_t i = 0; i < count; ++i) {
+      tried += of_each[i];
+      for (LoadedSetting& setting : loaded[i]) rules.add(std::move(setting), rows);
     }
-    if (!options.op.empty() && rules.list().empty()) {
-      throw Error({ErrorCode::unsupported, "op \"" + options.op + "\"",
-                   "no profile requantizes accumulators in it", "conv2d, linear, …",
-                   "facsim list ops"});
-    }
-    if (knobs == IdentifyKnobs::included) tried += add_knobs(rows, options, pool, rules);
   }
-  std::vector<IdentifySetting> settings = settings_of(given);
+  if (given.profiles && !options.op.empty() && rules.list().empty()) {
+    throw Error({ErrorCode::unsupported, "op \"" + options.op + "\"",
+                 "no profile requantizes accumulators in it", "conv2d, linear, …",
+                 "facsim list ops"});
+  }
+  const std::vector<IdentifySetting> asked = settings_of(given);
+  SpaceErrors errors, ignored;
+  tried += add_settings(asked, rows, options, pool, {300, 350}, errors, rules);
+  errors.raise_if_all(asked.size());
   if (!given.replaces) {
-    const std::vector<IdentifySetting> own = settings_of(default_identify_space(form_of(rows)));
-    settings.insert(settings.end(), own.begin(), own.end());
+    tried += add_settings(settings_of(default_identify_space(form_of(rows))), rows, options, pool,
+                          {350, 500}, ignored, rules);
   }
-  tried += static_cast<int64_t>(settings.size());
-  add_settings(settings, rows, options, pool, rules);
   return rules.take();
 }
 
