@@ -147,14 +147,15 @@ class ArgumentBinder {
       const double real = values_.given != nullptr
                               ? std::ldexp(static_cast<double>(m.multiplier), -m.shift)
                               : values_.real_multiplier[c];
-      const double steps = static_cast<double>(values_.zero_point) / real;
-      if (values_.zero_point != 0 && !(std::abs(steps) < 0x1p53)) {
+      const std::vector<int64_t>& rows = values_.folded_zero_points;
+      const int64_t zero_point = rows.empty() ? values_.zero_point : rows[rows.size() == 1 ? 0 : c];
+      const double steps = static_cast<double>(zero_point) / real;
+      if (zero_point != 0 && !(std::abs(steps) < 0x1p53)) {
         throw Error({ErrorCode::unsupported, fmt::format("channel {}", c),
-                     fmt::format("zero point {} at multiplier {}", values_.zero_point, real),
+                     fmt::format("zero point {} at multiplier {}", zero_point, real),
                      "an offset that the accumulator holds", ""});
       }
-      const double rounded =
-          values_.zero_point == 0 ? 0 : sim::round_real(rules_.bias.rounding, steps);
+      const double rounded = zero_point == 0 ? 0 : sim::round_real(rules_.bias.rounding, steps);
       offset.push_back(static_cast<int64_t>(kind == StepKind::sub ? -rounded : rounded));
     }
   }

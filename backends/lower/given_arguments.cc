@@ -281,6 +281,7 @@ sim::Requantizer make_requantizer(const OpRules& rules, const GivenArguments& gi
   detail::LayerValues values;
   values.output = given.output;
   values.clamp = detail::whole_range(given.output);
+  if (given.folds_zero_points) values.folded_zero_points = given.zero_point;
   if (!given.input_scale.empty()) {
     set_scales(rules, given, values);
   } else if (given.scale.empty()) {

@@ -20,6 +20,9 @@ struct GivenArguments {
   /// Instead of these: the scales themselves, so that the real multiplier is the profile's too.
   std::vector<float> input_scale, weight_scale, output_scale;
   std::vector<int64_t> zero_point{0};
+  /// An `offset` that the program names and nothing gives is derived from each row's zero point, as
+  /// a layer's is; otherwise it is 0.
+  bool folds_zero_points = false;
   std::vector<int64_t> clamp_min, clamp_max;  ///< empty: the range of `output`
   /// Further arguments by the names of the profile's steps; they win over all others. An integer
   /// `bias` that no step names is added to the accumulator first, within its width.

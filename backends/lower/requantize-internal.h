@@ -21,6 +21,7 @@ struct LayerValues {
   std::vector<double> real_multiplier{1.0};    ///< s_in * s_w[c] / s_out in the profile's precision
   float output_scale = 1;
   int64_t zero_point = 0;
+  std::vector<int64_t> folded_zero_points;  ///< of each channel's offset; empty: zero_point
   ClampBounds clamp;
   /// Real bounds of a fused activation that acts before the requantization.
   float activation_min = -std::numeric_limits<float>::infinity();

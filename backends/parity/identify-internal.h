@@ -102,6 +102,8 @@ void append_rows(IdentifyRows& rows, const IdentifyRows& more);
 /// What the rules make of each row; `reason` receives the first refusal's.
 IdentifyOutcomes run_identify_rows(const OpRules& rules, const IdentifyRows& rows,
                                    std::string* reason);
+/// Against what the device gave; after many refusals in a row the rest counts as refused untried.
+IdentifyTally tally_identify_rows(const OpRules& rules, const IdentifyRows& rows);
 /// The program of a single row. Error if the rules refuse it.
 sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row);
 /// The rules' program with what its arguments are derived by.

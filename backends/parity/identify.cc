@@ -26,21 +26,6 @@ constexpr size_t kNearest = 12;
 constexpr size_t kOutcomes = 3'000'000;
 constexpr int kIdentifySearches = 4;
 
-IdentifyTally tally_rows(const IdentifyRule& rule, const IdentifyRows& rows) {
-  IdentifyTally counts;
-  const IdentifyOutcomes got = detail::run_identify_rows(rule.rules, rows, &counts.reason);
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (got[i] == rows.out[i]) {
-      ++counts.explained;
-    } else if (!got[i]) {
-      ++counts.refused;
-    } else {
-      ++counts.contradicted;  // another value, or a value where the device refused
-    }
-  }
-  return counts;
-}
-
 std::vector<size_t> sampled_rows(size_t rows, size_t most) {
   std::vector<size_t> at(std::min(rows, most));
   for (size_t i = 0; i < at.size(); ++i) at[i] = i * rows / at.size();
@@ -88,11 +73,11 @@ class RowIdentification {
     detail::run_in_parts(pool_, rules_.size(), options_.progress, detail::kIdentifyTries,
                          [&](size_t r) {
                            for (const IdentifyRows& sample : samples) {
-                             tallies_[r] = tally_rows(rules_[r], sample);
+                             tallies_[r] = detail::tally_identify_rows(rules_[r].rules, sample);
                              if (tallies_[r].contradicted > 0) return;
                            }
                            if (samples.back().size() < rows_.size())
-                             tallies_[r] = tally_rows(rules_[r], rows_);
+                             tallies_[r] = detail::tally_identify_rows(rules_[r].rules, rows_);
                          });
     for (size_t r = 0; r < rules_.size(); ++r) {
       const IdentifyTally& counts = tallies_[r];
@@ -129,7 +114,7 @@ class RowIdentification {
                      [&](size_t a, size_t b) { return share(a) > share(b); });
     // The first sample is small: more are tried on all rows than are shown.
     if (order.size() > 8 * kNearest) order.resize(8 * kNearest);
-    for (const size_t r : order) tallies_[r] = tally_rows(rules_[r], rows_);
+    for (const size_t r : order) tallies_[r] = detail::tally_identify_rows(rules_[r].rules, rows_);
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return tallies_[a].explained > tallies_[b].explained;
     });

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "backends/lower/requantize-internal.h"
 #include "backends/parity/identify-internal.h"
@@ -49,6 +50,12 @@ std::vector<int64_t> right_shifts(const OpRules& rules, const IdentifyRows& rows
   return shifts;
 }
 
+bool names_offset(const sim::StepProgram& program) {
+  return std::any_of(program.steps.begin(), program.steps.end(), [](const sim::Step& step) {
+    return step.a == sim::Operand::arg("offset") || step.b == sim::Operand::arg("offset");
+  });
+}
+
 GivenArguments given_row_arguments(const OpRules& rules, const IdentifyRows& rows) {
   GivenArguments given;
   given.multiplier = rows.multiplier;
@@ -60,25 +67,13 @@ GivenArguments given_row_arguments(const OpRules& rules, const IdentifyRows& row
   if (!rows.zero_point.empty()) given.zero_point = rows.zero_point;
   given.clamp_min = rows.clamp_min;
   given.clamp_max = rows.clamp_max;
+  given.folds_zero_points = true;
   given.integers = rows.integers;
   given.reals = rows.reals;
   given.output = rows.output;
+  // Recorded for platforms that fold their zero point; the others add it themselves.
+  if (!names_offset(rules.requantize)) given.integers.erase("offset");
   return given;
-}
-
-/// A program that folds the zero point into an offset takes one for all rows, which rows of
-/// different zero points have not.
-void require_no_folded_zero_point(const OpRules& rules, const IdentifyRows& rows) {
-  if (rows.integers.contains("offset")) return;
-  const bool has_zero_point = std::any_of(rows.zero_point.begin(), rows.zero_point.end(),
-                                          [](int64_t zero_point) { return zero_point != 0; });
-  const bool folds =
-      std::any_of(rules.requantize.steps.begin(), rules.requantize.steps.end(),
-                  [](const sim::Step& step) { return step.a == sim::Operand::arg("offset"); });
-  if (!folds || !has_zero_point) return;
-  throw Error({ErrorCode::unsupported, "argument \"offset\"",
-               "the program adds the zero point in front of the scaling",
-               "its rows' offsets: --arg offset=FILE", ""});
 }
 
 /// True if all columns but the accumulators are the same in rows `at`.
@@ -104,7 +99,11 @@ class RowBisection {
       : rules_(rules), rows_(rows), out_(out), reason_(reason) {}
 
   void run(std::span<const size_t> at) {
-    if (at.empty() || refused_ >= kHopelessRefusals) return;
+    if (at.empty()) return;
+    if (refused_ >= kHopelessRefusals) {
+      untried_.insert(untried_.end(), at.begin(), at.end());
+      return;
+    }
     const IdentifyRows some = rows_at(rows_, at);
     std::optional<sim::Requantizer> program;
     try {
@@ -120,6 +119,9 @@ class RowBisection {
       run_halves(at);
     }
   }
+
+  /// Rows of which nothing is known.
+  const std::vector<size_t>& untried() const { return untried_; }
 
  private:
   void run_halves(std::span<const size_t> at) {
@@ -149,6 +151,7 @@ class RowBisection {
   IdentifyOutcomes& out_;
   std::string* reason_;
   int refused_ = 0;
+  std::vector<size_t> untried_;
 };
 
 bool program_names_argument(const sim::StepProgram& program, std::string_view name) {
@@ -187,6 +190,14 @@ void check_identify_rows(const IdentifyRows& rows, bool answered) {
                  "multiplier and shift, or scale, or input_scale, weight_scale and output_scale",
                  ""});
   }
+  std::map<std::string, std::string> stems;  // of the files that suggestions are written to
+  for_each_column(rows, [&](std::string_view name, const auto&) {
+    const auto [other, is_new] = stems.emplace(file_stem_of(std::string(name)), name);
+    if (is_new) return;
+    throw Error({ErrorCode::bad_value, fmt::format("argument {}", name),
+                 fmt::format("{}.npy is also the file of {}", other->first, other->second),
+                 "names that differ in letters and digits", ""});
+  });
   for (const int64_t shift : rows.shift) {
     if (shift >= -1000 && shift <= 1000) continue;
     throw Error(
@@ -265,20 +276,34 @@ void append_rows(IdentifyRows& rows, const IdentifyRows& more) {
 IdentifyOutcomes run_identify_rows(const OpRules& rules, const IdentifyRows& rows,
                                    std::string* reason) {
   IdentifyOutcomes out(rows.size());
-  try {
-    require_no_folded_zero_point(rules, rows);
-  } catch (const Error& error) {
-    if (reason != nullptr) *reason = to_string(error.infos().front());
-    return out;
-  }
   std::vector<size_t> all(rows.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   RowBisection(rules, rows, out, reason).run(all);
   return out;
 }
 
+IdentifyTally tally_identify_rows(const OpRules& rules, const IdentifyRows& rows) {
+  IdentifyTally counts;
+  IdentifyOutcomes out(rows.size());
+  std::vector<size_t> all(rows.size());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = i;
+  RowBisection bisection(rules, rows, out, &counts.reason);
+  bisection.run(all);
+  std::vector<bool> tried(rows.size(), true);
+  for (const size_t row : bisection.untried()) tried[row] = false;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (tried[i] && out[i] == rows.out[i]) {
+      ++counts.explained;
+    } else if (!out[i]) {
+      ++counts.refused;  // also what was not tried, where the device refused too
+    } else {
+      ++counts.contradicted;  // another value, or a value where the device refused
+    }
+  }
+  return counts;
+}
+
 sim::Requantizer row_requantizer(const OpRules& rules, const IdentifyRows& row) {
-  require_no_folded_zero_point(rules, row);
   return make_requantizer(rules, given_row_arguments(rules, row));
 }
 
