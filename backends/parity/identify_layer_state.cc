@@ -91,10 +91,9 @@ void require_output_of(const GeneratedCase& layer, const Tensor& output) {
 
 void write_layer_dialogue(const std::filesystem::path& folder, const LayerDialogue& dialogue,
                           const std::function<void()>& before_file) {
-  write_layers(folder, dialogue.pending, "the device, which is still to run it", before_file);
+  write_layers(folder, dialogue.pending, "the device", before_file);
   write_layers(folder / kAnsweredFolder, dialogue.answered, "the device", before_file);
-  write_layers(folder / kRefusedFolder, dialogue.refused, "the device, which refused it",
-               before_file);
+  write_layers(folder / kRefusedFolder, dialogue.refused, "the device", before_file);
   nlohmann::ordered_json json = {{"format", kLayerFormat},
                                  {"suite", std::filesystem::absolute(dialogue.suite).string()},
                                  {"cases", dialogue.cases},

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "backends/io/npy.h"
 #include "tests/tools/command_runner.h"
@@ -13,6 +14,9 @@
 namespace facsim::test {
 
 namespace {
+
+/// Words of lines whose numbers grow with every profile that is shipped.
+constexpr const char* kCounting[] = {"settings tried", "directed", "more (", "settings contradict"};
 
 /// The sample of tensorflow issue 102943.
 const std::vector<std::string> kIssue = {"identify",
@@ -48,6 +52,74 @@ bool has_value(const nlohmann::json& result, const std::string& pointer, const n
     }
   }
   return false;
+}
+
+/// Equal apart from spaces; and from counts, where they grow with every profile that is shipped.
+std::string comparable(const std::string& line) {
+  const size_t first = line.find_first_not_of(' ');
+  const bool is_class = first != std::string::npos && first > 0 && isdigit(line[first]) != 0;
+  const bool has_counts =
+      is_class || std::any_of(std::begin(kCounting), std::end(kCounting), [&](const char* word) {
+        return line.find(word) != std::string::npos;
+      });
+  std::string text;
+  for (const char c : line) {
+    const bool is_count = has_counts && ((c >= '0' && c <= '9') || c == ',');
+    const char shown = is_count ? '#' : c;
+    const bool repeats = !text.empty() && text.back() == shown;
+    if (repeats && (shown == ' ' || is_count)) continue;
+    text += shown;
+  }
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+bool is_shown_as(const std::string& printed, std::string wanted) {
+  constexpr std::string_view kCut = " ...";
+  const bool is_cut = wanted.ends_with(kCut) && !wanted.starts_with("...");
+  if (is_cut) wanted.resize(wanted.size() - kCut.size());
+  const std::string text = comparable(wanted);
+  return is_cut ? printed.starts_with(text) : printed == text;
+}
+
+struct DocumentedCommand {
+  std::vector<std::string> words;  ///< after "facsim"
+  std::vector<std::string> lines;
+};
+
+/// "$ facsim ..." in the code blocks of docs/identify.md, and what follows.
+std::vector<DocumentedCommand> documented_commands() {
+  std::ifstream file(FACSIM_SOURCE_DIR "/docs/identify.md");
+  REQUIRE(file.good());
+  std::vector<DocumentedCommand> commands;
+  bool in_block = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("```")) {
+      in_block = !in_block;
+    } else if (in_block && line.starts_with("$ facsim ")) {
+      while (line.ends_with("\\")) {
+        std::string more;
+        std::getline(file, more);
+        line = line.substr(0, line.size() - 1) + more;
+      }
+      DocumentedCommand command;
+      std::istringstream words(line.substr(9));
+      for (std::string word; words >> word;) command.words.push_back(word);
+      commands.push_back(std::move(command));
+    } else if (in_block && !commands.empty() && line != "" && !line.starts_with("facsim ")) {
+      commands.back().lines.push_back(line);
+    }
+  }
+  REQUIRE(commands.size() >= 5);
+  return commands;
+}
+
+CommandResult run_in(const TempFolder& folder, const std::vector<std::string>& words) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder / ".");
+  CommandResult result = run_command(words);
+  std::filesystem::current_path(before);
+  return result;
 }
 
 }  // namespace
@@ -237,6 +309,51 @@ TEST_CASE("facsim identify: layers of a suite, suggested layers answered, refuse
             .exit_code == 2);
   CHECK(run_command({"identify", "--acc", "1", "--scale", "1", "--out", "1", "--case", "a"})
             .exit_code == 2);
+}
+
+TEST_CASE("facsim identify: zero points folded into offsets are derived for each row") {
+  // NVDLA's converter: (acc + zero_point / real) * real, half away from zero: (-11 + 14) / 2 is 2,
+  // where -11 / 2 + 7 is 1; (3 - 8) / 2 is -3, where 3 / 2 - 4 is -2.
+  const CommandResult result =
+      run_command({"identify", "--acc", "10,-11,3", "--multiplier", "16384", "--shift", "15",
+                   "--zero-point", "7,7,-4", "--out", "12,2,-3", "--format", "json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const auto candidates = nlohmann::json::parse(result.out).at("candidates");
+  CHECK(names_profile(candidates, "nvdla"));
+  CHECK_FALSE(names_profile(candidates, "tflite-micro"));
+  const CommandResult clash = run_command({"identify", "--acc", "1", "--scale", "0.5", "--arg",
+                                           "a.b=1", "--arg", "a_b=1", "--out", "1"});
+  CHECK(clash.exit_code == 3);
+  CHECK(clash.err.find("a_b.npy is also the file of") != std::string::npos);
+}
+
+TEST_CASE("facsim identify: docs/identify.md shows what is printed") {
+  const TempFolder folder;
+  for (const DocumentedCommand& command : documented_commands()) {
+    CAPTURE(command.words.front());
+    const CommandResult result = run_in(folder, command.words);
+    CAPTURE(result.err);
+    CHECK(result.exit_code == 0);
+    std::istringstream printed(result.out);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(printed, line);) lines.push_back(comparable(line));
+    size_t at = 0;
+    bool may_skip = false;
+    for (const std::string& wanted : command.lines) {
+      if (wanted == "...") {
+        may_skip = true;
+        continue;
+      }
+      size_t found = at;
+      while (found < lines.size() && !is_shown_as(lines[found], wanted)) ++found;
+      CHECK_MESSAGE((found < lines.size() && (may_skip || found == at)), "not printed: " << wanted);
+      if (found == lines.size()) break;
+      at = found + 1;
+      may_skip = false;
+    }
+    CHECK((may_skip || at == lines.size()));
+  }
 }
 
 TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {
