@@ -49,9 +49,11 @@ std::vector<GeneratedCase> read_layers(const std::filesystem::path& folder,
     layer.op = c.op;
     layer.family = c.family;
     layer.graph = detail::read_case_network(data).graph;
-    if (layer.graph.nodes.size() != 1) {
-      throw Error({ErrorCode::bad_value, (folder / c.model).string(),
-                   fmt::format("{} layers", layer.graph.nodes.size()), "one", ""});
+    if (layer.graph.nodes.size() != 1 || layer.graph.inputs.empty()) {
+      throw Error(
+          {ErrorCode::bad_value, (folder / c.model).string(),
+           fmt::format("{} layers, {} inputs", layer.graph.nodes.size(), layer.graph.inputs.size()),
+           "one layer with inputs", ""});
     }
     for (const auto& [role, array] : c.arrays) {
       if (role != c.golden) layer.arrays.emplace_back(role, data.array(role));
@@ -75,8 +77,8 @@ void require_output_of(const GeneratedCase& layer, const Tensor& output) {
   Shape shape = described.shape;
   const detail::VectorLayer inputs = detail::layer_of(layer);
   // Networks describe one image; a layer's inputs may be several.
-  if (shape.rank() > 0 && inputs.inputs.front().shape().rank() > 0) {
-    const IntTensor& input = layer.graph.tensors[static_cast<size_t>(layer.graph.inputs.front())];
+  const IntTensor& input = layer.graph.tensors[static_cast<size_t>(layer.graph.inputs.front())];
+  if (shape.rank() > 0 && input.shape.rank() > 0 && inputs.inputs.front().shape().rank() > 0) {
     const int64_t images = inputs.inputs.front().shape()[0] / std::max<int64_t>(input.shape[0], 1);
     shape[0] *= images;
   }
