@@ -23,6 +23,7 @@ TEST_CASE("diagnose: a changed setting is ranked first, of every executed profil
     const size_t layers = TenLayers(profile).graph().nodes.size();
     const Injections result = inject(name, stride_of_run(), 48, false);
     print(name, layers, result);
+    for (const std::string& pair : result.undecided) std::cout << "  undecided: " << pair << "\n";
     CHECK(result.wrong == 0);
   }
 }

@@ -50,6 +50,7 @@ struct Injections {
   int proved = 0;       ///< one whose lowered ops are equal is first
   int same_values = 0;  ///< one that computes the same values on these images is first
   int wrong = 0;
+  std::vector<std::string> undecided;  ///< of same_values: the setting, and the first one
 };
 
 /// Changes each setting of a profile in turn, `stride` apart, and diagnoses what comes out.
@@ -99,6 +100,10 @@ inline Injections inject(const std::string& name, size_t stride, int64_t images,
       ++result.first;
     } else if (same != cause.also.end()) {
       ++(same->proved ? result.proved : result.same_values);
+      if (!same->proved) {
+        result.undecided.push_back(knob.pointer + "=" + knob.to + " and " + cause.knobs[0].pointer +
+                                   "=" + cause.knobs[0].to);
+      }
     } else {
       ++result.wrong;
       FAIL_CHECK("first: " << cause.knobs[0].sentence);
