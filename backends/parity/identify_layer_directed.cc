@@ -52,7 +52,7 @@ void strain(VectorLayer& layer, VectorDice& dice) {
   const int64_t reach = std::min<int64_t>(type.max(), INT32_MAX);
   const bool at_ends = dice.one_in(2);
   for (int64_t i = 0; i < codes.numel(); ++i) {
-    const int64_t near = dice.between(0, 5000);
+    const int64_t near = dice.between(0, std::min<int64_t>(5000, reach));
     codes.set_int(i,
                   at_ends ? dice.pick({reach - near, near - reach}) : dice.between(-reach, reach));
   }
