@@ -356,6 +356,17 @@ TEST_CASE("facsim identify: docs/identify.md shows what is printed") {
   }
 }
 
+TEST_CASE("facsim identify: shifts that look like exponents of TFLite are said") {
+  // 100 * 0.5 * 2^-7 by TFLite's convention; as a right shift by -7 it would be 100 * 2^37.
+  const std::vector<std::string> rows = {
+      "identify", "--acc", "100", "--multiplier", "1073741824", "--shift", "-7", "--op",
+      "conv2d",   "--out", "0",   "--zero-point", "0"};
+  CHECK(run_command(rows).err.find("--shift-sign left") != std::string::npos);
+  std::vector<std::string> said = rows;
+  said.insert(said.end(), {"--shift-sign", "left"});
+  CHECK(run_command(said).err.find("--shift-sign left") == std::string::npos);
+}
+
 TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {
   const TempFolder folder;
   CHECK(run_command({"identify"}).exit_code == 2);

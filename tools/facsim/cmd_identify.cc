@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -305,6 +307,7 @@ class IdentifyCommand final : public Command {
     r.multiplier = integers(multiplier_);
     r.shift = integers(shift_);
     r.shift_is_left = shift_sign_ == "left";
+    suspect_shift_sign(r);
     r.scale = reals(scale_);
     r.input_scale = reals(input_scale_);
     r.weight_scale = reals(weight_scale_);
@@ -392,6 +395,25 @@ class IdentifyCommand final : public Command {
     }
   }
 
+  /// Says that the shifts look like TFLite's exponents: as right shifts, most rows would multiply
+  /// an accumulator by more than 2^8, which sends nearly every code to a clamp.
+  void suspect_shift_sign(const IdentifyRows& rows) const {
+    if (!shift_sign_.empty() || rows.shift.empty() || rows.shift.size() != rows.multiplier.size()) {
+      return;
+    }
+    size_t large = 0;
+    for (size_t i = 0; i < rows.shift.size(); ++i) {
+      const double log2 = std::log2(std::abs(static_cast<double>(rows.multiplier[i]))) -
+                          static_cast<double>(rows.shift[i]);
+      large += log2 > 8 ? 1 : 0;
+    }
+    if (2 * large <= rows.shift.size()) return;
+    note(
+        fmt::format("{} of {} rows multiply by more than 256 as multiplier * 2^-shift; exponents "
+                    "of TFLite and CMSIS-NN are read with --shift-sign left",
+                    large, rows.shift.size()));
+  }
+
   void emit(const IdentifyResult& result, const Globals& globals) const {
     if (result.classes.size() != 1) {
       throw Error(
@@ -406,9 +428,9 @@ class IdentifyCommand final : public Command {
                      printable(settings_text(best))));
   }
 
-  std::string acc_, multiplier_, shift_, shift_sign_ = "right", scale_, input_scale_, weight_scale_,
-                                         output_scale_, zero_point_, clamp_min_, clamp_max_, out_,
-                                         out_type_, op_, space_, output_, state_, emit_, knobs_;
+  std::string acc_, multiplier_, shift_, shift_sign_, scale_, input_scale_, weight_scale_,
+      output_scale_, zero_point_, clamp_min_, clamp_max_, out_, out_type_, op_, space_, output_,
+      state_, emit_, knobs_;
   std::vector<std::string> arguments_;
   std::vector<std::string> cases_, refused_;
   std::string suite_;
