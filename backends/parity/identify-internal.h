@@ -2,6 +2,7 @@
 // The parts of `identify`: the settings it tries, what they make of vectors, what is left.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -66,6 +67,70 @@ inline constexpr IdentifyPhase kIdentifyCollects{0, 500}, kIdentifyTries{500, 70
 void run_in_parts(sim::ThreadPool& pool, size_t count,
                   const std::function<void(int64_t done, int64_t total)>& progress,
                   IdentifyPhase phase, const std::function<void(size_t)>& body);
+
+/// Rules that no vector contradicts: those that ran every vector fit, members of the others are
+/// listed with their reason.
+template <class Rule, class Pointer>
+void sort_out(std::vector<Rule>& rules, const std::vector<IdentifyTally>& tallies,
+              std::vector<Pointer>& fitting, IdentifyResult& result) {
+  for (size_t r = 0; r < rules.size(); ++r) {
+    const IdentifyTally& counts = tallies[r];
+    if (counts.contradicted > 0) continue;
+    if (counts.refused == 0) {
+      fitting.push_back(&rules[r]);
+      continue;
+    }
+    for (IdentifyCandidate member : rules[r].members) {
+      member.explained = counts.explained;
+      member.refused = counts.refused;
+      member.reason = counts.reason;
+      result.cannot_run.push_back(std::move(member));
+    }
+  }
+}
+
+/// Nothing fits: the rules that explain most. The first tallies may end at a contradiction, so more
+/// rules than are shown are counted again on all vectors, by retally(indices).
+template <class Rule, class Retally>
+void list_nearest(const std::vector<Rule>& rules, const std::vector<IdentifyTally>& tallies,
+                  IdentifyResult& result, const Retally& retally) {
+  constexpr size_t kShown = 12;
+  std::vector<size_t> order;
+  for (size_t r = 0; r < rules.size(); ++r) {
+    if (tallies[r].contradicted > 0) order.push_back(r);
+  }
+  const auto share = [&](size_t r) {
+    const IdentifyTally& t = tallies[r];
+    return static_cast<double>(t.explained) /
+           static_cast<double>(t.explained + t.refused + t.contradicted);
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return share(a) > share(b); });
+  if (order.size() > 8 * kShown) order.resize(8 * kShown);
+  retally(order);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return tallies[a].explained > tallies[b].explained; });
+  if (order.size() > kShown) order.resize(kShown);
+  for (const size_t r : order) {
+    IdentifyCandidate nearest = rules[r].members.front();
+    nearest.explained = tallies[r].explained;
+    nearest.refused = tallies[r].refused;
+    result.nearest.push_back(std::move(nearest));
+  }
+}
+
+/// The rules that share their class with another.
+template <class Rule, class Pointer>
+std::vector<const Rule*> in_company(const std::vector<Pointer>& fitting,
+                                    const std::vector<int>& classes) {
+  std::vector<int> sizes(classes.size(), 0);
+  for (const int c : classes) ++sizes[static_cast<size_t>(c)];
+  std::vector<const Rule*> rules;
+  for (size_t r = 0; r < classes.size(); ++r) {
+    if (sizes[static_cast<size_t>(classes[r])] > 1) rules.push_back(fitting[r]);
+  }
+  return rules;
+}
 
 /// What is wrong with settings of a space file that do not load, from any thread: those that
 /// contradict each other are no platform, but a file of which none loads is a mistake.

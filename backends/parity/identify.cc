@@ -21,7 +21,6 @@ using detail::IdentifyTally;
 /// Rows on which every setting is tried, and those that fit these.
 constexpr std::array<size_t, 2> kSampledRows{48, 512};
 /// Candidates that are shown when nothing fits.
-constexpr size_t kNearest = 12;
 /// Rules times directed vectors of one search.
 constexpr size_t kOutcomes = 3'000'000;
 constexpr int kIdentifySearches = 4;
@@ -79,52 +78,15 @@ class RowIdentification {
                            if (samples.back().size() < rows_.size())
                              tallies_[r] = detail::tally_identify_rows(rules_[r].rules, rows_);
                          });
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      const IdentifyTally& counts = tallies_[r];
-      if (counts.contradicted > 0) continue;
-      if (counts.refused == 0) {
-        fitting_.push_back(&rules_[r]);
-      } else {
-        list(rules_[r], counts, result_.cannot_run);
-      }
-    }
-  }
-
-  static void list(const IdentifyRule& rule, const IdentifyTally& counts,
-                   std::vector<IdentifyCandidate>& out) {
-    for (IdentifyCandidate member : rule.members) {
-      member.explained = counts.explained;
-      member.refused = counts.refused;
-      member.reason = counts.reason;
-      out.push_back(std::move(member));
-    }
+    detail::sort_out(rules_, tallies_, fitting_, result_);
   }
 
   void list_nearest() {
-    std::vector<size_t> order;
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      if (tallies_[r].contradicted > 0) order.push_back(r);
-    }
-    const auto share = [&](size_t r) {
-      const IdentifyTally& t = tallies_[r];
-      return static_cast<double>(t.explained) /
-             static_cast<double>(t.explained + t.refused + t.contradicted);
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return share(a) > share(b); });
-    // The first sample is small: more are tried on all rows than are shown.
-    if (order.size() > 8 * kNearest) order.resize(8 * kNearest);
-    for (const size_t r : order) tallies_[r] = detail::tally_identify_rows(rules_[r].rules, rows_);
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return tallies_[a].explained > tallies_[b].explained;
+    detail::list_nearest(rules_, tallies_, result_, [&](const std::vector<size_t>& some) {
+      for (const size_t r : some) {
+        tallies_[r] = detail::tally_identify_rows(rules_[r].rules, rows_);
+      }
     });
-    if (order.size() > kNearest) order.resize(kNearest);
-    for (const size_t r : order) {
-      IdentifyCandidate nearest = rules_[r].members.front();
-      nearest.explained = tallies_[r].explained;
-      nearest.refused = tallies_[r].refused;
-      result_.nearest.push_back(std::move(nearest));
-    }
   }
 
   /// Directed rows until no two rules that fit can be told apart, or the searches are used up.
@@ -148,7 +110,7 @@ class RowIdentification {
           });
       detail::append_rows(tried, rows);
       classes = detail::outcome_classes(outcomes);
-      together = in_company(classes);
+      together = detail::in_company<IdentifyRule>(fitting_, classes);
     }
     detail::run_in_parts(
         pool_, fitting_.size(), options_.progress,
@@ -159,17 +121,6 @@ class RowIdentification {
                              detail::form_of(rows_), result_);
     if (next == nullptr) return;
     *next = detail::rows_at(tried, best_vectors(outcomes, classes, tried));
-  }
-
-  /// The rules that share their class.
-  std::vector<const IdentifyRule*> in_company(const std::vector<int>& classes) const {
-    std::vector<int> sizes(classes.size(), 0);
-    for (const int c : classes) ++sizes[static_cast<size_t>(c)];
-    std::vector<const IdentifyRule*> rules;
-    for (size_t r = 0; r < classes.size(); ++r) {
-      if (sizes[static_cast<size_t>(classes[r])] > 1) rules.push_back(fitting_[r]);
-    }
-    return rules;
   }
 
   std::vector<size_t> best_vectors(const std::vector<IdentifyOutcomes>& outcomes,

@@ -18,7 +18,6 @@ using detail::IdentifyTally;
 using detail::LayerRule;
 
 /// Candidates that are shown when nothing fits.
-constexpr size_t kNearestLayers = 12;
 /// Rules times layers of one search, of which there are at most this many.
 constexpr size_t kLayerOutcomes = 60'000;
 constexpr int kLayerSearches = 5;
@@ -70,50 +69,16 @@ class LayerIdentification {
     tallies_.resize(rules_.size());
     detail::run_in_parts(pool_, rules_.size(), options_.progress, detail::kIdentifyTries,
                          [&](size_t r) { tallies_[r] = tally(rules_[r], Thorough::no); });
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      const IdentifyTally& counts = tallies_[r];
-      if (counts.contradicted > 0) continue;
-      if (counts.refused == 0) {
-        fitting_.push_back(&rules_[r]);
-        continue;
-      }
-      for (IdentifyCandidate member : rules_[r].members) {
-        member.explained = counts.explained;
-        member.refused = counts.refused;
-        member.reason = counts.reason;
-        result_.cannot_run.push_back(std::move(member));
-      }
-    }
+    detail::sort_out(rules_, tallies_, fitting_, result_);
   }
 
   void list_nearest() {
-    std::vector<size_t> order;
-    for (size_t r = 0; r < rules_.size(); ++r) {
-      if (tallies_[r].contradicted > 0) order.push_back(r);
-    }
-    const auto share = [&](size_t r) {
-      const IdentifyTally& t = tallies_[r];
-      return static_cast<double>(t.explained) /
-             static_cast<double>(t.explained + t.refused + t.contradicted);
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return share(a) > share(b); });
-    // Those seen were cut off at their first contradiction: more are tried on all than are shown.
-    if (order.size() > 8 * kNearestLayers) order.resize(8 * kNearestLayers);
-    pool_.parallel_for(static_cast<int64_t>(order.size()), [&](int64_t i) {
-      const size_t r = order[static_cast<size_t>(i)];
-      tallies_[r] = tally(rules_[r], Thorough::yes);
+    detail::list_nearest(rules_, tallies_, result_, [&](const std::vector<size_t>& some) {
+      pool_.parallel_for(static_cast<int64_t>(some.size()), [&](int64_t i) {
+        const size_t r = some[static_cast<size_t>(i)];
+        tallies_[r] = tally(rules_[r], Thorough::yes);
+      });
     });
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return tallies_[a].explained > tallies_[b].explained;
-    });
-    if (order.size() > kNearestLayers) order.resize(kNearestLayers);
-    for (const size_t r : order) {
-      IdentifyCandidate nearest = rules_[r].members.front();
-      nearest.explained = tallies_[r].explained;
-      nearest.refused = tallies_[r].refused;
-      result_.nearest.push_back(std::move(nearest));
-    }
   }
 
   /// Directed layers until no two rules that fit can be told apart, or the searches are used up.
@@ -144,7 +109,7 @@ class LayerIdentification {
         layers.push_back(std::move(*made[i]));
       }
       classes = detail::outcome_classes(outcomes);
-      together = in_company(classes);
+      together = detail::in_company<LayerRule>(fitting_, classes);
     }
     const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(layers.size()));
     detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
@@ -154,17 +119,6 @@ class LayerIdentification {
       next->push_back(layers[v]);
       next->back().golden = {};  // the device is to make it
     }
-  }
-
-  /// The rules that share their class.
-  std::vector<const LayerRule*> in_company(const std::vector<int>& classes) const {
-    std::vector<int> sizes(classes.size(), 0);
-    for (const int c : classes) ++sizes[static_cast<size_t>(c)];
-    std::vector<const LayerRule*> rules;
-    for (size_t r = 0; r < classes.size(); ++r) {
-      if (sizes[static_cast<size_t>(classes[r])] > 1) rules.push_back(fitting_[r]);
-    }
-    return rules;
   }
 
   /// Small layers first; those that a rule refuses only if nothing else separates.
