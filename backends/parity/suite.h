@@ -69,7 +69,8 @@ std::filesystem::path suite_profile_file(const std::filesystem::path& folder,
 Suite read_suite(const std::filesystem::path& folder);
 /// Replaces FOLDER/suite.json by a rename. Error bad_value for what read_suite would refuse, io.
 void write_suite(const std::filesystem::path& folder, const Suite& suite);
-/// Removes golden-*.npz and profile-*.json that no golden in force names: what an approval leaves.
+/// Removes golden-*.npz and profile-*.json that no golden in force names: what an approval leaves;
+/// and temporary files an hour old, which a process left that was killed.
 void remove_unused_suite_files(const std::filesystem::path& folder, const Suite& suite);
 
 /// Whether `name` can name a case: 1 to 100 letters, digits, '_', '-', '.', no '.' in front.

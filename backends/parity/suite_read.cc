@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "backends/json/object_reader-internal.h"
 #include "backends/parity/suite-internal.h"
@@ -17,7 +18,7 @@ using Presence = ObjectReader::Presence;
 constexpr size_t kMaxSuiteCases = 100000;
 constexpr size_t kMaxApprovals = 100000;
 constexpr size_t kMaxSettings = 1000;
-constexpr uint64_t kMaxSuiteBytes = uint64_t{1} << 26;
+constexpr json::ReadOptions kSuiteReading{.max_bytes = uint64_t{1} << 26, .max_depth = 8};
 
 bool is_hex_of(std::string_view text, size_t digits) {
   return text.size() == digits &&
@@ -37,7 +38,7 @@ bool is_utc_date(std::string_view text) {
 
 class SuiteFileReader {
  public:
-  explicit SuiteFileReader(const json::Document& document) : document_(document) {}
+  explicit SuiteFileReader(json::Document document) : document_(std::move(document)) {}
 
   Suite read() {
     ObjectReader top(document_, document_.value, "", errors_);
@@ -147,9 +148,9 @@ class SuiteFileReader {
       reader.fail("name", "\"" + c.name + "\"",
                   "1 to 100 letters, digits, '_', '-' and '.', no '.' in front");
     }
-    const bool is_known = std::any_of(suite_.cases.begin(), suite_.cases.end(),
-                                      [&](const SuiteCase& other) { return other.name == c.name; });
-    if (is_known) reader.fail("name", "\"" + c.name + "\" names two cases", "a name of its own");
+    if (!case_names_.insert(c.name).second) {
+      reader.fail("name", "\"" + c.name + "\" names two cases", "a name of its own");
+    }
     c.inputs_fingerprint = fingerprint(reader, "inputs", 32);
     if (const auto* golden = reader.member("golden", Presence::required)) {
       c.golden = read_golden(*golden, reader.pointer("golden"));
@@ -162,13 +163,23 @@ class SuiteFileReader {
     suite_.cases.push_back(std::move(c));
   }
 
-  const json::Document& document_;
+  json::Document document_;
   std::vector<ErrorInfo> errors_;
   Suite suite_;
+  std::set<std::string> case_names_;
 };
 
 bool is_path(std::string_view profile) {
   return profile.find('/') != std::string_view::npos || profile.ends_with(".json");
+}
+
+/// `file` as seen from `folder`, without "..". Behind a symbolic link "LINK/.." is not LINK's own
+/// folder: then the path as the system resolves it.
+fs::path file_beside(const fs::path& folder, const fs::path& file) {
+  const fs::path path = folder / file, normal = path.lexically_normal();
+  std::error_code absent;
+  if (!fs::exists(path, absent) || fs::equivalent(path, normal, absent)) return normal;
+  return fs::weakly_canonical(path, absent);
 }
 
 constexpr size_t kFingerprintInName = 16;
@@ -188,13 +199,11 @@ bool is_suite_case_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_letter);
 }
 
-fs::path Suite::network_file(const fs::path& folder) const {
-  return (folder / network).lexically_normal();
-}
+fs::path Suite::network_file(const fs::path& folder) const { return file_beside(folder, network); }
 
 std::string Suite::profile_of(const fs::path& folder) const {
   if (!is_path(profile)) return profile;
-  const std::string file = (folder / profile).lexically_normal().string();
+  const std::string file = file_beside(folder, profile).string();
   return is_path(file) ? file : "./" + file;
 }
 
@@ -216,9 +225,11 @@ fs::path suite_profile_file(const fs::path& folder, std::string_view fingerprint
 }
 
 Suite read_suite(const fs::path& folder) {
-  const json::ReadOptions options{.max_bytes = kMaxSuiteBytes, .max_depth = 8};
-  const json::Document document = json::read_json(folder / detail::kSuiteFileName, options);
-  return SuiteFileReader(document).read();
+  return SuiteFileReader(json::read_json(folder / detail::kSuiteFileName, kSuiteReading)).read();
+}
+
+Suite detail::suite_from_text(std::string_view text, const std::string& name) {
+  return SuiteFileReader(json::parse_json(text, name, kSuiteReading)).read();
 }
 
 }  // namespace facsim::backends

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -88,6 +89,7 @@ void write_suite(const fs::path& folder, const Suite& suite) {
   } catch (const nlohmann::json::exception&) {
     throw Error({ErrorCode::bad_value, file.string(), "a text that is not UTF-8", "UTF-8", ""});
   }
+  detail::suite_from_text(text, file.string());  // refuses what could not be read again
   write_file_atomically(file, text);
 }
 
@@ -100,6 +102,16 @@ bool is_named_by_content(std::string_view file, std::string_view start, std::str
          file.ends_with(end) &&
          file.substr(start.size(), kDigits).find_first_not_of("0123456789abcdef") ==
              std::string_view::npos;
+}
+
+/// Whether a file is what a process left that was killed while it wrote: NAME.tmp-SUFFIX, an hour
+/// old, so that nobody is writing it.
+bool is_abandoned(const fs::directory_entry& entry, std::string_view start) {
+  const std::string name = entry.path().filename().string();
+  if (!name.starts_with(start) || name.find(".tmp-") == std::string::npos) return false;
+  std::error_code error;
+  const auto written = entry.last_write_time(error);
+  return !error && fs::file_time_type::clock::now() - written > std::chrono::hours(1);
 }
 
 }  // namespace
@@ -115,15 +127,16 @@ void remove_unused_suite_files(const fs::path& folder, const Suite& suite) {
     std::vector<fs::path> unused;
     for (fs::directory_iterator it(in, error), last; !error && it != last; it.increment(error)) {
       const std::string file = it->path().filename().string();
-      if (is_named_by_content(file, start, end) && !used.contains(it->path())) {
-        unused.push_back(it->path());
-      }
+      const bool is_old = is_named_by_content(file, start, end) && !used.contains(it->path());
+      if (is_old || is_abandoned(*it, start)) unused.push_back(it->path());
     }
     for (const fs::path& path : unused) fs::remove(path, error);
   };
   remove_in(folder, "profile-", ".json");
+  remove_in(folder, detail::kSuiteFileName, ".json");
   for (const SuiteCase& c : suite.cases) {
     remove_in(suite_golden_file(folder, c).parent_path(), "golden-", ".npz");
+    remove_in(suite_golden_file(folder, c).parent_path(), "received", ".npz");
   }
 }
 

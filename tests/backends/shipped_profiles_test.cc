@@ -12,6 +12,7 @@
 
 #include "backends/io/npy.h"
 #include "backends/profile/algorithms-internal.h"
+#include "backends/profile/profile_file.h"
 #include "sim/core/error.h"
 #include "tests/backends/parity_page.h"
 
@@ -145,6 +146,13 @@ TEST_CASE("shipped profiles: each loads, lints without errors, says what it is a
     if (profile.evidence.level == Level::assumed && name != "example-chip") {
       CHECK_FALSE(profile.bit_exact);
     }
+  }
+}
+
+TEST_CASE("shipped profiles: each file is as `facsim profile fmt` leaves it") {
+  for (const std::string& name : list_profiles(shipped_profiles())) {
+    CAPTURE(name);
+    CHECK_FALSE(format_profile(load_profile(name, shipped_profiles()).file).changed);
   }
 }
 

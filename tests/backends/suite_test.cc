@@ -174,6 +174,36 @@ TEST_CASE("read_suite: reader and schema refuse the same files, with their place
   error_text(ErrorCode::io, [&] { backends::read_suite(folder / "absent"); });
 }
 
+TEST_CASE("write_suite: refuses what read_suite would refuse, and leaves the file as it was") {
+  const TempFolder folder;
+  backends::write_suite(folder.path(), two_cases());
+  const std::string before = contents(folder / "suite.json");
+  struct Row {
+    const char* what;
+    std::function<void(Suite&)> change;
+    const char* text;
+  };
+  const Row rows[] = {
+      {"no name", [](Suite& s) { s.name.clear(); }, "/name"},
+      {"no case", [](Suite& s) { s.cases.clear(); }, "/cases"},
+      {"path as name", [](Suite& s) { s.cases[0].name = "../x"; }, "/cases/0/name"},
+      {"twice", [](Suite& s) { s.cases[1].name = "day"; }, "names two cases"},
+      {"extent", [](Suite& s) { s.dims["N"] = 0; }, "/network/dims/N"},
+      {"fingerprint", [](Suite& s) { s.cases[0].golden.profile = "b"; }, "/cases/0/golden/profile"},
+      {"reason", [](Suite& s) { s.cases[1].history[0].reason.clear(); }, "/history/0/reason"},
+      {"no UTF-8", [](Suite& s) { s.name = "\xff"; }, "UTF-8"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    Suite bad = two_cases();
+    row.change(bad);
+    CHECK(contains(
+        error_text(ErrorCode::bad_value, [&] { backends::write_suite(folder.path(), bad); }),
+        row.text));
+    CHECK(contents(folder / "suite.json") == before);
+  }
+}
+
 TEST_CASE("suite files: names follow fingerprints, and an approval's leftovers go") {
   const TempFolder folder;
   Suite suite = two_cases();
