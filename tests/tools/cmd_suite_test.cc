@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "backends/io/provenance.h"
@@ -380,6 +382,89 @@ TEST_CASE("facsim suite: a referenced network stays where it is, layouts are the
   const CommandResult gone = suite_command({"run", f.file("s")});
   CHECK(gone.exit_code == 3);
   CHECK(contains(gone.out, "INVALID"));
+}
+
+TEST_CASE("facsim suite: init in the folder one is in, and behind a symbolic link") {
+  const DeployedFixture f;
+  f.folder.write("chip.json",
+                 R"({"schema_version": 1, "name": "chip", "extends": "tflite-micro"})");
+  fs::create_directories(f.folder / "here");
+  const auto shell = [&](const std::string& folder, const std::string& words) {
+    const std::string line = "cd " + f.file(folder) + " && " FACSIM_COMMAND_FILE " suite " + words +
+                             " >/dev/null && ls suite.json >/dev/null";
+    return std::system(line.c_str());
+  };
+  const std::string rest = " --model ../net.json --inputs ../x.npz --profile ../chip.json";
+  CHECK(shell("here", "init ." + rest) == 0);  // it is still the folder one is in
+  CHECK(shell("here", "run .") == 0);
+  CHECK(backends::read_suite(f.file("here")).profile == "../chip.json");
+
+  fs::create_directories(f.folder / "deep/er/real");
+  fs::create_directory_symlink(f.folder / "deep/er/real", f.folder / "link");
+  const CommandResult made =
+      suite_command({"init", f.file("link/suite"), "--model", f.file("net.json"), "--inputs",
+                     f.file("x.npz"), "--profile", f.file("chip.json"), "--reference"});
+  CHECK_MESSAGE(made.exit_code == 0, made.err);
+  CHECK(backends::read_suite(f.file("link/suite")).profile == "../../../../chip.json");
+  for (const char* folder : {"link/suite", "deep/er/real/suite"}) {
+    const CommandResult result = suite_command({"run", f.file(folder)});
+    CHECK_MESSAGE(result.exit_code == 0, result.out << result.err);
+  }
+  fs::create_directory_symlink(f.folder / "deep/er", f.folder / "empty-link");
+  fs::create_directories(f.folder / "deep/er/new");
+  CHECK(suite_command({"init", f.file("empty-link/new"), "--model", f.file("net.json"), "--inputs",
+                       f.file("x.npz"), "--profile", f.file("chip.json")})
+            .exit_code == 0);
+  CHECK(suite_command({"run", f.file("empty-link/new")}).exit_code == 0);
+}
+
+TEST_CASE("facsim suite: a folder of suites runs each; one page shows all") {
+  const DeployedFixture f;
+  for (const char* name : {"all/b", "all/deeper/a"}) {
+    fs::create_directories((f.folder / name).parent_path());
+    REQUIRE(suite_command(
+                {"init", f.file(name), "--model", f.file("net.json"), "--inputs", f.file("x.npz")})
+                .exit_code == 0);
+  }
+  const std::string page = f.file("page.html");
+  const CommandResult result =
+      suite_command({"run", f.file("all"), "--html", page, "--set", "/requantize/rounding=floor"});
+  CHECK(result.exit_code == 1);
+  CHECK(contains(result.out, "0 passed, 2 failed"));
+  CHECK(result.out.find(f.file("all/b")) < result.out.find(f.file("all/deeper/a")));
+  const std::string html = contents(page);
+  CHECK(contains(html, "<!doctype html>"));
+  CHECK(contains(html, "b: x, failed"));
+  CHECK(contains(html, "a: x, failed"));
+  CHECK(occurrences(html, "The first mismatch, step by step") == 2);
+  CHECK(contains(html, "the profile changed: "));
+  CHECK(suite_command({"run", f.file("all"), "--html", page}).exit_code == 0);
+  CHECK(contains(contents(page), "b: x, passed"));
+  CHECK(suite_command({"run", f.folder.path().string() + "/absent", "--html", page}).exit_code ==
+        3);
+  CHECK(contains(contents(page), "suite.json"));
+}
+
+TEST_CASE("facsim suite: what a killed process left is removed by the next init or approve") {
+  const SuiteFixture s;
+  const fs::path dead = s.f.folder / "second.tmp-4194303",
+                 alive = s.f.folder / ("second.tmp-" + std::to_string(getpid()));
+  fs::create_directories(dead / "cases");
+  fs::create_directories(alive);
+  REQUIRE(suite_command({"init", s.f.file("second"), "--model", s.f.file("net.json"), "--inputs",
+                         s.f.file("x.npz")})
+              .exit_code == 0);
+  CHECK(!fs::exists(dead));
+  CHECK(fs::exists(alive));
+
+  const fs::path old = s.in("suite.json.tmp-0123"), fresh = s.in("cases/x/golden-0.npz.tmp-4567");
+  for (const fs::path& file : {old, fresh}) backends::write_file_atomically(file, "x");
+  fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  s.write_profile("floor");
+  s.run(1);
+  REQUIRE(s.approve("the chip floors").exit_code == 0);
+  CHECK(!fs::exists(old));
+  CHECK(fs::exists(fresh));
 }
 
 }  // namespace facsim::test

@@ -1,246 +1,356 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <system_error>
+#include <optional>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "backends/io/network_file.h"
-#include "backends/parity/element.h"
-#include "backends/parity/reduce.h"
+#include "backends/parity/diagnose.h"
+#include "backends/parity/vectors_gen.h"
 #include "sim/core/error.h"
-#include "sim/graph/executor.h"
-#include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
+#include "tools/facsim/diagnosis.h"
+#include "tools/facsim/golden.h"
 #include "tools/facsim/interrupt.h"
+#include "tools/facsim/layer_profiles.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/parse_override.h"
+#include "tools/facsim/progress.h"
+#include "tools/facsim/reduce/check_command.h"
+#include "tools/facsim/reduce/repro_folder.h"
+#include "tools/facsim/staged_folder.h"
 
 namespace facsim::cli {
 
 namespace {
 
-namespace fs = std::filesystem;
-using backends::Profile;
 using backends::Reproduction;
 using ReduceJson = nlohmann::ordered_json;
 
-/// A new folder that appears under its name when it is complete.
-class NewFolder {
- public:
-  explicit NewFolder(const fs::path& folder) : folder_(folder) {
-    std::error_code error;
-    if (fs::exists(folder_, error)) {
-      throw Error({ErrorCode::io, folder_.string(), "exists already", "a new folder", ""});
-    }
-    std::string name = folder_.string() + ".tmp-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw Error({ErrorCode::io, folder_.string(), std::strerror(errno), "a folder to write", ""});
-    }
-    temporary_ = name;
-    fs::permissions(temporary_, fs::perms(0755), error);
-  }
-  ~NewFolder() {
-    std::error_code ignored;
-    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
-  }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-
-  const fs::path& path() const { return temporary_; }
-  void commit() {
-    std::error_code error;
-    fs::rename(temporary_, folder_, error);
-    if (error) throw Error({ErrorCode::io, folder_.string(), error.message(), "", ""});
-    temporary_.clear();
-  }
-
- private:
-  fs::path folder_, temporary_;
-};
-
-/// The resolved rules under a name of their own, as a profile's file must be called.
-std::string renamed(const std::string& resolved, const std::string& name) {
-  ReduceJson json = ReduceJson::parse(resolved);
-  json.erase("$schema");
-  json["title"] = json["name"].get<std::string>() + ": " + json.value("title", "");
-  json["name"] = name;
-  return json.dump(2) + "\n";
-}
-
-/// The differing element under one profile.
-struct ReducedSide {
-  std::string profile;  ///< as it was given
-  backends::NamedTensors outputs;
-  backends::ElementChain chain;
-};
-
-ReducedSide side_of(const Reproduction& at, const Profile& profile, int64_t element) {
-  const sim::Graph graph = backends::lower(at.graph, profile);
-  sim::ExecutorOptions options;
-  options.isa = sim::Isa::scalar;
-  const sim::RunResult run = sim::Executor(graph, options).run(at.inputs);
-  const int out = graph.outputs[0];
-  std::vector<const Tensor*> inputs;
-  for (const int t : graph.nodes[0].inputs) {
-    const auto k = std::find(graph.inputs.begin(), graph.inputs.end(), t) - graph.inputs.begin();
-    inputs.push_back(&at.inputs[static_cast<size_t>(k)]);
-  }
-  return {profile.name,
-          {{graph.tensors[static_cast<size_t>(out)].name, run.outputs[0]}},
-          backends::element_chain(at.graph, graph, 0, inputs, element, 8)};
-}
-
-int64_t first_difference(const Tensor& a, const Tensor& b) {
-  for (int64_t i = 0; i < a.numel(); ++i) {
-    if (a.int_at(i) != b.int_at(i)) return i;
-  }
-  return 0;
-}
-
-std::string steps_of(const ReducedSide& side) {
-  std::string text;
-  for (const backends::ElementStep& step : side.chain.steps) {
-    text += fmt::format("  {:<34} {}\n", step.step, step.value);
-  }
-  return text;
-}
+/// The simplest layers that a command is asked about; a simulated side is asked about more.
+constexpr int64_t kSimplestForCommands = 8;
 
 class ReduceCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
     model_.add_to(app, "--model", "network");
     app.get_option("--model")->required();
-    app.add_option("--inputs", inputs_, "on which the profiles differ: .npz or .npy")->required();
-    app.add_option("--against", against_, "the other profile; absent: --profile without its --set");
-    app.add_option("-o,--output", output_, "folder to write, new")->required();
+    app.add_option("--inputs", inputs_, "on which the sides differ: .npz or .npy")->required();
+    app.add_option("--against", against_, "the other side is this profile; absent: --profile");
+    app.add_option("--against-set", against_set_,
+                   "/pointer=value changes the other side's profile; repeatable")
+        ->allow_extra_args(false);
+    app.add_option("--golden", golden_, "the other side is what was recorded: .npz");
+    app.add_flag("--with-cause", with_cause_,
+                 "with --golden: go on with the setting that diagnose ranks first as other side");
+    app.add_option(
+        "--check", check_,
+        "the other side is a command: exit code 0 if it still differs, 1 if it does not");
+    app.add_option("--timeout", limits_.seconds, "seconds for one run of --check")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    app.add_option("--max-checks", limits_.runs, "runs of --check at most")
+        ->check(CLI::Range(int64_t{1}, INT64_MAX))
+        ->capture_default_str();
+    match_.add_to(app);
+    app.add_option("-o,--output", output_, "folder to write, new or empty")->required();
     app.footer(
-        "Cuts the network to the first layer that two profiles compute differently, and that to "
-        "one\n"
+        "Cuts the network to the first layer that two sides compute differently, and that to one\n"
         "output, the fewest taps and the smallest integers. Writes a folder that shows the "
         "difference\n"
-        "by itself: network, both profiles, inputs, what each computes, and a script.\n\n"
+        "by itself: network, profiles, inputs, what each side computes, and a script.\n"
+        "A recording knows its own inputs only: with --golden the layer is cut to one output of "
+        "them.\n"
+        "The command of --check runs in a folder with net.json, inputs.npz, a.json and\n"
+        "expected_a.npz (what --profile computes), a new one each time.\n"
+        "Exit code 0 if the sides are equal, 1 if a folder was written.\n\n"
         "Examples:\n"
         "  facsim reduce --model net.json --profile tflite-reference --against "
         "tflite-single-rounding --inputs x.npz -o repro\n"
-        "  facsim reduce --model net.json --profile tflite-micro --set "
-        "/requantize/rounding=half_even --inputs x.npz -o repro");
+        "  facsim reduce --model net.json --profile tflite-micro --against-set "
+        "/requantize/rounding=half_even --inputs x.npz -o repro\n"
+        "  facsim reduce --model net.tflite --profile tflite-micro --inputs x.npz --golden "
+        "device.npz --with-cause -o repro\n"
+        "  facsim reduce --model net.tflite --profile cmsis-nn --inputs x.npz --check "
+        "'/home/me/on_device.sh' -o repro");
   }
 
   ExitCode run(const Globals& globals) override {
-    if (against_.empty() && globals.overrides.empty()) {
-      throw UsageError("reduce needs a second profile: --against, or --set");
-    }
-    const DeployedNetwork network(model_, globals);
-    const std::string name = globals.profile.empty() ? network.graph().profile : globals.profile;
-    const std::string other = against_.empty() ? name : against_;
-    const backends::ProfileSearch search = globals.search();
-    const Profile& a = network.profile();
-    const Profile b = backends::load_profile(other, search);
-    NewFolder folder(output_);
-
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
-    const Reproduction start = backends::first_differing_node(network.graph(), inputs, a, b);
-    Reproduction small = backends::reduce(start, [&](const Reproduction& candidate) {
-      throw_if_interrupted();
-      return backends::differs(candidate, a, b);
-    });
-    small.graph.profile = "a";
-    small.graph.profile_fingerprint.clear();
-    small.graph.layout = backends::IntGraph::Layout::nhwc;
-    const auto run_outputs = [&](const Profile& p) { return side_of(small, p, 0); };
-    ReducedSide ours = run_outputs(a), theirs = run_outputs(b);
-    const int64_t element = first_difference(ours.outputs[0].second, theirs.outputs[0].second);
-    if (element != 0) {
-      ours = side_of(small, a, element);
-      theirs = side_of(small, b, element);
-    }
-    write(folder.path(), small, ours, theirs,
-          renamed(backends::resolved_profile_json(name, search, globals.overrides), "a"),
-          renamed(backends::resolved_profile_json(other, search), "b"));
+    check_usage(globals);
+    backends::require_new_folder(output_);
+    globals_ = globals;
+    others_.emplace(globals.search());
+    network_.emplace(model_, globals);
+    a_ = {network_->profile_name(globals), globals.overrides, globals.search()};
+    inputs_read_ = network_->inputs(read_arrays(inputs_), inputs_);
+    const std::optional<Reduced> reduced = !check_.empty()    ? against_command()
+                                           : !golden_.empty() ? against_recording()
+                                                              : against_profile();
+    if (!reduced) return print_equal();
+    StagedFolder folder(without_trailing_slash(output_));
+    write_repro(folder.path(), *reduced);
+    throw_if_interrupted();
     folder.commit();
-    print_result(globals, start, small, ours, theirs);
+    print_result(*reduced);
     return ExitCode::different;
   }
 
  private:
-  static std::string numbers(const Reproduction& small, const ReducedSide& ours,
-                             const ReducedSide& theirs) {
-    std::string text;
-    if (ours.chain.accumulator) {
-      text +=
-          fmt::format("accumulator {} from {} tap{}\n", ours.chain.accumulator->value,
-                      ours.chain.accumulator->taps, ours.chain.accumulator->taps == 1 ? "" : "s");
+  void check_usage(const Globals& globals) const {
+    const bool profile = !against_.empty() || !against_set_.empty();
+    const int sides = (profile ? 1 : 0) + (golden_.empty() ? 0 : 1) + (check_.empty() ? 0 : 1);
+    if (sides > 1) {
+      throw UsageError("reduce takes one other side: --against, --golden or --check");
     }
-    for (const ReducedSide* side : {&ours, &theirs}) {
-      text += fmt::format("{} -> {}\n{}", side->profile, side->chain.result(), steps_of(*side));
+    if (sides == 0 && globals.overrides.empty()) {
+      throw UsageError(
+          "reduce needs another side: --against, --against-set, --set, --golden or --check");
     }
-    return text;
+    if (with_cause_ && golden_.empty()) throw UsageError("--with-cause is for --golden");
   }
 
-  static void write(const fs::path& folder, const Reproduction& small, const ReducedSide& ours,
-                    const ReducedSide& theirs, const std::string& a, const std::string& b) {
-    backends::write_int_graph(folder / "net.json", small.graph);
-    backends::NamedTensors inputs;
-    for (size_t i = 0; i < small.inputs.size(); ++i) {
-      const auto t = static_cast<size_t>(small.graph.inputs[i]);
-      inputs.emplace_back(small.graph.tensors[t].name, small.inputs[i]);
-    }
-    backends::write_npz(folder / "inputs.npz", inputs);
-    backends::write_npz(folder / "expected_a.npz", ours.outputs);
-    backends::write_npz(folder / "expected_b.npz", theirs.outputs);
-    backends::write_file_atomically(folder / "a.json", a);
-    backends::write_file_atomically(folder / "b.json", b);
-    const std::string line =
-        "facsim compare --model net.json --profile ./a.json --inputs inputs.npz --golden "
-        "expected_b.npz";
-    backends::write_file_atomically(
-        folder / "run.sh",
-        "#!/bin/sh\n# Exit code 1 while the profiles differ.\ncd \"$(dirname "
-        "\"$0\")\" || exit 2\nexec " +
-            line + "\n");
-    std::error_code ignored;
-    fs::permissions(folder / "run.sh", fs::perms(0755), ignored);
-    backends::write_file_atomically(
-        folder / "README.md",
-        fmt::format("# {} and {} differ\n`a.json` is {}, `b.json` {}.\n```\n{}```\nRun it:\n"
-                    "```\n{}\n```\n",
-                    ours.profile, theirs.profile, ours.profile, theirs.profile,
-                    numbers(small, ours, theirs), line));
+  backends::SimulatedSide side(const backends::Profile& profile) {
+    return {profile, [this](std::string_view name) -> const backends::Profile& {
+              return others_->find(name);
+            }};
   }
 
-  void print_result(const Globals& globals, const Reproduction& start, const Reproduction& small,
-                    const ReducedSide& ours, const ReducedSide& theirs) const {
-    const backends::IntNode& node = start.graph.nodes[0];
-    if (globals.format == OutputFormat::json) {
-      ReduceJson json = {{"folder", output_},
+  /// The search and the reduction between two profiles. `golden`: the inputs of nodes.
+  std::optional<Reduced> between(const ReduceRules& b, const backends::NamedTensors& golden) {
+    b_label_ = b.label();
+    const backends::Profile profile_b = b.load();
+    const backends::SimulatedSide ours = side(network_->profile()), theirs = side(profile_b);
+    const auto shows = [&](const Reproduction& candidate) {
+      throw_if_interrupted();
+      return backends::differs(candidate, ours, theirs);
+    };
+    const auto start = backends::first_node(network_->graph(), inputs_read_, golden, ours, shows);
+    if (!start) return std::nullopt;
+    Reduced reduced{*start, backends::reduce(*start, shows), {}, {}, {}};
+    const auto sides = [&](int64_t element) {
+      reduced.a = simulated_side(reduced.small, a_, element);
+      reduced.b = simulated_side(reduced.small, b, element);
+    };
+    sides(0);
+    if (const int64_t element = first_difference(reduced); element != 0) sides(element);
+    return reduced;
+  }
+
+  std::optional<Reduced> against_profile() {
+    ReduceRules b{against_.empty() ? a_.name : against_, {}, a_.search};
+    for (const std::string& text : against_set_) {
+      b.overrides.push_back(parse_override("--against-set", text));
+    }
+    return between(b, {});
+  }
+
+  std::optional<Reduced> against_recording() {
+    b_label_ = golden_;
+    const ArrayFile file(golden_);
+    Golden golden = read_golden(*network_, file, inputs_read_[0].shape()[0], match_);
+    for (const std::string& text : name_notes(golden.renamed, golden.suggestions)) {
+      note(printable(text));
+    }
+    for (const auto& difference : golden.structure) note(printable(to_string(difference)));
+    if (golden.tensors.empty()) {
+      throw Error({ErrorCode::missing_key, golden_, "no array of this network",
+                   "outputs of its layers by name", "--map names.json says which is which"});
+    }
+    take_recorded_inputs(golden);
+    const backends::NamedTensors inside = as_nhwc(golden.tensors);
+    const backends::SimulatedSide ours = side(network_->profile());
+    const auto shows = [&](const Reproduction& candidate) {
+      throw_if_interrupted();
+      return backends::differs_from_recording(candidate, ours);
+    };
+    const auto start = backends::first_node(network_->graph(), inputs_read_, inside, ours, shows);
+    if (!start) return std::nullopt;
+    std::vector<std::string> notes;
+    if (with_cause_) {
+      if (auto reduced = against_cause(golden.tensors, inside, notes)) return reduced;
+      b_label_ = golden_;
+    }
+    Reduced reduced{*start, backends::cut_to_one_output(*start, shows), {}, {}, notes};
+    const Tensor& recorded = reduced.small.recorded->theirs;
+    const std::string name = reduced.small.graph.tensors.back().name;
+    reduced.b = {golden_, {}, backends::NamedTensors{{name, recorded}}, {}, {}};
+    reduced.a = simulated_side(reduced.small, a_, 0);
+    const int64_t element = first_difference(reduced);
+    reduced.a = simulated_side(reduced.small, a_, element);
+    reduced.b.result = value_of(recorded, element);
+    reduced.notes.push_back(
+        "Taps and integers are the recorded ones: a recording cannot say what the device gives for "
+        "others" +
+        std::string(with_cause_ ? "" : "; --with-cause asks a setting instead"));
+    return reduced;
+  }
+
+  /// What the device was given takes the place of --inputs.
+  void take_recorded_inputs(Golden& golden) {
+    backends::NamedTensors arrays = read_arrays(inputs_);
+    for (const int t : network_->graph().inputs) {
+      const std::string& name = network_->graph().tensors[static_cast<size_t>(t)].name;
+      const auto found = std::find_if(golden.tensors.begin(), golden.tensors.end(),
+                                      [&](const auto& entry) { return entry.first == name; });
+      if (found == golden.tensors.end()) continue;
+      std::erase_if(arrays, [&](const auto& entry) {
+        return entry.first == name || network_->graph().inputs.size() == 1;
+      });
+      arrays.emplace_back(name, found->second);
+      golden.tensors.erase(found);
+    }
+    inputs_read_ = network_->inputs(arrays, golden_);
+  }
+
+  backends::NamedTensors as_nhwc(backends::NamedTensors tensors) const {
+    for (auto& [name, tensor] : tensors) {
+      tensor = in_layout(tensor, network_->graph().layout, Layout::nhwc);
+    }
+    return tensors;
+  }
+
+  /// Nothing, and a note, where no setting explains the recording.
+  std::optional<Reduced> against_cause(const backends::NamedTensors& recorded,
+                                       const backends::NamedTensors& inside,
+                                       std::vector<std::string>& notes) {
+    backends::DiagnoseOptions options;
+    options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
+    const backends::Diagnosis diagnosis =
+        diagnose_network(*network_, inputs_read_, recorded, std::move(options), globals_);
+    if (diagnosis.causes.empty()) {
+      notes.push_back(fmt::format("No setting of {} explains the recording ({} tried)",
+                                  network_->profile().name, diagnosis.settings_tried));
+      return std::nullopt;
+    }
+    const backends::Cause& cause = diagnosis.causes[0];
+    ReduceRules b = a_;
+    for (const backends::Knob& knob : cause.knobs) {
+      b.overrides.insert(b.overrides.end(), knob.overrides.begin(), knob.overrides.end());
+    }
+    std::optional<Reduced> reduced = between(b, inside);
+    notes.push_back(fmt::format(
+        "The other side is not the device, but the setting that diagnose ranks first: {}. It "
+        "explains {} of {} recorded values that differ and introduces {}",
+        sentence_of(cause.knobs), cause.explained, cause.of, cause.introduced));
+    if (reduced) reduced->notes = notes;
+    return reduced;
+  }
+
+  std::optional<Reduced> against_command() {
+    b_label_ = check_;
+    ProgressBar bar("checks", limits_.runs, globals_.progress);
+    CheckCommand command(check_, limits_, a_, [&](int64_t runs) { bar.update(runs); });
+    const std::function<bool(const Reproduction&)> shows = std::ref(command);
+    try {
+      if (!shows({network_->graph(), inputs_read_})) return std::nullopt;
+      const auto start = backends::first_node(network_->graph(), inputs_read_, {},
+                                              side(network_->profile()), shows);
+      if (!start) {
+        throw Error({ErrorCode::bad_value, "--check",
+                     fmt::format("different for the whole network, but for no single layer ({})",
+                                 runs_text(command)),
+                     "a layer that differs by itself", ""});
+      }
+      Reduced reduced{*start, backends::reduce(*start, shows, {kSimplestForCommands}), {}, {}, {}};
+      reduced.a = simulated_side(reduced.small, a_, 0);
+      reduced.b.label = check_;
+      reduced.notes.push_back("The command was run: " + runs_text(command));
+      return reduced;
+    } catch (const CheckCommand::Stopped& stopped) {
+      throw Error(stopped.error);
+    }
+  }
+
+  static std::string runs_text(const CheckCommand& command) {
+    return fmt::format("{} run{}{}", command.runs(), command.runs() == 1 ? "" : "s",
+                       command.is_used_up() ? ", no more are allowed (--max-checks)" : "");
+  }
+
+  static int64_t first_difference(const Reduced& reduced) {
+    const Tensor& a = reduced.a.outputs->front().second;
+    const Tensor& b = reduced.b.outputs->front().second;
+    for (int64_t i = 0; i < a.numel(); ++i) {
+      if (value_of(a, i) != value_of(b, i)) return i;
+    }
+    return 0;
+  }
+
+  ExitCode print_equal() const {
+    if (globals_.format == OutputFormat::json) {
+      print_json({{"format", "facsim-reduce"},
+                  {"version", 1},
+                  {"equal", true},
+                  {"a", {{"name", a_.label()}}},
+                  {"b", {{"name", b_label_}}}});
+    } else {
+      print(fmt::format("EQUAL: {} and {} agree on these inputs, nothing to reduce\n",
+                        printable(a_.label()), printable(b_label_)));
+      if (golden_.empty() && check_.empty()) {
+        note("facsim vectors gen makes inputs that tell profiles apart");
+      }
+    }
+    return ExitCode::equal;
+  }
+
+  ReduceJson side_json(const ReducedSide& side) const {
+    ReduceJson json = {{"kind", side.rules     ? "profile"
+                                : side.outputs ? "recording"
+                                               : "command"},
+                       {"name", side.label}};
+    if (side.rules) json["profile"] = side.rules->name;
+    if (side.rules) json["settings"] = ReduceJson::array();
+    for (size_t i = 0; side.rules && i < side.rules->overrides.size(); ++i) {
+      const auto& set = side.rules->overrides[i];
+      json["settings"].push_back({{"pointer", set.pointer}, {"value", set.value}});
+    }
+    if (!side.result.empty()) json["result"] = ReduceJson::parse(side.result, nullptr, false);
+    return json;
+  }
+
+  void print_result(const Reduced& reduced) const {
+    const backends::IntNode& node = reduced.start.graph.nodes[0];
+    int64_t values = 0, before = 0;
+    for (const Tensor& input : reduced.small.inputs) values += input.numel();
+    for (const Tensor& input : reduced.start.inputs) before += input.numel();
+    if (globals_.format == OutputFormat::json) {
+      ReduceJson json = {{"format", "facsim-reduce"},
+                         {"version", 1},
+                         {"equal", false},
+                         {"folder", output_},
                          {"layer", node.name},
                          {"op", node.op},
-                         {"outputs", ours.outputs[0].second.numel()},
-                         {"inputs", small.inputs[0].numel()}};
-      if (ours.chain.accumulator) {
-        json["taps"] = ours.chain.accumulator->taps;
-        json["accumulator"] = ours.chain.accumulator->value;
+                         {"outputs", reduced.a.outputs->front().second.numel()},
+                         {"inputs", values}};
+      if (reduced.a.chain && reduced.a.chain->accumulator) {
+        json["taps"] = reduced.a.chain->accumulator->taps;
+        json["accumulator"] = reduced.a.chain->accumulator->value;
       }
-      json["a"] = {{"profile", ours.profile}, {"result", ours.chain.result()}};
-      json["b"] = {{"profile", theirs.profile}, {"result", theirs.chain.result()}};
-      print_json(json);
-      return;
+      json["a"] = side_json(reduced.a);
+      json["b"] = side_json(reduced.b);
+      json["notes"] = reduced.notes;
+      return print_json(json);
     }
     print(fmt::format("layer {} ({}), {} of {} input values\n", printable(node.name), node.op,
-                      small.inputs[0].numel(), with_commas(start.inputs[0].numel())));
-    print(numbers(small, ours, theirs));
+                      with_commas(values), with_commas(before)));
+    print(numbers_text(reduced));
+    for (const std::string& text : reduced.notes) print(printable(text) + "\n");
     print(fmt::format("wrote {}: run.sh shows it\n", printable(output_)));
   }
 
   ModelFile model_;
-  std::string inputs_, against_, output_;
+  MatchOptions match_;
+  CheckCommand::Limits limits_;
+  std::string inputs_, against_, golden_, check_, output_;
+  std::vector<std::string> against_set_;
+  bool with_cause_ = false;
+
+  Globals globals_;
+  std::optional<DeployedNetwork> network_;
+  std::optional<LayerProfiles> others_;
+  ReduceRules a_;
+  std::string b_label_;
+  std::vector<Tensor> inputs_read_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "tools/facsim/output.h"
 #include "tools/facsim/suite/suite_edit.h"
 #include "tools/facsim/suite/suite_output.h"
+#include "tools/facsim/suite/suite_page.h"
 
 namespace facsim::cli {
 
@@ -92,8 +93,9 @@ class SuiteCommand final : public Command {
 
   void set_up_run(CLI::App& app) {
     run_ = &app;
-    app.add_option("DIR", folders_, "suites")->required();
+    app.add_option("DIR", folders_, "suites, or folders of suites")->required();
     app.add_option("--junit", junit_, "write JUnit XML: a test case for each layer of each case");
+    app.add_option("--html", html_, "write one page that needs no network: every case in detail");
     app.footer(
         "--profile and --set run the suites under another profile than their own.\n"
         "Exit code 0: every value equals; 1: some differ; 3: a suite is broken, or its inputs or\n"
@@ -101,6 +103,7 @@ class SuiteCommand final : public Command {
         "Examples:\n"
         "  facsim suite run tests/kws\n"
         "  facsim suite run tests/kws tests/resnet8 --junit parity.xml --format json\n"
+        "  facsim suite run tests --html parity.html\n"
         "  facsim suite run tests/kws --set /requantize/rounding=floor");
   }
 
@@ -132,10 +135,14 @@ class SuiteCommand final : public Command {
 
   ExitCode run_run(const Globals& globals) {
     std::vector<SuiteRun> runs;
-    for (const std::string& folder : folders_) {
-      throw_if_interrupted();
-      runs.push_back(run_suite(folder, globals));
+    const SuitePage page = html_.empty() ? SuitePage::none : SuitePage::html;
+    for (const std::string& argument : folders_) {
+      for (const auto& folder : suites_in(argument)) {
+        throw_if_interrupted();
+        runs.push_back(run_suite(folder, globals, page));
+      }
     }
+    if (!html_.empty()) backends::write_file_atomically(html_, suite_html(runs));
     if (!junit_.empty()) backends::write_file_atomically(junit_, suite_junit(runs));
     show(runs, globals);
     return exit_code_of_runs(runs);
@@ -167,7 +174,7 @@ class SuiteCommand final : public Command {
 
   CLI::App *init_ = nullptr, *run_ = nullptr, *approve_ = nullptr;
   NewSuite wanted_;
-  std::string folder_, junit_, reason_, tensors_ = "all";
+  std::string folder_, junit_, html_, reason_, tensors_ = "all";
   std::vector<std::string> folders_, cases_;
 };
 

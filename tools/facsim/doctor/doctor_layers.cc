@@ -71,12 +71,15 @@ class LayerMaker {
   }
   backends::IntNode& node() { return node_; }
 
-  enum class OutputScale { own, as_input };
+  /// `probability`: 2^-8 from the smallest code on.
+  enum class OutputScale { own, as_input, probability };
   DoctorLayer take(std::string op, Shape output, OutputScale scale, float around) {
     const int y = add_tensor("y", std::move(output));
     auto& qparams = layer_.graph.tensors[static_cast<size_t>(y)].qparams;
     if (scale == OutputScale::as_input) {
       qparams = layer_.graph.tensors[0].qparams;
+    } else if (scale == OutputScale::probability) {
+      qparams = activation_qparams(1.0f / 256, -128);
     } else {
       qparams = activation_qparams(dice_.scale(around), dice_.between(-20, 20));
     }
@@ -148,6 +151,31 @@ DoctorLayer binary_layer(const char* op, DoctorDice& dice) {
   return maker.take(op, {1, 7, 7, 37}, LayerMaker::OutputScale::own, 0.08f);
 }
 
+DoctorLayer transposed_layer(DoctorDice& dice) {
+  LayerMaker maker("transposed 3x3 stride 2", dice);
+  maker.add_input({1, 7, 7, 24});
+  maker.add_weights({20, 3, 3, 24});
+  auto& window = maker.node().attributes.window;
+  window.kernel = {3, 3};
+  window.stride = {2, 2};
+  return maker.take("transpose_conv2d", {1, 15, 15, 20}, LayerMaker::OutputScale::own, 0.1f);
+}
+
+DoctorLayer softmax_layer(DoctorDice& dice) {
+  LayerMaker maker("softmax", dice);
+  maker.add_input({1, 7, 7, 37});
+  return maker.take("softmax", {1, 7, 7, 37}, LayerMaker::OutputScale::probability, 0);
+}
+
+DoctorLayer table_layer(DoctorDice& dice) {
+  LayerMaker maker("lut", dice);
+  maker.add_input({1, 7, 7, 37});
+  for (int code = 0; code < 256; ++code) {
+    maker.node().attributes.table.push_back(dice.between(-128, 127));
+  }
+  return maker.take("lut", {1, 7, 7, 37}, LayerMaker::OutputScale::own, 0.1f);
+}
+
 }  // namespace
 
 std::vector<DoctorLayer> doctor_layers(uint64_t seed) {
@@ -170,6 +198,9 @@ std::vector<DoctorLayer> doctor_layers(uint64_t seed) {
   layers.push_back(linear_layer(77, 13, dice));
   for (const char* op : {"avg_pool2d", "max_pool2d"}) layers.push_back(pool_layer(op, dice));
   for (const char* op : {"add", "sub", "mul"}) layers.push_back(binary_layer(op, dice));
+  layers.push_back(transposed_layer(dice));
+  layers.push_back(softmax_layer(dice));
+  layers.push_back(table_layer(dice));
   return layers;
 }
 

@@ -17,8 +17,8 @@ struct DoctorLayer {
 };
 
 /// Layers that reach every family of kernels: 3x3, 1x1, strided, grouped, depthwise and stem
-/// convolutions with rows and channels beside the tiles' multiples, linear, pools and elementwise
-/// ops. Codes and scales are drawn from `seed`.
+/// convolutions with rows and channels beside the tiles' multiples, linear, pools, elementwise ops,
+/// a transposed convolution, softmax and a table. Codes and scales are drawn from `seed`.
 std::vector<DoctorLayer> doctor_layers(uint64_t seed);
 
 }  // namespace facsim::cli

@@ -34,6 +34,40 @@ void refuse_rules(const Globals& globals, std::string_view command) {
   throw UsageError(fmt::format("--set changes no file: profile {} does not take it", command));
 }
 
+/// What a command makes of one file.
+struct ChangedFile {
+  std::string text;
+  bool changed = false;
+  Json members;        ///< of its entry in JSON, besides "file"
+  std::string report;  ///< printed behind "FILE: "; empty: nothing
+};
+
+/// Changes every file, or says what it would change. All are read before one is written.
+template <class Change>
+ExitCode change_files(const std::vector<std::string>& files, bool only_check,
+                      const Globals& globals, const Change& change) {
+  std::vector<std::pair<fs::path, ChangedFile>> all;
+  for (const std::string& file : files) all.emplace_back(file, change(file));
+  Json json = Json::array();
+  bool any = false;
+  for (const auto& [file, result] : all) {
+    throw_if_interrupted();
+    any |= result.changed;
+    if (result.changed && !only_check) {
+      backends::write_file_atomically(real_file(file), result.text);
+    }
+    json.push_back({{"file", file.string()}});
+    json.back().update(result.members);
+    if (globals.format != OutputFormat::json && !result.report.empty()) {
+      print(fmt::format("{}: {}", printable(file.string()), result.report));
+    }
+  }
+  if (globals.format == OutputFormat::json) {
+    print_json({{"check", only_check}, {"files", std::move(json)}});
+  }
+  return only_check && any ? ExitCode::different : ExitCode::equal;
+}
+
 class ProfileInit final : public ProfileTool {
  public:
   void set_up(CLI::App& app) override {
@@ -97,28 +131,13 @@ class ProfileFmt final : public ProfileTool {
 
   ExitCode run(const Globals& globals) override {
     refuse_rules(globals, "fmt");
-    std::vector<std::pair<fs::path, backends::FormattedProfile>> all;
-    for (const std::string& file : files_) {  // all are read before one is written
-      all.emplace_back(file, backends::format_profile(file));
-    }
-    Json json = Json::array();
-    bool any = false;
-    for (const auto& [file, formatted] : all) {
-      throw_if_interrupted();
-      any |= formatted.changed;
-      if (formatted.changed && !check_) {
-        backends::write_file_atomically(real_file(file), formatted.text);
-      }
-      json.push_back({{"file", file.string()}, {"changed", formatted.changed}});
-      if (globals.format != OutputFormat::json && formatted.changed) {
-        print(fmt::format("{}: {}\n", printable(file.string()),
-                          check_ ? "not in order" : "put in order"));
-      }
-    }
-    if (globals.format == OutputFormat::json) {
-      print_json({{"check", check_}, {"files", std::move(json)}});
-    }
-    return check_ && any ? ExitCode::different : ExitCode::equal;
+    const auto change = [&](const fs::path& file) {
+      const backends::FormattedProfile formatted = backends::format_profile(file);
+      ChangedFile changed{formatted.text, formatted.changed, {{"changed", formatted.changed}}, {}};
+      if (formatted.changed) changed.report = check_ ? "not in order\n" : "put in order\n";
+      return changed;
+    };
+    return change_files(files_, check_, globals, change);
   }
 
  private:
@@ -139,39 +158,28 @@ class ProfileMigrate final : public ProfileTool {
 
   ExitCode run(const Globals& globals) override {
     refuse_rules(globals, "migrate");
-    std::vector<std::pair<fs::path, backends::MigratedProfile>> all;
-    for (const std::string& file : files_) {
-      all.emplace_back(file, backends::migrate_profile(file));
-    }
-    Json json = Json::array();
-    bool any = false;
-    for (const auto& [file, migrated] : all) {
-      throw_if_interrupted();
-      any |= migrated.changed();
-      if (migrated.changed() && !check_) {
-        backends::write_file_atomically(real_file(file), migrated.text);
-      }
-      json.push_back({{"file", file.string()},
-                      {"from", migrated.from},
-                      {"to", migrated.to},
-                      {"changes", migrated.changes}});
-      if (globals.format == OutputFormat::json) continue;
-      if (!migrated.changed()) {
-        print(fmt::format("{}: nothing to do, schema_version {}\n", printable(file.string()),
-                          migrated.from));
-        continue;
-      }
-      print(fmt::format("{}: schema_version {} {} {}\n", printable(file.string()), migrated.from,
-                        check_ ? "would become" : "became", migrated.to));
-      for (const std::string& change : migrated.changes) print("  " + change + "\n");
-    }
-    if (globals.format == OutputFormat::json) {
-      print_json({{"check", check_}, {"files", std::move(json)}});
-    }
-    return check_ && any ? ExitCode::different : ExitCode::equal;
+    const auto change = [&](const fs::path& file) {
+      const backends::MigratedProfile migrated = backends::migrate_profile(file);
+      return ChangedFile{
+          migrated.text,
+          migrated.changed(),
+          {{"from", migrated.from}, {"to", migrated.to}, {"changes", migrated.changes}},
+          report_of(migrated)};
+    };
+    return change_files(files_, check_, globals, change);
   }
 
  private:
+  std::string report_of(const backends::MigratedProfile& migrated) const {
+    if (!migrated.changed()) {
+      return fmt::format("nothing to do, schema_version {}\n", migrated.from);
+    }
+    std::string text = fmt::format("schema_version {} {} {}\n", migrated.from,
+                                   check_ ? "would become" : "became", migrated.to);
+    for (const std::string& change : migrated.changes) text += "  " + change + "\n";
+    return text;
+  }
+
   std::vector<std::string> files_;
   bool check_ = false;
 };

@@ -281,13 +281,16 @@ std::string provenance(const ComparisonPage& page) {
 
 }  // namespace
 
-std::string comparison_html(const ComparisonPage& page, const NetworkComparison& comparison) {
+std::string comparison_sections(const ComparisonPage& page, const NetworkComparison& comparison) {
   const ComparisonReport& report = comparison.report;
-  return html_page(page.title, page.details,
-                   overview(page, comparison) + layers(report) +
-                       "<section>\n<div class=\"pair\">\n" + differences(report) +
-                       ties(comparison) + "</div>\n</section>\n" + first_mismatch(comparison) +
-                       channels(report) + accumulators(comparison) + provenance(page));
+  return overview(page, comparison) + layers(report) + "<section>\n<div class=\"pair\">\n" +
+         differences(report) + ties(comparison) + "</div>\n</section>\n" +
+         first_mismatch(comparison) + channels(report) + accumulators(comparison) +
+         provenance(page);
+}
+
+std::string comparison_html(const ComparisonPage& page, const NetworkComparison& comparison) {
+  return html_page(page.title, page.details, comparison_sections(page, comparison));
 }
 
 }  // namespace facsim::cli

@@ -19,6 +19,8 @@ struct ComparisonPage {
   std::vector<backends::ProfileSetting> settings;  ///< the profile's rules, with who set them
 };
 
+/// The sections of the page, to put several comparisons on one.
+std::string comparison_sections(const ComparisonPage& page, const NetworkComparison& comparison);
 /// The page (html_page): rates per layer, differences, channels, ties, accumulators, the chain of
 /// the first mismatch, where the profile's rules come from.
 std::string comparison_html(const ComparisonPage& page, const NetworkComparison& comparison);

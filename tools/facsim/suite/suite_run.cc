@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -20,7 +23,7 @@ using backends::Suite;
 using backends::SuiteCase;
 using backends::SuiteGolden;
 
-constexpr int64_t kSuiteImagesInMemory = 256;
+constexpr int64_t kBytesInMemory = int64_t{1} << 26;  // of tensors of a run at a time
 constexpr int kFirstMismatches = 5;
 
 Globals with_profile_of(const Suite& suite, const fs::path& folder, const Globals& globals) {
@@ -52,10 +55,6 @@ void require_fingerprint(const fs::path& file, const std::string& found,
                fmt::format("{} differ: fingerprint {}", what, found), expected, hint});
 }
 
-bool has_name(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 Shape with_images(Shape shape, int64_t images) {
   shape[0] = images;
   return shape;
@@ -81,40 +80,115 @@ SuiteStatus status_of(const std::vector<ErrorInfo>& errors) {
   return only_unsupported ? SuiteStatus::unsupported : SuiteStatus::invalid;
 }
 
-backends::NamedTensors computed_tensors(const DeployedNetwork& network,
-                                        const std::vector<Tensor>& inputs,
-                                        const std::vector<std::string>& names,
-                                        const Globals& globals) {
+namespace {
+
+/// A tensor of some images, in the file's layout; `begin`: the first image's number.
+using TakePart = std::function<void(size_t tensor, int64_t begin, const Tensor& part)>;
+
+/// Runs the network and hands over every tensor of `names`, some images at a time: as many as fit
+/// kBytesInMemory with all of their tensors, one at least.
+void for_each_part(const DeployedNetwork& network, const std::vector<Tensor>& inputs,
+                   const std::vector<std::string>& names, const Globals& globals,
+                   const TakePart& take) {
   const sim::Graph& graph = network.executable();
+  const std::set<std::string> wanted(names.begin(), names.end());
   sim::ExecutorOptions options;
   options.isa = globals.isa;
   options.threads = globals.threads;
   options.trace = true;
   options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
   const sim::Executor executor(graph, options);
+  const auto bytes_per_image = static_cast<int64_t>(executor.memory(1).output_bytes);
+  const int64_t at_once =
+      std::max<int64_t>(1, kBytesInMemory / std::max<int64_t>(1, bytes_per_image));
   const int64_t images = inputs[0].shape()[0];
-  backends::NamedTensors result;
   ProgressBar bar("suite", images, globals.progress);
-  for (int64_t begin = 0; begin < images; begin += kSuiteImagesInMemory) {
-    const int64_t count = std::min(kSuiteImagesInMemory, images - begin);
+  for (int64_t begin = 0; begin < images; begin += at_once) {
+    const int64_t count = std::min(at_once, images - begin);
     std::vector<Tensor> batch;
     for (const Tensor& input : inputs) batch.push_back(input.slice(begin, count));
     const sim::RunResult run = executor.run(std::move(batch));
-    size_t next = 0;
     for (size_t t = 0; t < graph.tensors.size(); ++t) {
-      if (!has_name(names, graph.tensors[t].name)) continue;
-      const Tensor part = network.to_file_layout(run.tensors[t]);
-      if (begin == 0) {
-        result.emplace_back(graph.tensors[t].name,
-                            Tensor::uninitialized(part.dtype(), with_images(part.shape(), images)));
-      }
-      Tensor place = result[next++].second.slice(begin, count);
-      std::memcpy(place.raw(), part.raw(), part.bytes());
+      if (!wanted.contains(graph.tensors[t].name)) continue;
+      take(t, begin, network.to_file_layout(run.tensors[t]));
     }
     bar.update(begin + count);
   }
+}
+
+}  // namespace
+
+backends::NamedTensors computed_tensors(const DeployedNetwork& network,
+                                        const std::vector<Tensor>& inputs,
+                                        const std::vector<std::string>& names,
+                                        const Globals& globals) {
+  const int64_t images = inputs[0].shape()[0];
+  std::map<size_t, Tensor> tensors;  // in graph order
+  for_each_part(network, inputs, names, globals,
+                [&](size_t tensor, int64_t begin, const Tensor& part) {
+                  Tensor& all = tensors[tensor];
+                  if (begin == 0) {
+                    all = Tensor::uninitialized(part.dtype(), with_images(part.shape(), images));
+                  }
+                  Tensor place = all.slice(begin, part.shape()[0]);
+                  std::memcpy(place.raw(), part.raw(), part.bytes());
+                });
+  backends::NamedTensors result;
+  for (auto& [tensor, all] : tensors) {
+    result.emplace_back(network.executable().tensors[tensor].name, std::move(all));
+  }
   return result;
 }
+
+namespace {
+
+/// Compares a network with a golden without keeping its own tensors: backends::compare in parts.
+backends::ComparisonReport compare_in_parts(const DeployedNetwork& network,
+                                            const std::vector<Tensor>& inputs,
+                                            const backends::NamedTensors& golden,
+                                            const Globals& globals) {
+  using Kind = backends::StructuralDifference::Kind;
+  backends::ComparisonReport report;
+  std::map<std::string, const Tensor*> expected;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : golden) {
+    names.push_back(name);
+    expected[name] = &tensor;
+  }
+  const int64_t images = inputs[0].shape()[0];
+  std::map<size_t, backends::TensorComparator> comparators;  // in graph order
+  std::set<std::string> seen;
+  for_each_part(network, inputs, names, globals,
+                [&](size_t tensor, int64_t begin, const Tensor& part) {
+                  const std::string& name = network.executable().tensors[tensor].name;
+                  const Tensor& theirs = *expected[name];
+                  if (begin == 0) {
+                    seen.insert(name);
+                    const Shape shape = with_images(part.shape(), images);
+                    if (auto difference = backends::compare_structure(
+                            name, part.dtype(), shape, theirs.dtype(), theirs.shape())) {
+                      report.structure.push_back(std::move(*difference));
+                      return;
+                    }
+                    comparators.try_emplace(tensor, name, part.dtype(), shape, kFirstMismatches);
+                  }
+                  const auto found = comparators.find(tensor);
+                  if (found == comparators.end()) return;
+                  found->second.add(part, theirs.slice(begin, part.shape()[0]));
+                });
+  for (const auto& [tensor, comparator] : comparators) {
+    report.tensors.push_back(comparator.result());
+  }
+  for (const auto& [name, tensor] : golden) {
+    if (seen.contains(name)) continue;
+    report.structure.push_back(
+        {name, Kind::missing_in_got, "",
+         fmt::format("{} {}", to_string(tensor.dtype()), to_string(tensor.shape()))});
+  }
+  return report;
+}
+
+}  // namespace
 
 OpenSuite::OpenSuite(fs::path folder, const Globals& globals)
     : folder_(std::move(folder)),
@@ -161,13 +235,14 @@ void OpenSuite::compare(const SuiteCase& c, SuiteCaseRun& result) const {
   require_fingerprint(result.golden_file, backends::fingerprint(golden), c.golden.fingerprint,
                       "golden outputs", "only facsim suite approve changes a golden");
   result.changes = changes_since(c.golden);
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : golden) names.push_back(name);
   const std::vector<Tensor> inputs = network_->inputs(arrays, result.inputs_file.string());
   result.provenance = network_->provenance(inputs);
-  result.received = computed_tensors(*network_, inputs, names, globals_);
-  result.report = backends::compare(result.received, golden, kFirstMismatches);
+  result.report = compare_in_parts(*network_, inputs, golden, globals_);
   result.status = result.report.equal() ? SuiteStatus::passed : SuiteStatus::failed;
+  if (result.status == SuiteStatus::passed) return;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : golden) names.push_back(name);
+  result.received = computed_tensors(*network_, inputs, names, globals_);
 }
 
 SuiteCaseRun OpenSuite::run(const SuiteCase& c) const {
@@ -221,7 +296,24 @@ SuiteStatus worst(const std::vector<SuiteCaseRun>& cases) {
 
 }  // namespace
 
-SuiteRun run_suite(const fs::path& folder, const Globals& globals) {
+std::vector<fs::path> suites_in(const fs::path& folder) {
+  std::error_code error;
+  const auto is_suite = [&](const fs::path& path) {
+    return fs::exists(path / "suite.json", error);
+  };
+  if (is_suite(folder) || !fs::is_directory(folder, error)) return {folder};
+  std::vector<fs::path> suites;
+  for (fs::recursive_directory_iterator it(folder, error), last; !error && it != last;
+       it.increment(error)) {
+    if (!it->is_directory(error) || !is_suite(it->path())) continue;
+    suites.push_back(it->path());
+    it.disable_recursion_pending();
+  }
+  std::sort(suites.begin(), suites.end());
+  return suites.empty() ? std::vector<fs::path>{folder} : suites;
+}
+
+SuiteRun run_suite(const fs::path& folder, const Globals& globals, SuitePage page) {
   SuiteRun result;
   result.folder = folder;
   try {
@@ -237,6 +329,7 @@ SuiteRun run_suite(const fs::path& folder, const Globals& globals) {
       throw_if_interrupted();
       SuiteCaseRun run = open.run(c);
       leave_received(open, c, run);
+      if (page == SuitePage::html) run.page = open.page_of(c, run);
       result.cases.push_back(std::move(run));
     }
     result.status = worst(result.cases);

@@ -35,11 +35,12 @@ struct SuiteCaseRun {
   std::vector<ErrorInfo> errors;  ///< why nothing was compared
   std::vector<SuiteChange> changes;
   backends::ComparisonReport report;  ///< layers in graph order
-  backends::NamedTensors received;    ///< what the golden's tensors are now
+  backends::NamedTensors received;    ///< of a failed case: what the golden's tensors are now
   backends::Provenance provenance;    ///< of `received`
   std::filesystem::path inputs_file, golden_file;
   std::filesystem::path received_file;  ///< written by the run; empty if none was
   std::string received_error;           ///< why it could not be written
+  std::string page;                     ///< sections of the HTML page, if they were asked for
   double seconds = 0;
 };
 
@@ -63,6 +64,8 @@ class OpenSuite {
   /// Fingerprints first: other inputs or another golden than suite.json names make the case
   /// invalid. Then every tensor of the golden, bit for bit. Writes nothing.
   SuiteCaseRun run(const backends::SuiteCase& c) const;
+  /// The sections of the HTML page about a case that was run.
+  std::string page_of(const backends::SuiteCase& c, const SuiteCaseRun& run) const;
 
  private:
   void compare(const backends::SuiteCase& c, SuiteCaseRun& result) const;
@@ -95,9 +98,16 @@ struct SuiteRun {
   std::vector<SuiteCaseRun> cases;
 };
 
+enum class SuitePage { none, html };
+
 /// Runs every case. What fails leaves received.npz beside its golden; what passes under the suite's
 /// own profile removes an old one. A suite that cannot be read or bound is `invalid` or
 /// `unsupported` with its errors.
-SuiteRun run_suite(const std::filesystem::path& folder, const Globals& globals);
+SuiteRun run_suite(const std::filesystem::path& folder, const Globals& globals,
+                   SuitePage page = SuitePage::none);
+
+/// The suites that an argument of `suite run` means: the folder itself, or, without a suite.json,
+/// every folder below it that has one, by name. The folder itself if there is none.
+std::vector<std::filesystem::path> suites_in(const std::filesystem::path& folder);
 
 }  // namespace facsim::cli
