@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -69,6 +70,7 @@ class Reducer {
       attempt([t](Reproduction& r) { zero_the_zero_point(r.graph.tensors[t]); });
     }
     power_of_two_scales();
+    for_each_tensor([this](const Where& where) { zero_most(where); });
     for (int round = 0; round < 4 && smaller_integers(); ++round) {
     }
     remove_unused(now_);
@@ -131,23 +133,53 @@ class Reducer {
     return false;
   }
 
+  /// One tensor of a reproduction: an input or a constant.
+  using Where = std::function<Tensor&(Reproduction&)>;
+
+  /// Inputs and constants of integers.
+  template <class Visit>
+  void for_each_tensor(const Visit& visit) {
+    for (size_t i = 0; i < now_.inputs.size(); ++i) {
+      if (now_.inputs[i].dtype() == DType::float32) continue;
+      visit([i](Reproduction& r) -> Tensor& { return r.inputs[i]; });
+    }
+    for (size_t t = 0; t < now_.graph.tensors.size(); ++t) {
+      const auto& data = now_.graph.tensors[t].data;
+      if (!data || data->dtype() == DType::float32) continue;
+      visit([t](Reproduction& r) -> Tensor& { return *r.graph.tensors[t].data; });
+    }
+  }
+
+  /// Leaves as few elements other than 0 as ddmin finds: one by one, thousands would take hours.
+  void zero_most(const Where& where) {
+    std::vector<size_t> others;
+    const Tensor before = where(now_);
+    for (int64_t i = 0; i < before.numel(); ++i) {
+      if (before.int_at(i) != 0) others.push_back(static_cast<size_t>(i));
+    }
+    const auto only = [&](const std::vector<size_t>& kept) {
+      Reproduction candidate = now_;
+      Tensor tensor(before.dtype(), before.shape());  // zeros
+      for (const size_t i : kept) {
+        tensor.set_int(static_cast<int64_t>(i), before.int_at(static_cast<int64_t>(i)));
+      }
+      where(candidate) = std::move(tensor);
+      return candidate;
+    };
+    now_ = only(ddmin(others, [&](const std::vector<size_t>& kept) {
+      return detail::still_shows(only(kept), shows_);
+    }));
+  }
+
   /// Each integer to 0, else to ±1, else to a magnitude that shows it while one less does not.
   bool smaller_integers() {
     bool changed = false;
-    for (size_t i = 0; i < now_.inputs.size(); ++i) {
-      changed |= smaller([i](Reproduction& r) -> Tensor& { return r.inputs[i]; });
-    }
-    for (size_t t = 0; t < now_.graph.tensors.size(); ++t) {
-      if (!now_.graph.tensors[t].data) continue;
-      changed |= smaller([t](Reproduction& r) -> Tensor& { return *r.graph.tensors[t].data; });
-    }
+    for_each_tensor([&](const Where& where) { changed |= smaller(where); });
     return changed;
   }
 
-  template <class Where>
   bool smaller(const Where& where) {
     bool changed = false;
-    if (where(now_).dtype() == DType::float32) return false;
     for (int64_t i = 0; i < where(now_).numel(); ++i) {
       const int64_t value = where(now_).int_at(i);
       if (value == 0) continue;

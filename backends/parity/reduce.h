@@ -52,7 +52,7 @@ std::optional<Reproduction> first_node(const IntGraph& graph, const std::vector<
 
 /// Cuts the output to one element while `shows` holds: images, rows, columns, channels, each by
 /// halves. What is left is computed from the same inputs and weights as before, padding included.
-/// Ops whose elements are not independent (concat, resize, …) lose images only.
+/// Ops whose elements are not independent (concat, transpose, …) lose images only.
 Reproduction cut_to_one_output(Reproduction start, const StillShows& shows);
 
 struct ReduceOptions {

@@ -97,7 +97,8 @@ class Cut {
   bool keeps_axis() const {
     const IntNode& node = node_of(r_);
     const bool is_last = range_.axis == output_tensor(r_).shape.rank() - 1;
-    if (is_one_of(node.op, {"max_pool2d", "avg_pool2d", "global_avg_pool"})) return is_last;
+    if (is_one_of(node.op, {"max_pool2d", "avg_pool2d", "global_avg_pool", "resize"}))
+      return is_last;
     if (is_one_of(node.op, {"softmax", "linear"})) return !is_last;
     const auto& reduced = node.attributes.axes;
     return node.op == "mean" && node.attributes.keep_dims &&

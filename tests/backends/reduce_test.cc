@@ -224,6 +224,30 @@ TEST_CASE("reduce: a node whose output has no scale") {
   CHECK(small.graph.tensors[0].qparams->scale[0] == 1.0f);
 }
 
+TEST_CASE("reduce: a tensor that cannot be cut keeps two of its 500 values, in few tries") {
+  IntGraph graph;
+  graph.name = "moved";
+  graph.tensors = {{"x", DType::int8, {1, 5, 10, 10}, quant::QParams{}, {}},
+                   {"y", DType::int8, {1, 10, 5, 10}, quant::QParams{}, {}}};
+  graph.nodes = {{"transpose", "transpose", {0}, 1, {}, ""}};
+  graph.nodes[0].attributes.permutation = {0, 2, 1, 3};
+  graph.inputs = {0};
+  graph.outputs = {1};
+  Tensor x(DType::int8, {1, 5, 10, 10});
+  for (int64_t i = 0; i < x.numel(); ++i) x.set_int(i, i % 100 - 50);
+  x.set_int(17, 90);
+  x.set_int(303, -90);
+  int64_t tries = 0;
+  const Reproduction small = reduce({graph, {x}}, [&](const Reproduction& r) {
+    ++tries;
+    return r.inputs[0].int_at(17) >= 5 && r.inputs[0].int_at(303) <= -3;
+  });
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    CHECK(small.inputs[0].int_at(i) == (i == 17 ? 5 : i == 303 ? -3 : 0));
+  }
+  CHECK(tries < 200);
+}
+
 TEST_CASE("reduce: errors") {
   const Profile a = profile("tflite-reference");
   test::TenLayers network(a);

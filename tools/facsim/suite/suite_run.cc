@@ -23,7 +23,7 @@ using backends::Suite;
 using backends::SuiteCase;
 using backends::SuiteGolden;
 
-constexpr int64_t kBytesInMemory = int64_t{1} << 26;  // of tensors of a run at a time
+constexpr int64_t kBytesInMemory = int64_t{1} << 25;  // of tensors of a run at a time
 constexpr int kFirstMismatches = 5;
 
 Globals with_profile_of(const Suite& suite, const fs::path& folder, const Globals& globals) {
