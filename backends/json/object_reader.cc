@@ -47,7 +47,7 @@ std::string excerpt(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return fmt::format("a list of {}", value.size());
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  constexpr size_t kMaxBytes = 60;
+  constexpr size_t kMaxBytes = 80;
   if (text.size() > kMaxBytes) text = text.substr(0, kMaxBytes - 3) + "...";
   return text;
 }

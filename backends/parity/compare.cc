@@ -112,9 +112,11 @@ bool ComparisonReport::equal() const {
 Tolerance tolerance_from_string(std::string_view text) {
   const std::vector<std::string> words = {"any", "lsb", "rate", "argmax", "never"};
   const auto refuse = [&]() -> Tolerance {
+    std::string hint = did_you_mean_hint(text.substr(0, text.find(':')), words);
+    if (text == "lsb") hint = "lsb:N with a number: lsb:1 accepts differences of 1";
+    if (text == "rate") hint = "rate:P with a number: rate:0.01 accepts one value in a hundred";
     throw Error({ErrorCode::bad_value, "tolerance", "\"" + std::string(text) + "\"",
-                 "any, lsb:N, rate:P (0..1), argmax or never",
-                 did_you_mean_hint(text.substr(0, text.find(':')), words)});
+                 "any, lsb:N, rate:P (0..1), argmax or never", hint});
   };
   if (text == "any") return {Tolerance::Kind::any, 0, 0};
   if (text == "argmax") return {Tolerance::Kind::argmax, 0, 0};

@@ -415,8 +415,8 @@ TEST_CASE("facsim compare: the block about the first mismatch, and --junit") {
        f.file("golden.npz"), "--set", "/requantize/rounding=floor", "--junit", f.file("j.xml")});
   CHECK(result.exit_code == 1);
   for (const char* part :
-       {"MISMATCH  layer conv (conv2d)  ", "max |d| = 1 LSB", "first at y[", "acc ", "range seen ",
-        "of 32 bits", "scale[c=", "tie distance", "expected ", "this profile",
+       {"MISMATCH  layer conv (conv2d)  ", "max |d| = 1 LSB", "  first at           y[", "acc ",
+        "range seen ", "of 32 bits", "scale[c=", "tie distance", "expected ", "this profile",
         "another rounding or multiplier of the same sum", "set by", "--set",
         "/requantize/rounding = \"floor\""}) {
     CAPTURE(part);

@@ -62,7 +62,7 @@ TEST_CASE("facsim ranges: proves a layer from its weights, channel by channel") 
   }
   const CommandResult table = run_command({"ranges", "--model", f.file("net.json")});
   CHECK(table.exit_code == 0);
-  CHECK(contains(table.out, "PROVED  1 of 1 layers proved (3 channels)"));
+  CHECK(contains(table.out, "PROVED  1 of 1 layer proved (3 channels)"));
 }
 
 TEST_CASE("facsim ranges: an input that overflows a narrower accumulator is shown and right") {

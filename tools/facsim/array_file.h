@@ -18,6 +18,7 @@ namespace facsim::cli {
 class ArrayFile {
  public:
   explicit ArrayFile(const std::filesystem::path& file);
+  std::string name() const { return file_.string(); }
   bool is_single() const { return !npz_; }
   const std::vector<std::string>& names() const { return names_; }
   /// Types and shapes, from the headers alone. Arrays of a type that no Tensor holds (text) are

@@ -20,6 +20,7 @@
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/parse_override.h"
 #include "tools/facsim/spelling.h"
 
 namespace facsim::cli {
@@ -99,14 +100,6 @@ bool use_color(const std::string& choice, int descriptor) {
   return (no_color == nullptr || *no_color == '\0') && isatty(descriptor) == 1;
 }
 
-backends::ProfileOverride parse_override(const std::string& text) {
-  const size_t equals = text.find('=');
-  if (text.empty() || text[0] != '/' || equals == std::string::npos) {
-    throw UsageError(fmt::format("--set \"{}\": expected /pointer=value", printable(text)));
-  }
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 Globals resolve(const RawGlobals& raw) {
   Globals globals;
   globals.format = raw.format == "json" ? OutputFormat::json : OutputFormat::table;
@@ -119,7 +112,8 @@ Globals resolve(const RawGlobals& raw) {
   globals.seed = raw.seed;
   globals.profile = raw.profile;
   for (const std::string& folder : raw.profile_path) globals.profile_path.emplace_back(folder);
-  for (const std::string& text : raw.overrides) globals.overrides.push_back(parse_override(text));
+  for (const std::string& text : raw.overrides)
+    globals.overrides.push_back(parse_override("--set", text));
   return globals;
 }
 

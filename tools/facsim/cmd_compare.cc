@@ -13,6 +13,7 @@
 #include "tools/facsim/compare_network.h"
 #include "tools/facsim/comparison_output.h"
 #include "tools/facsim/diagnosis.h"
+#include "tools/facsim/image_range.h"
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/output_path.h"
@@ -43,15 +44,6 @@ std::vector<std::string> differing_runs(const std::optional<backends::Provenance
 
 std::string file_name(const std::filesystem::path& file) { return file.filename().string(); }
 
-/// Whether this build has a command of that name.
-bool has_command(std::string_view wanted) {
-#define FACSIM_COMMAND(name, summary) \
-  if (wanted == #name) return true;
-#include "tools/facsim/commands.def"
-#undef FACSIM_COMMAND
-  return false;
-}
-
 class CompareCommand final : public Command {
  public:
   void set_up(CLI::App& app) override {
@@ -59,7 +51,10 @@ class CompareCommand final : public Command {
     app.add_option("B", files_[1], "what it should be: .npz or .npy");
     model_.add_to(app, "--model", "run this network instead of reading A");
     app.add_option("--inputs", inputs_, "its inputs: .npz or .npy");
-    app.add_option("--golden", golden_, "what its tensors should be: .npz");
+    app.add_option("--golden", golden_,
+                   "what its tensors should be: .npz with arrays by the name of tensor or node, or "
+                   ".npy of the network's only output");
+    images_.add_to(app);
     app.add_option("--runtime", runtime_,
                    "compare with what the real runtime computes from the same file and inputs")
         ->check(one_of({"onnxruntime", "tflite"}));
@@ -67,8 +62,10 @@ class CompareCommand final : public Command {
                    "folder of tools/runtimes/install.sh (FACSIM_RUNTIMES, build/runtimes)");
     match_.add_to(app);
     app.add_option("--fail-on", fail_on_, "any, lsb:N, rate:P (0..1), argmax or never");
-    app.add_option("--first", first_, "mismatches to show per tensor")
-        ->check(CLI::Range(0, 1000000));
+    first_given_ =
+        app.add_option("--first", first_,
+                       "mismatches to show of the first tensor that differs (5); given, of each")
+            ->check(CLI::Range(0, 1000000));
     app.add_flag("--explain", explain_,
                  "how the first mismatch of every tensor came, not only of the first one");
     app.add_flag("--no-diagnose", no_diagnose_,
@@ -97,7 +94,7 @@ class CompareCommand final : public Command {
   }
 
   ExitCode run(const Globals& globals) override {
-    const backends::Tolerance tolerance = parse_tolerance();
+    tolerance_ = parse_tolerance();
     check_usage();
     for (const std::string& file : {junit_, html_}) {
       if (!file.empty()) {
@@ -107,14 +104,16 @@ class CompareCommand final : public Command {
     const CompareOptions options{.first_mismatches = first_, .page = !html_.empty()};
     const NetworkComparison result =
         model_.given() ? compare_model(globals, options) : compare_two_files(options);
-    if (result.layouts.empty()) refuse_nothing(result);
+    if (result.layouts.empty() && result.stopped.empty()) refuse_nothing(result);
     for (const std::string& text : result.notes) note(printable(text));
-    const bool accepted = backends::accepts(tolerance, result.report);
+    const bool accepted = result.stopped.empty() && backends::accepts(tolerance_, result.report);
+    if (!accepted) say_without_classes(result);
+    stopped_ = result.stopped;
     if (!html_.empty()) {
       backends::write_file_atomically(html_, comparison_html(page(globals, accepted), result));
     }
     if (!junit_.empty()) {
-      backends::write_file_atomically(junit_, report_junit(result, tolerance));
+      backends::write_file_atomically(junit_, report_junit(result, tolerance_));
     }
     if (globals.format == OutputFormat::json) {
       nlohmann::ordered_json json = report_json(result, accepted);
@@ -123,8 +122,14 @@ class CompareCommand final : public Command {
       if (cause_) json["probable_cause"] = probable_cause_json(*cause_);
       print_json(json);
     } else {
-      print_report(result, accepted, globals.color_stdout, explain_);
-      say_next(globals, result);
+      print_report(result, {.accepted = accepted,
+                            .color = globals.color_stdout,
+                            .every_chain = explain_,
+                            .every_tensor = first_given_->count() > 0,
+                            .cause = cause_text(globals)});
+      if (!result.divergences.empty() && !golden_.empty()) {
+        print("\nto name the cause: " + repeated(globals, "diagnose") + "\n");
+      }
     }
     return accepted ? ExitCode::equal : ExitCode::different;
   }
@@ -137,6 +142,7 @@ class CompareCommand final : public Command {
       }
       if (!runtime_.empty()) throw UsageError("--runtime needs --model and --inputs");
       if (explain_) throw UsageError("--explain needs --model: files do not say how they came");
+      if (!images_.words().empty()) throw UsageError("--images needs --model and --inputs");
       return;
     }
     if (!files_[0].empty()) throw UsageError("compare takes A and B, or --model, not both");
@@ -161,24 +167,55 @@ class CompareCommand final : public Command {
   void say_differing(const std::optional<backends::Provenance>& a,
                      const std::optional<backends::Provenance>& b) {
     differing_ = differing_runs(a, b);
-    provenance_differs_ = a && b && (a->inputs != b->inputs || a->network != b->network);
+    inputs_differ_ = a && b && a->inputs != b->inputs;
+    provenance_differs_ = inputs_differ_ || (a && b && a->network != b->network);
     for (const std::string& text : differing_) note(printable(text));
+  }
+
+  /// Values of other inputs are other values: the comparison ends before it begins, with the inputs
+  /// that golden holds (`held`), unless --fail-on lets those pass.
+  std::optional<NetworkComparison> stop_at_inputs(backends::ComparisonReport held) const {
+    if (tolerance_.kind == backends::Tolerance::Kind::never) return std::nullopt;
+    const bool held_differ = held.mismatches() > 0;
+    if (held_differ ? backends::accepts(tolerance_, held) : !inputs_differ_ || held.equal()) {
+      return std::nullopt;
+    }
+    NetworkComparison stopped;
+    stopped.stopped =
+        held_differ ? "inputs differ: " + differing_inputs_text(held) : differing_.front();
+    stopped.report = std::move(held);
+    return stopped;
+  }
+
+  /// The tolerance argmax refuses what holds no classes: that is no changed class.
+  void say_without_classes(const NetworkComparison& result) const {
+    const auto& tensors = result.report.tensors;
+    const bool has_classes = std::any_of(tensors.begin(), tensors.end(),
+                                         [](const auto& t) { return t.argmax.images > 0; });
+    if (tolerance_.kind == backends::Tolerance::Kind::argmax && !has_classes) {
+      note("--fail-on argmax: none of the tensors is an output of classes, [N, C]");
+    }
   }
 
   NetworkComparison compare_two_files(const CompareOptions& options) {
     const ArrayFile got(files_[0]), expected(files_[1]);
     say_differing(got.provenance(), expected.provenance());
+    if (auto stopped = stop_at_inputs({})) return std::move(*stopped);
     return compare_files(got, expected, match_, options);
   }
 
   NetworkComparison compare_model(const Globals& globals, const CompareOptions& options) {
     if (!runtime_.empty()) return compare_runtime(globals, options);
     const DeployedNetwork network(model_, globals);
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const std::vector<Tensor> inputs =
+        images_.of(network.inputs(read_arrays(inputs_), inputs_), inputs_);
     const ArrayFile file(golden_);
     remember(network, inputs, globals);
     say_differing(provenance_, file.provenance());
     const Golden golden = read_golden(network, file, inputs[0].shape()[0], match_);
+    if (auto stopped = stop_at_inputs(compare_inputs(network, inputs, golden))) {
+      return std::move(*stopped);
+    }
     return compare_and_diagnose(network, inputs, golden, options, globals);
   }
 
@@ -198,7 +235,8 @@ class CompareCommand final : public Command {
     Globals matching = globals;
     if (matching.profile.empty()) matching.profile = runtime.profile;
     const DeployedNetwork network(model_, matching);
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const std::vector<Tensor> inputs =
+        images_.of(network.inputs(read_arrays(inputs_), inputs_), inputs_);
     const std::filesystem::path script = find_runtime(runtime, runtimes_);
     backends::NamedTensors arrays;
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -224,16 +262,13 @@ class CompareCommand final : public Command {
       text += " --set " + shell_quoted(set.pointer + "=" + set.value);
     }
     text += golden_.empty() ? " --runtime " + runtime_ : " --golden " + shell_quoted(golden_);
-    return printable(text);
+    return printable(text + images_.words());
   }
 
-  /// The setting that explains what differs, and the command that looks further.
-  void say_next(const Globals& globals, const NetworkComparison& result) const {
-    if (result.divergences.empty() || !has_command("diagnose")) return;
-    if (cause_) {
-      print(probable_cause_text(*cause_, repeated(globals, "compare"), globals.color_stdout));
-    }
-    if (!golden_.empty()) print("to name the cause: " + repeated(globals, "diagnose") + "\n");
+  /// The setting that explains what differs.
+  std::string cause_text(const Globals& globals) const {
+    if (!cause_) return "";
+    return probable_cause_text(*cause_, repeated(globals, "compare"), globals.color_stdout);
   }
 
   ComparisonPage page(const Globals& globals, bool accepted) const {
@@ -241,6 +276,7 @@ class CompareCommand final : public Command {
     page.accepted = accepted;
     page.fail_on = fail_on_;
     page.runs_differ = differing_;
+    if (!stopped_.empty()) page.runs_differ.push_back(stopped_);
     if (!model_.given()) {
       page.title = file_name(files_[0]) + " and " + file_name(files_[1]);
       page.sources = {{"what we have", files_[0]}, {"what it should be", files_[1]}};
@@ -301,13 +337,17 @@ class CompareCommand final : public Command {
   std::array<std::string, 2> files_;
   ModelFile model_;
   MatchOptions match_;
+  ImageRange images_;
+  backends::Tolerance tolerance_;
+  CLI::Option* first_given_ = nullptr;
   std::string inputs_, golden_, runtime_, runtimes_, junit_, runtime_version_, fail_on_ = "any";
-  std::string html_, profile_name_;
+  std::string html_, profile_name_, stopped_;
   std::vector<std::string> differing_;
   backends::Profile profile_;  // of the run that was compared, for the page
   backends::Provenance provenance_;
   std::optional<ProbableCause> cause_;
   bool explain_ = false, no_diagnose_ = false;
+  bool inputs_differ_ = false;       // by what the files say of their runs
   bool provenance_differs_ = false;  // of inputs or network: no setting explains that
   int first_ = 5;
 };

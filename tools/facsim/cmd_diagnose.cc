@@ -12,6 +12,8 @@
 #include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
 #include "tools/facsim/diagnosis.h"
+#include "tools/facsim/golden.h"
+#include "tools/facsim/image_range.h"
 #include "tools/facsim/interrupt.h"
 #include "tools/facsim/knob_output.h"
 #include "tools/facsim/output.h"
@@ -32,11 +34,15 @@ class DiagnoseCommand final : public Command {
   void set_up(CLI::App& app) override {
     model_.add_to(app, "--model", "network");
     app.add_option("--inputs", inputs_, "what it was run on: .npz or .npy")->required();
-    app.add_option("--golden", golden_, "what the device computed: .npz, arrays by tensor name")
+    app.add_option("--golden", golden_,
+                   "what the device computed: .npz with arrays by the name of tensor or node, or "
+                   ".npy of the network's only output")
         ->required();
+    range_.add_to(app);
+    match_.add_to(app);
     app.add_flag("--pairs", pairs_, "try pairs of settings even if a single one explains all");
     app.add_option("--top", top_, "causes to show")->check(CLI::Range(1, 1000));
-    app.add_option("--images", images_, "images on which settings are tried")
+    app.add_option("--tried-images", images_, "images on which settings are tried")
         ->check(CLI::Range(1, 100000));
     app.get_option("--model")->required();
     app.footer(
@@ -55,8 +61,10 @@ class DiagnoseCommand final : public Command {
 
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
-    const backends::NamedTensors golden = read_arrays(golden_);
+    const std::vector<Tensor> inputs =
+        range_.of(network.inputs(read_arrays(inputs_), inputs_), inputs_);
+    const ArrayFile file(golden_);
+    const Golden golden = read_golden(network, file, inputs[0].shape()[0], match_);
     backends::DiagnoseOptions options;
     options.images = images_;
     if (pairs_) options.pairs = backends::KnobPairs::always;
@@ -68,9 +76,10 @@ class DiagnoseCommand final : public Command {
       bar_total = total;
       bar->update(done);
     };
-    Diagnosis diagnosis = diagnose_network(network, inputs, golden, std::move(options), globals);
+    Diagnosis diagnosis =
+        diagnose_network(network, inputs, golden.tensors, std::move(options), globals);
     bar.reset();
-    add_notes(network, inputs, diagnosis);
+    add_notes(network, inputs, file, golden, diagnosis);
     if (globals.format == OutputFormat::json) {
       print_json(as_json(network, diagnosis));
     } else {
@@ -80,20 +89,27 @@ class DiagnoseCommand final : public Command {
   }
 
  private:
-  /// A golden file that a run of ours wrote says what it was a run of.
-  void add_notes(const DeployedNetwork& network, const std::vector<Tensor>& inputs,
-                 Diagnosis& diagnosis) const {
-    if (std::filesystem::path(golden_).extension() != ".npz") return;
-    const auto theirs = backends::provenance_from_comment(backends::NpzFile(golden_).comment());
+  /// What is to be said of names; and a golden file that a run of ours wrote says what it was a run
+  /// of.
+  static void add_notes(const DeployedNetwork& network, const std::vector<Tensor>& inputs,
+                        const ArrayFile& file, const Golden& golden, Diagnosis& diagnosis) {
+    auto& notes = diagnosis.notes;
+    for (std::string& text : name_notes(golden.renamed, golden.suggestions)) {
+      notes.push_back(std::move(text));
+    }
+    for (const backends::StructuralDifference& difference : golden.structure) {
+      notes.push_back(fmt::format("golden \"{}\" is no tensor of the network", difference.name));
+    }
+    const auto theirs = file.provenance();
     if (!theirs) return;
     const backends::Provenance ours = network.provenance(inputs);
     if (theirs->inputs != ours.inputs) {
-      diagnosis.notes.push_back(fmt::format(
-          "inputs differ: golden was computed on {}, these are {}", theirs->inputs, ours.inputs));
+      notes.push_back(fmt::format("inputs differ: golden was computed on {}, these are {}",
+                                  theirs->inputs, ours.inputs));
     }
     if (theirs->network != ours.network) {
-      diagnosis.notes.push_back(fmt::format("networks differ: golden is of {}, this is {}",
-                                            theirs->network, ours.network));
+      notes.push_back(fmt::format("networks differ: golden is of {}, this is {}", theirs->network,
+                                  ours.network));
     }
   }
 
@@ -127,12 +143,14 @@ class DiagnoseCommand final : public Command {
                     const Globals& globals) const {
     for (const std::string& text : diagnosis.notes) note(printable(text));
     if (diagnosis.mismatches == 0) {
-      print(fmt::format("{}: {} values are equal under {}\n", printable(golden_),
-                        with_commas(diagnosis.compared), printable(network.profile().name)));
+      print(fmt::format("{}: {} {} equal under {}\n", printable(golden_),
+                        counted(diagnosis.compared, "value"),
+                        diagnosis.compared == 1 ? "is" : "are", printable(network.profile().name)));
       return;
     }
+    using Align = TextTable::Align;
     TextTable layers(
-        {{"layer"}, {"op"}, {"differ", TextTable::Align::right}, {"of", TextTable::Align::right}});
+        {{"layer", Align::name}, {"op"}, {"differ", Align::right}, {"of", Align::right}});
     for (const backends::DiagnosedLayer& layer : diagnosis.layers) {
       if (layer.mismatches == 0) continue;
       layers.add_row({printable(layer.node), layer.op, with_commas(layer.mismatches),
@@ -207,10 +225,9 @@ class DiagnoseCommand final : public Command {
                      set_options(cause.knobs)});
     }
     print("\n" + table.text());
-    print(fmt::format("{} settings tried on {} of {} images; {} causes\n",
-                      with_commas(diagnosis.settings_tried), with_commas(diagnosis.images_tried),
-                      with_commas(diagnosis.images),
-                      with_commas(static_cast<int64_t>(diagnosis.causes.size()))));
+    print(fmt::format("{} tried on {} of {}; {}\n", counted(diagnosis.settings_tried, "setting"),
+                      with_commas(diagnosis.images_tried), counted(diagnosis.images, "image"),
+                      counted(static_cast<int64_t>(diagnosis.causes.size()), "cause")));
     if (diagnosis.settings_without_effect > 0) {
       print(fmt::format(
           "{} of them cannot change this network: proved by its programs and the ranges "
@@ -220,6 +237,8 @@ class DiagnoseCommand final : public Command {
   }
 
   ModelFile model_;
+  MatchOptions match_;
+  ImageRange range_;
   std::string inputs_, golden_;
   bool pairs_ = false;
   int top_ = 5;

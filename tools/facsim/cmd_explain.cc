@@ -13,7 +13,10 @@
 #include "tools/facsim/compare_network.h"
 #include "tools/facsim/element_output.h"
 #include "tools/facsim/golden.h"
+#include "tools/facsim/golden_side.h"
+#include "tools/facsim/image_range.h"
 #include "tools/facsim/output.h"
+#include "tools/facsim/parse_override.h"
 
 namespace facsim::cli {
 
@@ -60,6 +63,18 @@ std::vector<const Tensor*> inputs_of(const sim::Graph::Node& node,
   return inputs;
 }
 
+/// Golden as it was read, and the values of the explained node's output.
+struct ReadGolden {
+  Golden all;
+  Tensor expected;
+};
+
+/// Golden's code of the explained element, and what golden has before it.
+struct Expected {
+  int64_t code = 0;
+  GoldenSide golden;
+};
+
 int64_t count_different(const Tensor& a, const Tensor& b) {
   backends::TensorComparator comparator("", a.dtype(), a.shape(), 0);
   comparator.add(a, b);
@@ -76,7 +91,10 @@ class ExplainCommand final : public Command {
     model_.add_to(app, "--model", "network");
     app.get_option("--model")->required();
     app.add_option("--inputs", inputs_, "its inputs: .npz or .npy")->required();
-    app.add_option("--against,--golden", golden_, "what its tensors should be: .npz or .npy");
+    app.add_option("--against,--golden", golden_,
+                   "what its tensors should be: .npz with arrays by the name of tensor or node, or "
+                   ".npy of this layer or the network's only output");
+    images_.add_to(app);
     match_.add_to(app);
     app.add_option("--with-profile", with_profile_, "a second side: the same under this profile");
     app.add_option("--with-set", with_set_,
@@ -88,8 +106,9 @@ class ExplainCommand final : public Command {
         "of\n"
         "the requantization and who set its rule, by the norm. Two sides are shown beside each "
         "other\n"
-        "from the same codes, with the step where they part. Exit code 1 if a side or the golden "
-        "code\n"
+        "from the same codes, with the step where they part. Where golden has other inputs of the "
+        "layer,\n"
+        "its chain is computed from those as well. Exit code 1 if a side or the golden code "
         "differs.\n\n"
         "Examples:\n"
         "  facsim explain --model net.json --inputs x.npz 'conv1[0,3,5,5]'\n"
@@ -101,10 +120,11 @@ class ExplainCommand final : public Command {
 
   ExitCode run(const Globals& globals) override {
     const DeployedNetwork network(model_, globals);
-    const std::vector<Tensor> inputs = network.inputs(read_arrays(inputs_), inputs_);
+    const std::vector<Tensor> inputs =
+        images_.of(network.inputs(read_arrays(inputs_), inputs_), inputs_);
     const ElementName name = parse_element(network);
     const size_t node = find_node(network, name.layer);
-    const std::optional<Tensor> golden = read_expected(network, node, inputs[0].shape()[0]);
+    const std::optional<ReadGolden> golden = read_expected(network, node, inputs[0].shape()[0]);
     const int64_t flat = name.index ? flat_index(network, node, *name.index, inputs[0].shape()[0])
                                     : first_mismatch(network, node, inputs, golden, globals);
     if (flat < 0) {
@@ -159,23 +179,22 @@ class ExplainCommand final : public Command {
   }
 
   /// The golden values of the node's output, if a file was given.
-  std::optional<Tensor> read_expected(const DeployedNetwork& network, size_t node,
-                                      int64_t images) const {
+  std::optional<ReadGolden> read_expected(const DeployedNetwork& network, size_t node,
+                                          int64_t images) const {
     if (golden_.empty()) return std::nullopt;
     const ArrayFile file(golden_);
     const std::string& tensor = output_of(network, network.graph().nodes[node]).name;
     MatchOptions options = match_;
     options.filter.layers = {};
-    Golden golden = read_golden(network, file, images, options);
-    if (file.is_single() && golden.tensors.empty()) {
-      golden.tensors.emplace_back(tensor, file.read(file.names()[0]));
-    }
-    for (const std::string& text : name_notes(golden.renamed, {})) note(printable(text));
-    return backends::member(golden.tensors, tensor, golden_);
+    options.nameless = tensor;
+    ReadGolden golden{read_golden(network, file, images, options), {}};
+    for (const std::string& text : name_notes(golden.all.renamed, {})) note(printable(text));
+    golden.expected = backends::member(golden.all.tensors, tensor, golden_);
+    return golden;
   }
 
   int64_t first_mismatch(const DeployedNetwork& network, size_t node,
-                         const std::vector<Tensor>& inputs, const std::optional<Tensor>& golden,
+                         const std::vector<Tensor>& inputs, const std::optional<ReadGolden>& golden,
                          const Globals& globals) const {
     const std::string& tensor = output_of(network, network.graph().nodes[node]).name;
     if (!golden) {
@@ -183,7 +202,7 @@ class ExplainCommand final : public Command {
                                    printable(element_), printable(element_)));
     }
     Golden one;
-    one.tensors.emplace_back(tensor, *golden);
+    one.tensors.emplace_back(tensor, golden->expected);
     const NetworkComparison comparison = compare_network(network, inputs, one, {}, globals);
     for (const auto& difference : comparison.report.structure) {
       throw Error({ErrorCode::shape_mismatch, golden_, to_string(difference), "", ""});
@@ -223,12 +242,7 @@ class ExplainCommand final : public Command {
       other.overrides.clear();
     }
     for (const std::string& text : with_set_) {
-      const size_t equals = text.find('=');
-      if (text.empty() || text[0] != '/' || equals == std::string::npos) {
-        throw UsageError(
-            fmt::format("--with-set \"{}\": expected /pointer=value", printable(text)));
-      }
-      other.overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
+      other.overrides.push_back(parse_override("--with-set", text));
     }
     return other;
   }
@@ -251,7 +265,7 @@ class ExplainCommand final : public Command {
 
   ExitCode explain(const DeployedNetwork& network, const Globals& globals,
                    const std::vector<Tensor>& inputs, size_t node, int64_t flat,
-                   const std::optional<Tensor>& golden) const {
+                   const std::optional<ReadGolden>& golden) const {
     const sim::Graph::Node& bound = network.executable().nodes[node];
     const Shape& shape =
         network.graph().tensors[static_cast<size_t>(network.graph().nodes[node].output)].shape;
@@ -271,8 +285,13 @@ class ExplainCommand final : public Command {
       if (!with_set_.empty()) theirs->profile += fmt::format(" {}", fmt::join(with_set_, " "));
       drift = drift_text(bound, tensors, run_image(other, inputs, image, *side));
     }
-    const std::optional<int64_t> expected = expected_code(network, flat, shape, inputs, golden);
-    const bool differs = (expected && *expected != ours.chain.result()) ||
+    std::optional<Expected> expected;
+    if (golden) {
+      expected.emplace(Expected{
+          expected_code(network, flat, shape, inputs, golden->expected),
+          golden_side(network, golden->all, {node, image, in_image, &tensors}, explainer)});
+    }
+    const bool differs = (expected && expected->code != ours.chain.result()) ||
                          (theirs && theirs->chain.result() != ours.chain.result());
     if (globals.format == OutputFormat::json) {
       print_json(to_json(ours, theirs, expected, drift));
@@ -282,16 +301,14 @@ class ExplainCommand final : public Command {
     return differs ? ExitCode::different : ExitCode::equal;
   }
 
-  static std::optional<int64_t> expected_code(const DeployedNetwork& network, int64_t flat,
-                                              Shape shape, const std::vector<Tensor>& inputs,
-                                              const std::optional<Tensor>& golden) {
-    if (!golden) return std::nullopt;
+  static int64_t expected_code(const DeployedNetwork& network, int64_t flat, Shape shape,
+                               const std::vector<Tensor>& inputs, const Tensor& golden) {
     shape[0] = inputs[0].shape()[0];
-    const Tensor inside = in_layout(*golden, network.graph().layout, Layout::nhwc);
+    const Tensor inside = in_layout(golden, network.graph().layout, Layout::nhwc);
     if (inside.shape() != shape || inside.dtype() == DType::float32) {
       throw Error(
           {ErrorCode::shape_mismatch, "golden",
-           fmt::format("{} {}", to_string(golden->dtype()), to_string(golden->shape())),
+           fmt::format("{} {}", to_string(golden.dtype()), to_string(golden.shape())),
            "codes of shape " + to_string(in_layout(shape, Layout::nhwc, network.graph().layout)),
            ""});
     }
@@ -299,13 +316,13 @@ class ExplainCommand final : public Command {
   }
 
   static Json to_json(const ExplainedElement& ours, const std::optional<ExplainedElement>& theirs,
-                      const std::optional<int64_t>& expected, const std::string& drift) {
+                      const std::optional<Expected>& expected, const std::string& drift) {
     Json json = element_json(ours);
     if (expected) {
-      const backends::Reach reach = backends::reach(ours.chain, *expected);
-      json["expected"] = *expected;
-      json["equal"] = reach == backends::Reach::equal;
-      json["why"] = to_string(reach);
+      json["expected"] = expected->code;
+      json["equal"] = expected->code == ours.chain.result();
+      json["why"] = golden_reason(ours, expected->golden, expected->code);
+      json["golden_inputs"] = golden_side_json(expected->golden, expected->code);
     }
     if (theirs) {
       json["other"] = element_json(*theirs);
@@ -317,7 +334,7 @@ class ExplainCommand final : public Command {
 
   static std::string to_text(const ExplainedElement& ours,
                              const std::optional<ExplainedElement>& theirs,
-                             const std::optional<int64_t>& expected, const std::string& drift) {
+                             const std::optional<Expected>& expected, const std::string& drift) {
     const backends::ElementChain& chain = ours.chain;
     std::string text =
         printable(fmt::format("{} ({})  {}{}  under {} ({})", chain.node, chain.op, chain.tensor,
@@ -325,8 +342,9 @@ class ExplainCommand final : public Command {
     text += "\n" + element_text(ours);
     text += fmt::format("  {:<18} {}\n", "result", chain.result());
     if (expected) {
-      text += fmt::format("  {:<18} {}   {}\n", "expected (golden)", *expected,
-                          to_string(backends::reach(chain, *expected)));
+      text += fmt::format("  {:<18} {}   {}\n", "expected (golden)", expected->code,
+                          golden_reason(ours, expected->golden, expected->code));
+      text += golden_side_text(ours, expected->golden, expected->code);
     }
     if (theirs) {
       text += "\n" + two_chains_text(ours, *theirs) + parting_text(ours, *theirs);
@@ -339,6 +357,7 @@ class ExplainCommand final : public Command {
   std::string element_, inputs_, golden_, with_profile_;
   std::vector<std::string> with_set_;
   MatchOptions match_;
+  ImageRange images_;
   int taps_ = 5;
 };
 

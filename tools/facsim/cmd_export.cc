@@ -180,7 +180,7 @@ class ExportCommand final : public Command {
       print_json(json);
       return;
     }
-    print_report(result, equal, globals.color_stdout);
+    print_report(result, {.accepted = equal, .color = globals.color_stdout});
     print(fmt::format("{} ({}) against the simulator under {}\n", runtime.title,
                       printable(real.version), network.profile().name));
     if (own) {
@@ -207,7 +207,8 @@ class ExportCommand final : public Command {
     if (globals.format == OutputFormat::json) {
       print_json(written_json(graph, runtime));
     } else {
-      note(fmt::format("{} nodes written to {}", graph.nodes.size(), printable(to_)));
+      note(fmt::format("{} written to {}",
+                       counted(static_cast<int64_t>(graph.nodes.size()), "node"), printable(to_)));
     }
   }
 

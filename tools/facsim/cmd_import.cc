@@ -52,8 +52,9 @@ class ImportCommand final : public Command {
                   {"nodes", graph.nodes.size()},
                   {"tensors", graph.tensors.size()}});
     }
-    note(fmt::format("{} nodes of {} written to {}", graph.nodes.size(), printable(model_.name()),
-                     printable(output_)));
+    note(fmt::format("{} of {} written to {}",
+                     counted(static_cast<int64_t>(graph.nodes.size()), "node"),
+                     printable(model_.name()), printable(output_)));
     return ExitCode::equal;
   }
 

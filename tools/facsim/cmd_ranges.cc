@@ -133,10 +133,11 @@ class RangesCommand final : public Command {
     print(table.text());
     if (!witnesses.empty()) print("\n" + witnesses);
     const bool all = proved == layers.size();
-    print(fmt::format("\n{}  {} of {} layers proved ({} channels)\n",
+    print(fmt::format("\n{}  {} of {} proved ({})\n",
                       colored(all ? "PROVED" : "NOT PROVED", all ? Color::green : Color::red,
                               globals.color_stdout),
-                      proved, layers.size(), with_commas(channels)));
+                      proved, counted(static_cast<int64_t>(layers.size()), "layer"),
+                      counted(channels, "channel")));
   }
 
   static std::string described(const LayerRange& layer) {
@@ -146,7 +147,7 @@ class RangesCommand final : public Command {
     for (int64_t i = 0; i < std::min(w.input.numel(), kShown); ++i) {
       codes += fmt::format("{}{}", i == 0 ? "" : " ", w.input.int_at(i));
     }
-    if (w.input.numel() > kShown) codes += fmt::format(" … ({} codes)", w.input.numel());
+    if (w.input.numel() > kShown) codes += fmt::format(" … ({})", counted(w.input.numel(), "code"));
     return fmt::format(
         "{}: {} of {} channels can leave {} (or a group or term of it). Channel {} of input [{}] "
         "sums to {}; the accumulator "

@@ -136,8 +136,8 @@ class RequantizeCommand final : public Command {
       }
       print_json(json);
     } else {
-      note(fmt::format("{} rows under {}: {} saturated, {} wrapped; written to {}",
-                       with_commas(files.rows()), profile.name, with_commas(events.saturated),
+      note(fmt::format("{} under {}: {} saturated, {} wrapped; written to {}",
+                       counted(files.rows(), "row"), profile.name, with_commas(events.saturated),
                        with_commas(events.wrapped), printable(output_)));
       if (speed) {
         note(fmt::format("form {}, {:.2f} elements/ns", speed->form, speed->elements_per_ns));

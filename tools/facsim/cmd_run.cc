@@ -147,7 +147,7 @@ class RunCommand final : public Command {
     }
     print(table.text());
     if (events_) print("\n" + events_table(graph, result));
-    note(fmt::format("{} images in {:.2f} s under {}, written to {}", with_commas(images), seconds,
+    note(fmt::format("{} in {:.2f} s under {}, written to {}", counted(images, "image"), seconds,
                      network.profile().name, printable(output_)));
   }
 

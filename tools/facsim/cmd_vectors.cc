@@ -169,8 +169,9 @@ void print_coverage(const GeneratedSuite& suite) {
   print("\n" + table.text());
   const int64_t reached = suite.count(CoverageState::reached);
   const int64_t missing = suite.count(CoverageState::not_reached);
-  print(fmt::format("{} of {} branches reached, {} more shown to be unreachable\n", reached,
-                    reached + missing, suite.count(CoverageState::unreachable)));
+  print(fmt::format("{} of {} reached, {} more shown to be unreachable\n", reached,
+                    counted(reached + missing, "branch", "branches"),
+                    suite.count(CoverageState::unreachable)));
 }
 
 std::vector<const Neighbour*> neighbours_of(const GeneratedSuite& suite,

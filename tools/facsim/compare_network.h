@@ -39,7 +39,9 @@ struct NetworkComparison {
   std::vector<Divergence> divergences;  ///< in graph order: the first is where the network parts
   std::vector<LayoutFinding> layouts;   ///< tensors that the sides lay out differently
   std::vector<std::string> notes;       ///< about names
-  std::vector<TieSample> ties;          ///< with CompareOptions::page
+  std::map<std::string, std::string> nodes;  ///< by tensor: the node that computes it
+  std::string stopped;          ///< why nothing but inputs was compared; empty: all was
+  std::vector<TieSample> ties;  ///< with CompareOptions::page
   std::vector<LayerOccupancy> occupancy;
   int64_t occupancy_images = 0;
 };

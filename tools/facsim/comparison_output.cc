@@ -17,6 +17,8 @@ using backends::ComparisonReport;
 using backends::TensorComparison;
 using Json = nlohmann::ordered_json;
 
+constexpr size_t kNameCells = 32;  // of a name inside a sentence
+
 std::string percent(double rate) { return rate == 0 ? "0 %" : fmt::format("{:.3g} %", 100 * rate); }
 
 std::string_view unit(const TensorComparison& t) {
@@ -95,6 +97,7 @@ Json report_json(const NetworkComparison& comparison, bool accepted) {
                {"compared", report.compared()},
                {"mismatches", report.mismatches()},
                {"max_difference", report.max_difference()}};
+  if (!comparison.stopped.empty()) json["stopped"] = comparison.stopped;
   if (!comparison.layouts.empty()) json["layouts"] = layouts_json(comparison.layouts);
   if (!comparison.notes.empty()) json["names"] = comparison.notes;
   json["structure"] = Json::array();
@@ -112,8 +115,9 @@ Json report_json(const NetworkComparison& comparison, bool accepted) {
 
 namespace {
 
-void print_mismatches(const TensorComparison& t) {
-  std::string text = fmt::format("\n{}\n  got - expected ({}):", printable(t.name), unit(t));
+/// Counts of differences and the first of them.
+std::string mismatches_text(const TensorComparison& t) {
+  std::string text = fmt::format("  got - expected ({}):", unit(t));
   for (const auto& [difference, elements] : t.histogram) {
     if (difference != 0) {
       text += fmt::format("  {}: {}", difference_key(difference), with_commas(elements));
@@ -123,12 +127,7 @@ void print_mismatches(const TensorComparison& t) {
   for (const backends::Mismatch& m : t.first) {
     text += fmt::format("  {}  got {}  expected {}\n", index_text(m.index), m.got, m.expected);
   }
-  print(text);
-}
-
-/// One line of the block about a first mismatch.
-std::string block_line(std::string_view label, std::string_view text) {
-  return fmt::format("  {:<18} {}\n", label, text);
+  return text;
 }
 
 /// Who set the rules that end the chain: of the steps that round, else of the last.
@@ -139,7 +138,7 @@ std::string rules_text(const ExplainedElement& element) {
     if (!setting) return;
     const std::string line = setting_text(*setting);
     if (std::find(said.begin(), said.end(), line) != said.end()) return;
-    text += block_line(said.empty() ? "set by" : "", line);
+    text += labelled_line(said.empty() ? "set by" : "", line);
     said.push_back(line);
   };
   if (element.chain.accumulator) say(element.accumulator_setting);
@@ -149,106 +148,177 @@ std::string rules_text(const ExplainedElement& element) {
   return text;
 }
 
+/// The steps that change the value, as many on a line as it holds.
+std::string steps_text(const backends::ElementChain& chain) {
+  std::vector<std::string> lines;
+  for (const backends::ElementStep& step : chain.steps) {
+    if (!step.changed) continue;
+    const std::string one = fmt::format("{} -> {}", step_text(step), step.value);
+    constexpr size_t kRoom = kTerminalCells - 24;  // label and separator
+    if (!lines.empty() && lines.back().size() + one.size() <= kRoom) {
+      lines.back() += ";  " + one;
+    } else {
+      lines.push_back(one);
+    }
+  }
+  std::string text;
+  for (const std::string& line : lines) text += labelled_line("", line);
+  return text;
+}
+
 }  // namespace
 
 std::string mismatch_text(const Divergence& d, const TensorComparison& t) {
   const backends::ElementChain& chain = d.element.chain;
-  std::string text = printable(
-      fmt::format("MISMATCH  layer {} ({})  {} of {} ({})  max |d| = {} {}   first at {}{}", d.node,
-                  d.op, with_commas(t.mismatches), with_commas(t.compared), percent(t.rate()),
-                  t.max_difference, unit(t), d.tensor, index_text(d.index)));
-  text += '\n';
+  std::string text =
+      fmt::format("MISMATCH  layer {} ({})  {} of {} ({})  max |d| = {} {}\n",
+                  shortened(printable(d.node), kNameCells), d.op, with_commas(t.mismatches),
+                  with_commas(t.compared), percent(t.rate()), t.max_difference, unit(t));
+  text += labelled_line("first at",
+                        shortened(printable(d.tensor), 2 * kNameCells) + index_text(d.index));
   if (chain.accumulator) {
-    text += block_line("acc", accumulator_text(*chain.accumulator));
+    text += labelled_line("acc", accumulator_text(*chain.accumulator));
   } else if (chain.explanation.accumulator) {
-    text += block_line("acc", with_commas(*chain.explanation.accumulator));
+    text += labelled_line("acc", with_commas(*chain.explanation.accumulator));
   }
   if (d.seen && chain.accumulator) {
-    text += block_line(
+    text += labelled_line(
         "", fmt::format(
-                "range seen {}..{} in {} images, {} of {} bits", with_commas(d.seen->min),
-                with_commas(d.seen->max), d.seen_images,
+                "range seen {}..{} in {}, {} of {} bits", with_commas(d.seen->min),
+                with_commas(d.seen->max), counted(d.seen_images, "image"),
                 std::max(backends::signed_bits(d.seen->min), backends::signed_bits(d.seen->max)),
                 chain.accumulator->rule.bits));
   }
   if (chain.scales) {
-    text += block_line(fmt::format("scale[c={}]", chain.channel), scales_text(*chain.scales));
+    text += labelled_line(fmt::format("scale[c={}]", chain.channel), scales_text(*chain.scales));
   }
   if (chain.exact) {
-    text += block_line("exact", fmt::format("{:.9g} + zero point {}, tie distance {:.3g} LSB",
-                                            *chain.exact, chain.zero_point, *chain.tie_distance));
+    text +=
+        labelled_line("exact", fmt::format("{:.9g} + zero point {}, tie distance {:.3g} LSB",
+                                           *chain.exact, chain.zero_point, *chain.tie_distance));
   }
-  if (d.expected) text += block_line("expected", fmt::format("{}", *d.expected));
-  std::string steps;
-  for (const backends::ElementStep& step : chain.steps) {
-    if (step.changed)
-      steps += fmt::format("{}{} -> {}", steps.empty() ? "" : ";  ", step_text(step), step.value);
-  }
-  text += block_line("this profile", fmt::format("{}   {}", chain.result(), steps));
+  if (d.expected) text += labelled_line("expected", fmt::format("{}", *d.expected));
+  text += labelled_line("this profile", fmt::format("{}", chain.result()));
+  text += steps_text(chain);
   if (d.expected) {
-    text += block_line("which means", to_string(backends::reach(chain, *d.expected)));
+    text += labelled_line("which means", to_string(backends::reach(chain, *d.expected)));
   }
   return text + rules_text(d.element);
 }
 
 namespace {
 
-void print_layouts(const NetworkComparison& comparison) {
-  if (comparison.layouts.empty()) return;
-  print("\n" + layout_text(comparison.layouts, "ours", "the other side"));
+const TensorComparison* first_different(const ComparisonReport& report) {
+  const auto found = std::find_if(report.tensors.begin(), report.tensors.end(),
+                                  [](const TensorComparison& t) { return t.mismatches > 0; });
+  return found == report.tensors.end() ? nullptr : &*found;
 }
 
-}  // namespace
+const Divergence* divergence_of(const NetworkComparison& comparison, const TensorComparison& t) {
+  const auto& all = comparison.divergences;
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const auto& d) { return d.tensor == t.name; });
+  return found == all.end() ? nullptr : &*found;
+}
 
-void print_report(const NetworkComparison& comparison, bool accepted, bool color,
-                  bool every_chain) {
+/// The name people look for: of the node that computes a tensor, or its own.
+std::string layer_name(const NetworkComparison& comparison, const TensorComparison& t) {
+  const auto node = comparison.nodes.find(t.name);
+  return printable(node == comparison.nodes.end() ? t.name : node->second);
+}
+
+std::string summary_text(const NetworkComparison& comparison, const ReportView& view) {
   const ComparisonReport& report = comparison.report;
-  const std::vector<Divergence>& divergences = comparison.divergences;
+  const bool equal = report.equal() && comparison.stopped.empty();
+  std::string text =
+      colored(equal ? "EQUAL" : "DIFFERENT", equal ? Color::green : Color::red, view.color);
+  if (!comparison.stopped.empty()) {
+    return text + fmt::format(
+                      "  {}\nnothing else was compared; --fail-on never compares it all "
+                      "the same\n",
+                      printable(comparison.stopped));
+  }
+  text += fmt::format("  {} of {} values differ", with_commas(report.mismatches()),
+                      with_commas(report.compared()));
+  if (!report.structure.empty()) {
+    text += fmt::format(", {} cannot be compared",
+                        counted(static_cast<int64_t>(report.structure.size()), "tensor"));
+  }
+  if (const TensorComparison* first = first_different(report)) {
+    text += "; first in " + shortened(layer_name(comparison, *first), kNameCells);
+  }
+  return text + (view.accepted && !equal ? " (accepted by --fail-on)\n" : "\n");
+}
+
+/// The first tensor that differs, or every one that is asked for: how its first element came, the
+/// counts, the first mismatches.
+std::string details_text(const NetworkComparison& comparison, const ReportView& view) {
+  std::string text;
+  const TensorComparison* first = first_different(comparison.report);
+  for (const TensorComparison& t : comparison.report.tensors) {
+    if (t.mismatches == 0) continue;
+    const Divergence* divergence = divergence_of(comparison, t);
+    const bool is_first = &t == first;
+    const bool explains = divergence != nullptr && (is_first || view.every_chain);
+    if (!explains && !is_first && !view.every_tensor) continue;
+    text += "\n" + (explains ? mismatch_text(*divergence, t)
+                             : shortened(layer_name(comparison, t), kTerminalCells) + "\n");
+    if (is_first || view.every_tensor) text += mismatches_text(t);
+    if (is_first) text += view.cause;
+  }
+  return text;
+}
+
+/// One line for each tensor that differs, or for all where none does.
+std::string tensors_text(const NetworkComparison& comparison) {
   using Align = TextTable::Align;
-  TextTable table({{"tensor"},
+  const ComparisonReport& report = comparison.report;
+  TextTable table({{comparison.nodes.empty() ? "tensor" : "layer", Align::name},
                    {"dtype"},
                    {"shape"},
-                   {"compared", Align::right},
-                   {"mismatches", Align::right},
+                   {"differ", Align::right},
                    {"rate", Align::right},
                    {"max |d|", Align::right},
                    {"class flips", Align::right}});
+  const bool any = report.mismatches() > 0;
+  int64_t equal = 0;
   for (const TensorComparison& t : report.tensors) {
-    table.add_row({printable(t.name), std::string(to_string(t.dtype)), to_string(t.shape),
-                   with_commas(t.compared), with_commas(t.mismatches), percent(t.rate()),
+    if (any && t.mismatches == 0) {
+      ++equal;
+      continue;
+    }
+    table.add_row({layer_name(comparison, t), std::string(to_string(t.dtype)), to_string(t.shape),
+                   with_commas(t.mismatches), percent(t.rate()),
                    fmt::format("{} {}", t.max_difference, unit(t)),
                    t.argmax.images > 0
                        ? fmt::format("{} of {}", t.argmax.flips, with_commas(t.argmax.images))
                        : ""});
   }
-  print(table.text());
-  for (const TensorComparison& t : report.tensors) {
-    if (t.mismatches == 0) continue;
-    print_mismatches(t);
-  }
-  print_layouts(comparison);
-  for (const Divergence& d : divergences) {
-    if (&d != &divergences.front() && !every_chain) break;
-    const auto t = std::find_if(report.tensors.begin(), report.tensors.end(),
-                                [&](const TensorComparison& c) { return c.name == d.tensor; });
-    print("\n" + mismatch_text(d, *t));
-  }
-  if (!report.structure.empty()) print("\n");
-  for (const auto& difference : report.structure) {
+  if (report.tensors.empty()) return "";
+  std::string text = "\n" + table.text();
+  if (equal > 0) text += fmt::format("no value differs in {}\n", counted(equal, "other tensor"));
+  return text;
+}
+
+std::string structure_text(const NetworkComparison& comparison) {
+  std::string text;
+  for (const auto& difference : comparison.report.structure) {
     const bool told = std::any_of(comparison.layouts.begin(), comparison.layouts.end(),
                                   [&](const auto& f) { return f.name == difference.name; });
-    if (!told) print(fmt::format("{}\n", printable(to_string(difference))));
+    if (!told) text += printable(to_string(difference)) + "\n";
   }
-  const std::string verdict = report.equal() ? "EQUAL" : "DIFFERENT";
-  print(
-      fmt::format("\n{}  {} of {} values differ{}{}{}\n",
-                  colored(verdict, report.equal() ? Color::green : Color::red, color),
-                  with_commas(report.mismatches()), with_commas(report.compared()),
-                  report.structure.empty()
-                      ? ""
-                      : fmt::format(", {} tensors cannot be compared", report.structure.size()),
-                  divergences.empty() ? "" : "; first in " + printable(divergences.front().tensor),
-                  accepted && !report.equal() ? " (accepted by --fail-on)" : ""));
+  return text.empty() ? text : "\n" + text;
+}
+
+}  // namespace
+
+void print_report(const NetworkComparison& comparison, const ReportView& view) {
+  print(summary_text(comparison, view));
+  if (!comparison.stopped.empty()) return;
+  if (!comparison.layouts.empty()) {
+    print("\n" + layout_text(comparison.layouts, "ours", "the other side"));
+  }
+  print(details_text(comparison, view) + tensors_text(comparison) + structure_text(comparison));
 }
 
 namespace {
@@ -291,8 +361,14 @@ std::string report_junit(const NetworkComparison& comparison,
     failures += never ? 0 : 1;
     cases += testcase_xml(difference.name, never ? "" : to_string(difference));
   }
+  size_t others = report.structure.size();
+  if (!comparison.stopped.empty()) {
+    ++others;
+    ++failures;
+    cases += testcase_xml("inputs", comparison.stopped);
+  }
   const std::string counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"0\"",
-                                         report.tensors.size() + report.structure.size(), failures);
+                                         report.tensors.size() + others, failures);
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"facsim compare\" {0}>\n"
       "  <testsuite name=\"facsim compare\" {0}>\n{1}  </testsuite>\n</testsuites>\n",

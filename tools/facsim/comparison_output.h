@@ -9,12 +9,20 @@
 
 namespace facsim::cli {
 
-/// A comparison as `compare` shows it: tensors, the first mismatches and how they were computed,
-/// the verdict. `accepted`: a tolerance lets it pass.
+/// A comparison for programs: tensors, the first mismatches and how they were computed, the
+/// verdict. `accepted`: a tolerance lets it pass.
 nlohmann::ordered_json report_json(const NetworkComparison& comparison, bool accepted);
-/// `every_chain`: how every differing tensor's first mismatch came, not only the network's.
-void print_report(const NetworkComparison& comparison, bool accepted, bool color,
-                  bool every_chain = false);
+
+/// What people are shown of a comparison.
+struct ReportView {
+  bool accepted = false;  ///< a tolerance lets it pass
+  bool color = false;
+  bool every_chain = false;  ///< how the first mismatch of every tensor came, not of the first only
+  bool every_tensor = false;  ///< counts and first mismatches of every tensor likewise
+  std::string cause{};        ///< lines about why, after the first tensor that differs
+};
+/// The verdict, the first tensor that differs, a line for each.
+void print_report(const NetworkComparison& comparison, const ReportView& view);
 /// The block about a tensor's first mismatch: counts, sum, scale, exact value, both codes, who set
 /// the rules.
 std::string mismatch_text(const Divergence& divergence, const backends::TensorComparison& tensor);

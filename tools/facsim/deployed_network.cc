@@ -13,6 +13,7 @@
 #include "fused/value.h"
 #include "sim/core/error.h"
 #include "tools/facsim/layer_profiles.h"
+#include "tools/facsim/layout_check.h"
 #include "tools/facsim/output.h"
 
 namespace facsim::cli {
@@ -22,6 +23,15 @@ namespace {
 std::string expected_shape(Shape shape) {
   std::string text = to_string(shape);
   return text.replace(1, 1, "N");
+}
+
+/// A hint for axes in the order of the other layout. `expected`: as the network's file lays it out.
+std::string layout_hint(const Shape& expected, const Shape& found,
+                        backends::IntGraph::Layout layout) {
+  if (expected == found || in_layout(found, other(layout), layout) != expected) return "";
+  return fmt::format("{} where the network is {}: np.transpose(x, {})", to_string(other(layout)),
+                     to_string(layout),
+                     layout == backends::IntGraph::Layout::nhwc ? "(0, 2, 3, 1)" : "(0, 3, 1, 2)");
 }
 
 /// The same integers in another storage. Error bad_value names the first that does not fit.
@@ -104,7 +114,8 @@ Tensor DeployedNetwork::input(const backends::IntTensor& tensor, const Tensor& a
   if (found.rank() == expected.rank() && found.rank() > 0) found[0] = 1;
   if (found != expected || array.empty()) {
     throw Error({ErrorCode::shape_mismatch, place, "shape " + to_string(array.shape()),
-                 expected_shape(expected) + ", N at least 1", ""});
+                 expected_shape(expected) + ", N at least 1",
+                 layout_hint(expected, found, graph_.layout)});
   }
   const Tensor inside = nchw ? fused::nhwc_from_nchw(array) : array;
   const bool real_array = array.dtype() == DType::float32;

@@ -32,6 +32,11 @@ class DeployedNetwork {
   /// and must fit its type.
   std::vector<Tensor> inputs(const backends::NamedTensors& arrays, const std::string& file) const;
 
+  /// One input of the network from an array in the file's own layout, as `inputs` makes it. Errors
+  /// name `place`.
+  Tensor input(const backends::IntTensor& tensor, const Tensor& array,
+               const std::string& place) const;
+
   /// What a file of this network's results says about the run on `inputs`.
   backends::Provenance provenance(const std::vector<Tensor>& inputs) const;
 
@@ -48,9 +53,6 @@ class DeployedNetwork {
   }
 
  private:
-  Tensor input(const backends::IntTensor& tensor, const Tensor& array,
-               const std::string& place) const;
-
   backends::IntGraph graph_;
   backends::Profile profile_;
   sim::Graph executable_;

@@ -186,20 +186,17 @@ std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
 std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color) {
   const backends::Diagnosis& diagnosis = cause.diagnosis;
   const std::string where =
-      fmt::format("{} image{}{}", with_commas(cause.images), cause.images == 1 ? "" : "s",
-                  cause.layer.empty() ? "" : ", layer " + printable(cause.layer) + " alone");
-  const auto line = [](std::string_view label, const std::string& text) {
-    return fmt::format("  {:<18} {}\n", label, text);
-  };
+      counted(cause.images, "image") +
+      (cause.layer.empty() ? "" : ", layer " + shortened(printable(cause.layer), 48) + " alone");
   std::string text;
   for (const backends::LayerFinding& finding : diagnosis.findings) {
-    text += line(text.empty() ? "probable cause" : "",
-                 colored(finding_text(finding), Color::bold, color));
+    text += labelled_line(text.empty() ? "probable cause" : "",
+                          colored(finding_text(finding), Color::bold, color));
   }
-  if (!text.empty()) return text + line("", where);
+  if (!text.empty()) return text + labelled_line("", where);
   if (diagnosis.causes.empty()) {
     if (!diagnosis.complete) return "";
-    return line(
+    return labelled_line(
         "probable cause",
         fmt::format("none of {} settings explains it ({}): other weights, inputs or layers?",
                     with_commas(diagnosis.settings_tried), where));
@@ -210,21 +207,23 @@ std::string probable_cause_text(const ProbableCause& cause, const std::string& a
         one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
     return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
   };
-  text += line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
-  text += line("", fmt::format("explains {} ({})", counts(best), where));
+  text += labelled_line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
+  text += labelled_line("", fmt::format("explains {} ({})", counts(best), where));
   if (!best.also.empty()) {
     const auto proved = std::count_if(best.also.begin(), best.also.end(),
                                       [](const Cause::Same& same) { return same.proved; });
-    text += line("", fmt::format("{} other settings do the same here, {} of them on any input",
-                                 best.also.size(), proved));
+    text +=
+        labelled_line("", fmt::format("{} other settings do the same here, {} of them on any input",
+                                      best.also.size(), proved));
   }
   constexpr size_t kOthers = 2;
   for (size_t i = 1; i < std::min(diagnosis.causes.size(), kOthers + 1); ++i) {
     const Cause& other = diagnosis.causes[i];
-    text += line(i == 1 ? "also possible" : "", set_options(other.knobs) + "  " + counts(other));
+    text += labelled_line(i == 1 ? "also possible" : "",
+                          set_options(other.knobs) + "  " + counts(other));
   }
-  text += line("try", again + " " + set_options(best.knobs));
-  for (const std::string& place : set_by_lines(best)) text += line("set by", place);
+  text += labelled_line("try", again + " " + set_options(best.knobs));
+  for (const std::string& place : set_by_lines(best)) text += labelled_line("set by", place);
   return text;
 }
 

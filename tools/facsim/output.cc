@@ -11,10 +11,30 @@ namespace facsim::cli {
 
 namespace {
 
+constexpr size_t kSmallestName = 24;  // cells that a column of names keeps in any table
+
+bool begins_letter(char c) { return (c & 0xc0) != 0x80; }
+
 /// Terminal cells of UTF-8 text (one per code point).
 size_t width(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), begins_letter));
+}
+
+/// Where letter number `count` of UTF-8 text begins.
+size_t offset_of_letter(std::string_view text, size_t count) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if (begins_letter(text[at]) && count-- == 0) break;
+  }
+  return at;
+}
+
+/// Cells of a column of names that leave room for the others.
+size_t name_cells(const std::vector<size_t>& widths, size_t column) {
+  size_t others = 2 * (widths.size() - 1);
+  for (size_t c = 0; c < widths.size(); ++c) others += c == column ? 0 : widths[c];
+  const size_t room = others < kTerminalCells ? kTerminalCells - others : 0;
+  return std::min(widths[column], std::max(room, kSmallestName));
 }
 
 }  // namespace
@@ -31,6 +51,12 @@ std::string TextTable::text() const {
     for (const auto& row : rows_) widest = std::max(widest, width(row[c]));
     widths.push_back(widest);
   }
+  std::vector<std::vector<std::string>> rows = rows_;
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    if (columns_[c].align != Align::name) continue;
+    widths[c] = name_cells(widths, c);
+    for (auto& row : rows) row[c] = shortened(row[c], widths[c]);
+  }
   std::string out;
   const auto add_line = [&](const std::vector<std::string>& cells) {
     std::string line;
@@ -45,7 +71,7 @@ std::string TextTable::text() const {
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.push_back(column.title);
   add_line(titles);
-  for (const auto& row : rows_) add_line(row);
+  for (const auto& row : rows) add_line(row);
   return out;
 }
 
@@ -57,6 +83,26 @@ std::string with_commas(int64_t value) {
     digits.insert(i, ",");
   }
   return digits;
+}
+
+std::string counted(int64_t count, std::string_view one, std::string_view many) {
+  if (count == 1) return fmt::format("1 {}", one);
+  return fmt::format("{} {}", with_commas(count),
+                     many.empty() ? std::string(one) + "s" : std::string(many));
+}
+
+std::string shortened(std::string_view text, size_t cells) {
+  constexpr std::string_view kGap = "...";
+  const size_t letters = width(text);
+  if (letters <= cells) return std::string(text);
+  const size_t kept = cells - kGap.size(), front = kept / 2;
+  const size_t back = offset_of_letter(text, letters - (kept - front));
+  return fmt::format("{}{}{}", text.substr(0, offset_of_letter(text, front)), kGap,
+                     text.substr(back));
+}
+
+std::string labelled_line(std::string_view label, std::string_view text) {
+  return fmt::format("  {:<18} {}\n", label, text);
 }
 
 std::string colored(std::string_view text, Color color, bool enabled) {

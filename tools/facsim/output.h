@@ -9,10 +9,14 @@
 
 namespace facsim::cli {
 
+/// What a line of a terminal is sure to hold.
+inline constexpr size_t kTerminalCells = 100;
+
 /// Columns as wide as their widest cell, two spaces apart.
 class TextTable {
  public:
-  enum class Align { left, right };
+  /// `name`: left; cells are `shortened` so that the lines of the table fit a terminal.
+  enum class Align { left, right, name };
   struct Column {
     std::string title;
     Align align = Align::left;
@@ -28,6 +32,16 @@ class TextTable {
 
 /// Thousands separated: 33,423,360.
 std::string with_commas(int64_t value);
+
+/// "1 row", "2,344 rows"; `many` where an s is not enough: "class", "classes".
+std::string counted(int64_t count, std::string_view one, std::string_view many = {});
+
+/// Text of at most `cells` letters (3 or more): the middle of a longer one becomes "...", as names
+/// of converted networks begin and end alike or differ only at one end.
+std::string shortened(std::string_view text, size_t cells);
+
+/// One line of a block: indented label, text.
+std::string labelled_line(std::string_view label, std::string_view text);
 
 enum class Color { red, green, yellow, bold };
 /// `text` in a terminal colour, or as it is.

@@ -10,6 +10,7 @@
 
 #include "backends/io/npy.h"
 #include "sim/core/error.h"
+#include "tools/facsim/output.h"
 
 namespace facsim::cli {
 
@@ -59,7 +60,7 @@ const Tensor& RowValues::at(const std::string& text) const {
   const Tensor& values = columns_.at(text);
   const int64_t count = values.numel();
   if (count != 1 && count != rows_) {
-    throw Error({ErrorCode::shape_mismatch, text, fmt::format("{} values", count),
+    throw Error({ErrorCode::shape_mismatch, text, counted(count, "value"),
                  fmt::format("{} as in the longest file, or 1", rows_), ""});
   }
   return values;

@@ -104,8 +104,9 @@ Description describe_float(const backends::FloatGraph& graph,
   }
   const auto& chw = graph.input_shape;
   Description out;
-  out.text = fmt::format("{} layers, {} parameters, input {} x {} x {}\n\n{}", graph.nodes.size(),
-                         with_commas(total), chw[0], chw[1], chw[2], table.text());
+  out.text = fmt::format("{}, {}, input {} x {} x {}\n\n{}",
+                         counted(static_cast<int64_t>(graph.nodes.size()), "layer"),
+                         counted(total, "parameter"), chw[0], chw[1], chw[2], table.text());
   if (!alone.empty()) out.text += "\n" + alone;
   out.json = {{"name", graph.name},
               {"input", {chw[0], chw[1], chw[2]}},

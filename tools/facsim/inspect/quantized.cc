@@ -156,9 +156,9 @@ class QuantizedDescription {
   }
 
   std::string text() const {
-    std::string out =
-        fmt::format("{} nodes, {} MACs an image, {} bytes of constants\n", graph_.nodes.size(),
-                    with_commas(macs_), with_commas(constant_bytes_));
+    std::string out = fmt::format("{}, {} an image, {} of constants\n",
+                                  counted(static_cast<int64_t>(graph_.nodes.size()), "node"),
+                                  counted(macs_, "MAC"), counted(constant_bytes_, "byte"));
     TextTable borders({{""}, {"tensor"}, {"type"}, {"shape"}, {"scale"}, {"zero point"}});
     for (const int t : graph_.inputs) add_border(borders, "input", tensor(t));
     for (const int t : graph_.outputs) add_border(borders, "output", tensor(t));
@@ -171,9 +171,9 @@ class QuantizedDescription {
     if (profile_) {
       const auto refused = std::count_if(verdicts_.begin(), verdicts_.end(),
                                          [](const auto& v) { return !v.refusals.empty(); });
-      out += fmt::format("\n{} of {} nodes run under {}\n",
-                         static_cast<int64_t>(verdicts_.size()) - refused, verdicts_.size(),
-                         printable(profile_->name));
+      out += fmt::format(
+          "\n{} of {} run under {}\n", static_cast<int64_t>(verdicts_.size()) - refused,
+          counted(static_cast<int64_t>(verdicts_.size()), "node"), printable(profile_->name));
     }
     return out;
   }

@@ -26,11 +26,7 @@ std::string rate_text(double rate) {
 }
 
 /// A name that fits on a line: converters join the names of all that they fused.
-std::string short_name(const std::string& name) {
-  constexpr size_t kKept = 18;
-  if (name.size() <= 2 * kKept + 3) return name;
-  return name.substr(0, kKept) + "..." + name.substr(name.size() - kKept);
-}
+std::string short_name(const std::string& name) { return shortened(name, 39); }
 
 /// 0 for no mismatch, then a logarithmic scale from one in ten million to all.
 double heat(double rate) {
@@ -147,7 +143,9 @@ std::string channels(const ComparisonReport& report) {
     const size_t count = t.channel_mismatches.size();
     const size_t bins = std::min(count, kChannelsShown);
     const double per_channel = static_cast<double>(t.compared) / static_cast<double>(count);
-    HeatRow heat_row{fmt::format("{}, {} channels", short_name(t.name), count), {}};
+    HeatRow heat_row{
+        fmt::format("{}, {}", short_name(t.name), counted(static_cast<int64_t>(count), "channel")),
+        {}};
     for (size_t bin = 0; bin < bins; ++bin) {
       const size_t first = bin * count / bins, last = (bin + 1) * count / bins;
       int64_t mismatches = 0;
@@ -209,7 +207,7 @@ std::string accumulators(const NetworkComparison& comparison) {
   for (const LayerOccupancy& layer : comparison.occupancy) {
     std::string text = fmt::format("{} of {} bits, worst case {}", layer.observed, layer.available,
                                    layer.worst_case);
-    if (layer.overflows > 0) text += fmt::format(", {} overflows", with_commas(layer.overflows));
+    if (layer.overflows > 0) text += ", " + counted(layer.overflows, "overflow");
     rows.push_back({.label = short_name(layer.name),
                     .filled = static_cast<double>(layer.observed),
                     .mark = static_cast<double>(layer.worst_case),
@@ -218,9 +216,9 @@ std::string accumulators(const NetworkComparison& comparison) {
   }
   return "<section>\n<h2>Accumulator occupancy</h2>\n" + gauges("Accumulator occupancy", rows) +
          fmt::format(
-             "<p class=\"dim\">Bar: bits of the largest accumulator of {} images. Mark: bits that "
+             "<p class=\"dim\">Bar: bits of the largest accumulator of {}. Mark: bits that "
              "any input could need with these weights.</p>\n</section>\n",
-             with_commas(comparison.occupancy_images));
+             counted(comparison.occupancy_images, "image"));
 }
 
 std::string first_mismatch(const NetworkComparison& comparison) {
@@ -233,8 +231,9 @@ std::string first_mismatch(const NetworkComparison& comparison) {
       escape_html(d.node), escape_html(d.op), escape_html(d.tensor), index_text(d.index));
   if (chain.accumulator) html += row("acc", accumulator_text(*chain.accumulator));
   if (d.seen && chain.accumulator) {
-    html += row("range seen", fmt::format("{}..{} in {} images", with_commas(d.seen->min),
-                                          with_commas(d.seen->max), d.seen_images));
+    html +=
+        row("range seen", fmt::format("{}..{} in {}", with_commas(d.seen->min),
+                                      with_commas(d.seen->max), counted(d.seen_images, "image")));
   }
   if (chain.scales) {
     html += row(fmt::format("scale, channel {}", chain.channel), scales_text(*chain.scales));

@@ -151,7 +151,7 @@ std::string occupancy(const ReportData& data) {
   for (const LayerOccupancy& layer : data.occupancy) {
     std::string text = fmt::format("{} of {} bits, worst case {}", layer.observed, layer.available,
                                    layer.worst_case);
-    if (layer.overflows > 0) text += fmt::format(", {} overflows", with_commas(layer.overflows));
+    if (layer.overflows > 0) text += ", " + counted(layer.overflows, "overflow");
     rows.push_back({.label = layer.name + "  " + layer.op,
                     .filled = static_cast<double>(layer.observed),
                     .mark = static_cast<double>(layer.worst_case),
