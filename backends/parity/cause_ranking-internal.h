@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -14,7 +16,7 @@ namespace facsim::backends::detail {
 /// Settings that explain something, tried alone or two at once.
 struct TriedSettings {
   std::vector<size_t> knobs;
-  RulesByKey rules;
+  std::shared_ptr<const RulesByKey> rules;
   Effect effect;
   int64_t score() const { return effect.explained - effect.introduced; }
 };
@@ -26,7 +28,7 @@ struct TriedSettings {
 class CauseRanking {
  public:
   /// `knobs`: the first `own` are the profile's own; all must outlive it.
-  CauseRanking(const DiagnoseOptions& options, const std::vector<KnobRules>& knobs,
+  CauseRanking(const DiagnoseOptions& options, const std::deque<KnobRules>& knobs,
                const size_t& own);
 
   void sort(std::vector<TriedSettings>& trials);
@@ -43,7 +45,7 @@ class CauseRanking {
   std::vector<Knob> knobs_of(const TriedSettings& trial) const;
 
   const DiagnoseOptions& options_;
-  const std::vector<KnobRules>& knobs_;
+  const std::deque<KnobRules>& knobs_;
   const size_t& own_;
   std::map<std::string, int64_t> known_values_;  ///< domain, rule and value: profiles that have it
   std::string own_domain_;

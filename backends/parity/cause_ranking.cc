@@ -51,7 +51,7 @@ std::string place_of(const std::vector<ProfileSetting>& settings, const Knob& kn
 
 }  // namespace
 
-CauseRanking::CauseRanking(const DiagnoseOptions& options, const std::vector<KnobRules>& knobs,
+CauseRanking::CauseRanking(const DiagnoseOptions& options, const std::deque<KnobRules>& knobs,
                            const size_t& own)
     : options_(options), knobs_(knobs), own_(own) {}
 
@@ -126,7 +126,7 @@ std::vector<Cause> CauseRanking::causes(std::vector<TriedSettings>& trials, int6
       const TriedSettings& first = *firsts[it->second];
       // A pair that does what one of its settings does alone says nothing new.
       if (trial.knobs.size() > first.knobs.size()) continue;
-      const bool proved = ops.proved_equal(first.rules, trial.rules, budget);
+      const bool proved = ops.proved_equal(*first.rules, *trial.rules, budget);
       causes[it->second].also.push_back({knobs_of(trial), proved});
       continue;
     }

@@ -11,17 +11,45 @@
 
 namespace facsim::backends::detail {
 
+namespace {
+
+std::string codes_text(const std::vector<InputKind>& inputs) {
+  std::string text;
+  for (const InputKind& input : inputs) {
+    for (int64_t c = 0; input.codes && c < input.codes->channels(); ++c) {
+      text += fmt::format("{}..{} ", input.codes->channel(c).min, input.codes->channel(c).max);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
 ChangedOps::ChangedOps(const IntGraph& graph, const Profile& base, const sim::Graph& executable)
     : graph_(graph),
       base_(base),
       executable_(executable),
       changed_(base),
-      lowered_(graph.nodes.size()) {
+      lowered_(graph.nodes.size()),
+      producers_(executable.tensors.size(), executable.nodes.size()),
+      type_codes_(executable.tensors.size()) {
   for (const IntNode& node : graph_.nodes) {
     const bool own = node.profile.empty() || node.profile == base_.name;
     keys_.push_back(own ? keys_of(node) : std::set<std::string>{});
   }
-  for (const sim::Graph::Node& node : executable_.nodes) texts_.push_back(op_text(*node.op));
+  for (size_t n = 0; n < executable_.nodes.size(); ++n) {
+    texts_.push_back(op_text(*executable_.nodes[n].op).value_or(""));
+    producers_[static_cast<size_t>(executable_.nodes[n].output)] = n;
+  }
+  std::map<std::string_view, const IntTensor*> by_name;
+  for (const IntTensor& tensor : graph_.tensors) by_name.emplace(tensor.name, &tensor);
+  for (size_t t = 0; t < executable_.tensors.size(); ++t) {
+    const auto tensor = by_name.find(executable_.tensors[t].name);
+    if (tensor == by_name.end() || !tensor->second->qparams) continue;
+    const sim::IntType type = tensor->second->qparams->type;
+    if (type.storage() == executable_.tensors[t].dtype) type_codes_[t] = {type.min(), type.max()};
+  }
 }
 
 std::set<std::string> ChangedOps::keys_of(const IntNode& node) const {
@@ -53,18 +81,35 @@ OpPointer ChangedOps::op(size_t node, const RulesByKey& rules) {
   return lower_node(graph_, graph_.nodes[node], changed_);
 }
 
-ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& rules) {
-  std::vector<Lowered>& known = lowered_[node];
+void ChangedOps::remember(const RulesByKey& rules) {
+  remembered_.try_emplace(&rules, graph_.nodes.size());
+}
+
+ChangedOps::Lowered* ChangedOps::lowered(size_t node, const RulesByKey& rules) {
+  const auto remembered = remembered_.find(&rules);
+  std::optional<Lowered*>* known =
+      remembered == remembered_.end() ? nullptr : &remembered->second[node];
+  if (known != nullptr && *known) return **known;
+  RulesByKey own;
+  for (const std::string& key : keys_[node]) {
+    if (const auto it = rules.find(key); it != rules.end()) own.insert(*it);
+  }
+  Lowered* found = own.empty() ? nullptr : &lowered_by(node, std::move(own));
+  if (known != nullptr) *known = found;
+  return found;
+}
+
+ChangedOps::Lowered& ChangedOps::lowered_by(size_t node, RulesByKey own) {
+  std::deque<Lowered>& known = lowered_[node];
   const auto found = std::find_if(known.begin(), known.end(),
-                                  [&](const Lowered& one) { return one.rules == rules; });
+                                  [&](const Lowered& one) { return one.rules == own; });
   if (found != known.end()) return *found;
   Lowered one;
-  one.rules = rules;
+  one.rules = std::move(own);
   try {
-    one.op = op(node, rules);
-    const std::optional<std::string> text = op_text(*one.op);
-    one.same = text && text == texts_[node];
-    one.text = text.value_or("");
+    one.op = op(node, one.rules);
+    one.text = op_text(*one.op).value_or("");
+    one.same = !one.text.empty() && one.text == texts_[node];
   } catch (const Error&) {
     one.refused = true;
   }
@@ -72,82 +117,103 @@ ChangedOps::Lowered& ChangedOps::lowered(size_t node, const RulesByKey& rules) {
   return known.back();
 }
 
-std::optional<std::vector<ChangedOps::Change>> ChangedOps::find(const RulesByKey& rules) {
+std::optional<ChangedOps::Changes> ChangedOps::find(const RulesByKey& rules) {
   return find(rules, std::vector<char>(graph_.nodes.size(), 1));
 }
 
-std::optional<std::vector<ChangedOps::Change>> ChangedOps::find(const RulesByKey& rules,
-                                                                const std::vector<char>& of_nodes) {
-  std::vector<Change> changes;
+std::optional<ChangedOps::Changes> ChangedOps::find(const RulesByKey& rules,
+                                                    const std::vector<char>& of_nodes) {
+  Changes changes;
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
     if (!of_nodes[n]) continue;
-    RulesByKey own;
-    for (const std::string& key : keys_[n]) {
-      if (const auto it = rules.find(key); it != rules.end()) own.insert(*it);
-    }
-    if (own.empty()) continue;
-    Lowered& one = lowered(n, own);
-    if (one.refused) return std::nullopt;
-    OpPointer op = std::exchange(one.op, nullptr);
-    if (!one.same) changes.push_back({n, one.text, std::move(op)});
+    Lowered* one = lowered(n, rules);
+    if (one == nullptr) continue;
+    if (one->refused) return std::nullopt;
+    OpPointer op = std::exchange(one->op, nullptr);
+    if (!one->same) changes.push_back({n, &one->text, std::move(op)});
   }
   return changes;
 }
 
-template <class OpOf>
-std::vector<InputKind> ChangedOps::inputs_of(size_t node, const OpOf& op_of) const {
-  std::vector<InputKind> inputs;
-  for (const int t : executable_.nodes[node].inputs) {
-    const sim::Graph::TensorInfo& info = executable_.tensors[static_cast<size_t>(t)];
-    const auto tensor = std::find_if(graph_.tensors.begin(), graph_.tensors.end(),
-                                     [&](const IntTensor& one) { return one.name == info.name; });
-    InputKind kind{info.shape, info.dtype, std::nullopt};
-    if (tensor != graph_.tensors.end() && tensor->qparams) {
-      const sim::IntType type = tensor->qparams->type;
-      if (type.storage() == info.dtype) kind.codes = Codes{type.min(), type.max()};
-    }
-    for (size_t n = 0; n < node; ++n) {
-      if (executable_.nodes[n].output != t || !kind.codes) continue;
-      if (const std::optional<Codes> given = reachable_codes(*op_of(n))) kind.codes = given;
-    }
-    inputs.push_back(std::move(kind));
+/// The ops of a network under some rules, and the codes that its tensors can hold then.
+class ChangedOps::Network {
+ public:
+  Network(ChangedOps& ops, const RulesByKey& rules, const Changes& changes)
+      : ops_(ops), rules_(rules) {
+    for (const Change& change : changes) changes_[change.node] = &change;
   }
-  return inputs;
-}
+
+  bool changes(size_t node) const { return changes_.contains(node); }
+  /// Empty: not known.
+  const std::string& text(size_t node) const {
+    const auto it = changes_.find(node);
+    return it == changes_.end() ? ops_.texts_[node] : *it->second->text;
+  }
+  OpPointer op(size_t node) const {
+    return changes(node) ? ops_.op(node, rules_) : ops_.executable_.nodes[node].op;
+  }
+
+  std::vector<InputKind> inputs(size_t node) {
+    std::vector<InputKind> kinds;
+    for (const int t : ops_.executable_.nodes[node].inputs) {
+      const sim::Graph::TensorInfo& info = ops_.executable_.tensors[static_cast<size_t>(t)];
+      kinds.push_back({info.shape, info.dtype, codes(static_cast<size_t>(t))});
+    }
+    return kinds;
+  }
+
+ private:
+  const std::optional<CodeRanges>& codes(size_t tensor) {
+    const auto known = codes_.find(tensor);
+    if (known != codes_.end()) return known->second;
+    std::optional<CodeRanges> found;
+    if (const std::optional<Codes> type = ops_.type_codes_[tensor]) found = *type;
+    const size_t node = ops_.producers_[tensor];
+    if (found && node < ops_.executable_.nodes.size()) {
+      if (const std::optional<CodeRanges> given = given_codes(node)) found = given;
+    }
+    return codes_[tensor] = std::move(found);
+  }
+
+  std::optional<CodeRanges> given_codes(size_t node) {
+    const std::vector<InputKind> kinds = inputs(node);
+    const std::string& own = text(node);
+    if (own.empty()) return reachable_codes(*op(node), kinds);
+    const std::string key = fmt::format("{}\n{}\n{}", node, own, codes_text(kinds));
+    auto known = ops_.given_codes_.find(key);
+    if (known == ops_.given_codes_.end()) {
+      known = ops_.given_codes_.emplace(key, reachable_codes(*op(node), kinds)).first;
+    }
+    return known->second;
+  }
+
+  ChangedOps& ops_;
+  const RulesByKey& rules_;
+  std::map<size_t, const Change*> changes_;
+  std::map<size_t, std::optional<CodeRanges>> codes_;  ///< by tensor
+};
 
 bool ChangedOps::proved_equal(const RulesByKey& a, const RulesByKey& b, ProofBudget& budget) {
   const auto changes_a = find(a), changes_b = find(b);
   if (!changes_a || !changes_b) return false;
-  std::map<size_t, std::pair<const Change*, const Change*>> both;
-  for (const Change& change : *changes_a) both[change.node].first = &change;
-  for (const Change& change : *changes_b) both[change.node].second = &change;
-  for (const auto& [n, pair] : both) {
-    const auto text = [&, node = n](const Change* change) {
-      return change == nullptr ? texts_[node].value_or("") : change->text;
-    };
-    const std::string text_a = text(pair.first), text_b = text(pair.second);
+  Network under_a(*this, a, *changes_a), under_b(*this, b, *changes_b);
+  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+    if (!under_a.changes(n) && !under_b.changes(n)) continue;
+    const std::string &text_a = under_a.text(n), &text_b = under_b.text(n);
     const bool known = !text_a.empty() && !text_b.empty();
     if (known && text_a == text_b) continue;
-    const auto op_with = [&](size_t node, const RulesByKey& rules, const Change* change) {
-      return change == nullptr ? executable_.nodes[node].op : op(node, rules);
-    };
-    const std::vector<InputKind> inputs = inputs_of(n, [&](size_t before) {
-      const auto it = both.find(before);
-      return op_with(before, a, it == both.end() ? nullptr : it->second.first);
-    });
-    std::string key = fmt::format("{}\n{}\n{}\n", n, text_a, text_b);
-    for (const InputKind& input : inputs) {
-      if (input.codes) key += fmt::format("{}..{} ", input.codes->min, input.codes->max);
+    const std::vector<InputKind> inputs = under_a.inputs(n);  // b's are equal, so far
+    const auto prove = [&] { return same_results(*under_a.op(n), *under_b.op(n), inputs, budget); };
+    bool same = false;
+    if (known) {
+      const std::string key = fmt::format("{}\n{}\n{}\n{}", n, text_a, text_b, codes_text(inputs));
+      const auto proof = proofs_.find(key);
+      same = proof == proofs_.end() ? prove() : proof->second;
+      if (same || budget > 0) proofs_.emplace(key, same);  // else it was given up
+    } else {
+      same = prove();
     }
-    auto proof = known ? proofs_.find(key) : proofs_.end();
-    if (proof == proofs_.end()) {
-      const bool same =
-          same_results(*op_with(n, a, pair.first), *op_with(n, b, pair.second), inputs, budget);
-      if (!known && !same) return false;
-      if (!known) continue;
-      proof = proofs_.emplace(std::move(key), same).first;
-    }
-    if (!proof->second) return false;
+    if (!same) return false;
   }
   return true;
 }

@@ -2,6 +2,7 @@
 #include "backends/parity/diagnose.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -19,7 +20,8 @@ namespace facsim::backends {
 namespace {
 
 constexpr int64_t kImagesAtOnce = 64;
-constexpr size_t kPairBases = 3;  // settings to which every other one is added
+constexpr size_t kScreenImages = 4;  // on which a setting must explain something to be run on all
+constexpr size_t kPairBases = 3;     // settings to which every other one is added
 
 std::vector<int64_t> images_from(int64_t first, int64_t count) {
   std::vector<int64_t> images(static_cast<size_t>(count));
@@ -32,6 +34,7 @@ std::vector<int64_t> images_from(int64_t first, int64_t count) {
 struct Diagnoser::Impl {
   using GoldenRun = detail::GoldenRun;
   using TriedSettings = detail::TriedSettings;
+  using RulesPointer = std::shared_ptr<const detail::RulesByKey>;
 
   Impl(const IntGraph& graph, DiagnoseOptions options, const ProfileResolver& other_profiles)
       : graph_(graph),
@@ -134,7 +137,7 @@ struct Diagnoser::Impl {
     result_.layers[layer].mismatches += detail::count_of(flags);
   }
 
-  /// Those with the most differing values first, then others; in their own order.
+  /// Those with the most differing values, then others; each group in its own order.
   void choose_images() {
     std::vector<int64_t> images = images_from(0, result_.images);
     std::stable_sort(images.begin(), images.end(), [&](int64_t a, int64_t b) {
@@ -143,16 +146,26 @@ struct Diagnoser::Impl {
     });
     images.resize(
         std::min(images.size(), static_cast<size_t>(std::max<int64_t>(1, options_.images))));
-    std::sort(images.begin(), images.end());
     result_.images_tried = static_cast<int64_t>(images.size());
-    effects_.emplace(executable_, ops_, run_on(images));
+    std::unique_ptr<detail::SettingEffects> screen;
+    if (images.size() >= 2 * kScreenImages) {
+      const std::vector<int64_t> few(images.begin(), images.begin() + kScreenImages);
+      screen = std::make_unique<detail::SettingEffects>(executable_, ops_, run_on(few), nullptr);
+    }
+    std::sort(images.begin(), images.end());
+    effects_.emplace(executable_, ops_, run_on(images), std::move(screen));
   }
 
   // --- settings ---
 
   void prepare_own_settings() {
-    if (knobs_.empty()) knobs_ = bench_->knobs(KnobScope::own_values);
+    if (knobs_.empty()) {
+      for (detail::KnobRules& one : bench_->knobs(KnobScope::own_values)) {
+        knobs_.push_back(std::move(one));
+      }
+    }
     if (own_knobs_ == 0) own_knobs_ = knobs_.size();
+    remember_settings();
   }
 
   void prepare_settings_of_ops() {
@@ -164,6 +177,11 @@ struct Diagnoser::Impl {
       });
       if (is_new) knobs_.push_back(std::move(one));
     }
+    remember_settings();
+  }
+
+  void remember_settings() {
+    for (const detail::KnobRules& one : knobs_) ops_.remember(one.rules);
   }
 
   void try_settings() {
@@ -230,8 +248,8 @@ struct Diagnoser::Impl {
       options_.progress(result_.settings_tried,
                         std::max<int64_t>(static_cast<int64_t>(total), result_.settings_tried));
     }
-    std::optional<detail::RulesByKey> rules = rules_of(knobs);
-    if (!rules) return;
+    const RulesPointer rules = rules_of(knobs);
+    if (rules == nullptr) return;
     const auto changes = ops_.find(*rules, effects_->needed());
     if (!changes) return;
     if (changes->empty()) {
@@ -240,7 +258,7 @@ struct Diagnoser::Impl {
     }
     std::optional<detail::Effect> effect = effects_->effect(*rules, *changes);
     if (!effect) return;
-    TriedSettings trial{std::move(knobs), std::move(*rules), std::move(*effect)};
+    TriedSettings trial{std::move(knobs), rules, std::move(*effect)};
     if (trial.knobs.size() == 1) {
       single_score_[trial.knobs[0]] = trial.score();
     } else if (trial.score() <=
@@ -250,14 +268,16 @@ struct Diagnoser::Impl {
     trials_.push_back(std::move(trial));
   }
 
-  std::optional<detail::RulesByKey> rules_of(const std::vector<size_t>& knobs) const {
-    if (knobs.size() == 1) return knobs_[knobs[0]].rules;
+  /// Null: no profile has these settings.
+  RulesPointer rules_of(const std::vector<size_t>& knobs) const {
+    if (knobs.size() == 1) return {RulesPointer(), &knobs_[knobs[0]].rules};  // not its owner
     std::vector<ProfileOverride> settings;
     for (const size_t k : knobs) {
       const std::vector<ProfileOverride>& own = knobs_[k].knob.overrides;
       settings.insert(settings.end(), own.begin(), own.end());
     }
-    return bench_->changed_rules(settings);
+    std::optional<detail::RulesByKey> rules = bench_->changed_rules(settings);
+    return rules ? std::make_shared<const detail::RulesByKey>(std::move(*rules)) : nullptr;
   }
 
   const IntGraph& graph_;
@@ -266,7 +286,7 @@ struct Diagnoser::Impl {
   sim::Graph executable_;
   detail::ChangedOps ops_;
   std::optional<detail::KnobBench> bench_;
-  std::vector<detail::KnobRules> knobs_;  ///< own_knobs_, then those of single ops
+  std::deque<detail::KnobRules> knobs_;  ///< own_knobs_, then those of single ops
   size_t own_knobs_ = 0;
   detail::CauseRanking ranking_;
 

@@ -92,7 +92,9 @@ struct Diagnosis {
 /// A node's inputs are golden's where golden holds them, else what the network computes under the
 /// settings tried. Settings of the whole profile and those that ops have by themselves come first,
 /// those of single ops when these do not explain everything, pairs (the best three with each
-/// other setting) when no single one does. Causes explain more values than they introduce.
+/// other setting) when no single one does. Causes explain more values than they introduce. Settings
+/// that are seen only through other layers, whose outputs golden does not hold, and explain nothing
+/// on the four images with the most differing values are not tried on the others.
 ///
 /// A golden network input is what the device was given and takes the place of `inputs`; a golden
 /// activation whose shape only fits as NCHW, or, where C = H = W, whose values are closer as NCHW,

@@ -9,8 +9,8 @@
 namespace facsim::backends::detail {
 
 /// What explains differences and is no setting: layers as if they had no bias, no fused activation,
-/// or their padding at the other sides. Each wrong layer is tried by itself where golden holds its
-/// output, and all layers at once. Only what explains every differing value that it can reach, and
+/// or their padding at the other sides. Each layer is tried by itself, and all layers at once. Only
+/// what explains every differing value (of a layer whose output golden holds: of that output), and
 /// introduces none, is a finding.
 std::vector<LayerFinding> layer_findings(const IntGraph& graph, const Profile& profile,
                                          SettingEffects& effects);

@@ -69,28 +69,31 @@ class Findings {
   std::vector<LayerFinding> take() {
     for (const Variant variant : kVariants) {
       OpsByNode all;
-      size_t alone = 0;
+      bool found = false;
       for (size_t n = 0; n < graph_.nodes.size(); ++n) {
         const OpPointer op = lowered(n, variant);
         if (op == nullptr) continue;
         all.emplace(n, op);
-        if (effects_.wrong_values(n) == 0) continue;
-        const Effect effect = effects_.effect_of_ops({{n, op}});
-        if (effect.explained != effects_.wrong_values(n) || effect.introduced > 0) continue;
-        found_.push_back({graph_.nodes[n].name, std::string(words(variant)), effect.explained,
-                          effects_.wrong_values(n)});
-        ++alone;
+        // A layer that golden does not hold is seen by what the layers after it make of it.
+        const int64_t of = effects_.holds(n) ? effects_.wrong_values(n) : effects_.of();
+        found |= add_if_explained({{n, op}}, of, graph_.nodes[n].name, words(variant));
       }
-      if (alone > 0 || all.size() < 2) continue;
-      const Effect effect = effects_.effect_of_ops(all);
-      if (effect.explained != effects_.of() || effect.introduced > 0) continue;
-      found_.push_back(
-          {"", std::string(words(variant)) + " in any layer", effect.explained, effects_.of()});
+      if (found || all.size() < 2) continue;
+      add_if_explained(all, effects_.of(), "", std::string(words(variant)) + " in any layer");
     }
     return std::move(found_);
   }
 
  private:
+  bool add_if_explained(const OpsByNode& ops, int64_t of, const std::string& node,
+                        std::string_view what) {
+    if (of == 0) return false;
+    const std::optional<Effect> effect = effects_.effect_of_ops(ops);
+    if (!effect || effect->explained != of || effect->introduced > 0) return false;
+    found_.push_back({node, std::string(what), of, of});
+    return true;
+  }
+
   OpPointer lowered(size_t n, Variant variant) const {
     const IntNode& node = graph_.nodes[n];
     const bool own = node.profile.empty() || node.profile == profile_.name;

@@ -11,18 +11,40 @@ namespace facsim::backends::detail {
 
 struct Codes {
   int64_t min = 0, max = 0;
+  friend bool operator==(const Codes&, const Codes&) = default;
+};
+
+/// The codes that can occur in a tensor: one interval, or one for each index of the last axis.
+class CodeRanges {
+ public:
+  CodeRanges(Codes all) : all_(all), channels_{all} {}  // NOLINT(google-explicit-constructor)
+  /// At least one channel.
+  explicit CodeRanges(std::vector<Codes> channels);
+
+  Codes all() const { return all_; }
+  int64_t channels() const { return static_cast<int64_t>(channels_.size()); }
+  Codes channel(int64_t c) const { return channels_.size() == 1 ? all_ : channels_[size_t(c)]; }
+
+ private:
+  Codes all_;
+  std::vector<Codes> channels_;
 };
 
 /// What an input of a node holds.
 struct InputKind {
   Shape shape;  ///< batch 1
   DType dtype = DType::int8;
-  std::optional<Codes> codes;  ///< that can occur; nothing: not codes
+  std::optional<CodeRanges> codes;  ///< that can occur; nothing: not codes
 };
 
-/// The codes that an op can give, by interval arithmetic over the end of its program (a fused
-/// activation, a clamp); nothing where that is not known.
-std::optional<Codes> reachable_codes(const sim::Op& op);
+/// The codes that an op can give for inputs of these kinds:
+///   layers with weights, by output channel: their program at the ends of the sums that the weights
+///     and the input's codes allow;
+///   pools and means: their program at the ends of the sums of taps;
+///   elementwise ops of 8-bit codes: all that they give for all codes, or all pairs;
+///   others: interval arithmetic over the end of their program (a fused activation, a clamp).
+/// Nothing where that is not known.
+std::optional<CodeRanges> reachable_codes(const sim::Op& op, const std::vector<InputKind>& inputs);
 
 /// Evaluations of programs that proofs may still make; a proof that runs out of it is not made.
 using ProofBudget = int64_t;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,16 +27,19 @@ class ChangedOps {
   /// A node whose op is another under the rules.
   struct Change {
     size_t node = 0;
-    std::string text;  ///< op_text; empty: not known
-    OpPointer op;      ///< if it has just been lowered
+    const std::string* text;  ///< op_text, as long as this lives; empty: not known
+    OpPointer op;             ///< if it has just been lowered
   };
+  using Changes = std::vector<Change>;
+  /// What rules change is worked out once as long as this lives. For rules that are asked about
+  /// often, and outlive it.
+  void remember(const RulesByKey& rules);
   /// Nodes whose ops compute by something else; none: the rules cannot change what the network
   /// computes, proved by their programs and the ranges of their accumulators. Nothing if a node
   /// cannot be lowered like that.
-  std::optional<std::vector<Change>> find(const RulesByKey& rules);
+  std::optional<Changes> find(const RulesByKey& rules);
   /// The same of some nodes; one flag for each.
-  std::optional<std::vector<Change>> find(const RulesByKey& rules,
-                                          const std::vector<char>& of_nodes);
+  std::optional<Changes> find(const RulesByKey& rules, const std::vector<char>& of_nodes);
   OpPointer op(size_t node, const RulesByKey& rules);
 
   /// Keys of Profile::ops that can have a say in how a node is lowered; none for a node of another
@@ -54,20 +59,26 @@ class ChangedOps {
     std::string text;
     OpPointer op;  ///< until it is given away
   };
-  Lowered& lowered(size_t node, const RulesByKey& rules);
+  /// Null: the rules say nothing of the node.
+  Lowered* lowered(size_t node, const RulesByKey& rules);
+  Lowered& lowered_by(size_t node, RulesByKey own);
   std::set<std::string> keys_of(const IntNode& node) const;
-  /// By the codes that the nodes before it can give, whose ops `op_of` says.
-  template <class OpOf>
-  std::vector<InputKind> inputs_of(size_t node, const OpOf& op_of) const;
+  class Network;
 
   const IntGraph& graph_;
   const Profile& base_;
   const sim::Graph& executable_;
   Profile changed_;  ///< the base but for changed_keys_
   std::vector<std::string> changed_keys_;
-  std::vector<std::set<std::string>> keys_;        ///< by node
-  std::vector<std::optional<std::string>> texts_;  ///< by node, of the base's op
-  std::vector<std::vector<Lowered>> lowered_;      ///< by node
+  std::vector<std::set<std::string>> keys_;   ///< by node
+  std::vector<std::string> texts_;            ///< by node, of the base's op; empty: not known
+  std::vector<std::deque<Lowered>> lowered_;  ///< by node
+  /// Of remembered rules, by node; nothing: not worked out yet.
+  std::map<const RulesByKey*, std::vector<std::optional<Lowered*>>> remembered_;
+  std::vector<size_t> producers_;  ///< by tensor: a node; nodes.size(): a network input
+  std::vector<std::optional<Codes>> type_codes_;  ///< by tensor; nothing: not codes
+  /// By node, text and the codes of the inputs.
+  std::map<std::string, std::optional<CodeRanges>> given_codes_;
   std::map<std::string, bool> proofs_;  ///< by node, both texts and the codes of the inputs
 };
 
@@ -81,25 +92,30 @@ struct Effect {
 /// Effects on one set of images.
 class SettingEffects {
  public:
-  SettingEffects(const sim::Graph& executable, ChangedOps& ops, GoldenRun run);
+  /// `screen`: of a few of the images, or null. Where a change of ops is seen through other layers,
+  /// and explains nothing there, the other images are not run.
+  SettingEffects(const sim::Graph& executable, ChangedOps& ops, GoldenRun run,
+                 std::unique_ptr<const SettingEffects> screen);
 
   /// Values that differ under the profile as it is.
   int64_t of() const { return of_; }
-  int64_t work() const { return run_.work(); }
+  int64_t work() const { return run_.work() + (screen_ == nullptr ? 0 : screen_->work()); }
   /// The nodes that have a say in what golden holds, one flag for each.
   const std::vector<char>& needed() const { return needed_; }
 
   /// Nothing if the network cannot be run like that, or if it explains no value.
-  std::optional<Effect> effect(const RulesByKey& rules, const std::vector<ChangedOps::Change>& ops);
-  /// Of nodes with other ops. Error if they cannot be run.
-  Effect effect_of_ops(const OpsByNode& ops);
+  std::optional<Effect> effect(const RulesByKey& rules, const ChangedOps::Changes& changes);
+  /// Of nodes with other ops; nothing if they explain no value. Error if they cannot be run.
+  std::optional<Effect> effect_of_ops(const OpsByNode& ops) const;
   /// One flag for each value of a node's output; none where golden does not hold it.
   const std::vector<char>& wrong(size_t node) const;
+  bool holds(size_t node) const { return run_.holds(node); }
   int64_t wrong_values(size_t node) const { return count_of(wrong(node)); }
 
  private:
-  Effect& add_values(const std::map<size_t, Tensor>& outputs, const std::vector<size_t>& nodes,
-                     Effect& effect) const;
+  void add_values(const OpsByNode& ops, const std::vector<size_t>& nodes, Effect& effect) const;
+  /// Most changes explain nothing: layers that are equal already need not be run to see that.
+  bool explains(const OpsByNode& ops) const;
   OpPointer op_of(const ChangedOps::Change& change, const RulesByKey& rules);
   const Effect& alone(const ChangedOps::Change& change, const RulesByKey& rules);
 
@@ -110,6 +126,7 @@ class SettingEffects {
   std::vector<size_t> held_, wrong_nodes_;
   std::vector<char> needed_;
   int64_t of_ = 0;
+  std::unique_ptr<const SettingEffects> screen_;
   /// Of nodes whose inputs and output golden holds: no other node has a say in their effect.
   std::map<std::pair<size_t, std::string>, Effect> alone_;
 };

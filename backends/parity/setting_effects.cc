@@ -11,8 +11,9 @@
 
 namespace facsim::backends::detail {
 
-SettingEffects::SettingEffects(const sim::Graph& executable, ChangedOps& ops, GoldenRun run)
-    : executable_(executable), ops_(ops), run_(std::move(run)) {
+SettingEffects::SettingEffects(const sim::Graph& executable, ChangedOps& ops, GoldenRun run,
+                               std::unique_ptr<const SettingEffects> screen)
+    : executable_(executable), ops_(ops), run_(std::move(run)), screen_(std::move(screen)) {
   for (size_t n = 0; n < executable_.nodes.size(); ++n) {
     if (!run_.holds(n)) continue;
     wrong_[n] = differing(run_.own(n), *run_.golden(executable_.nodes[n].output));
@@ -24,8 +25,9 @@ SettingEffects::SettingEffects(const sim::Graph& executable, ChangedOps& ops, Go
   needed_ = run_.needed_for(held_);
 }
 
-Effect& SettingEffects::add_values(const std::map<size_t, Tensor>& outputs,
-                                   const std::vector<size_t>& nodes, Effect& effect) const {
+void SettingEffects::add_values(const OpsByNode& ops, const std::vector<size_t>& nodes,
+                                Effect& effect) const {
+  const std::map<size_t, Tensor> outputs = run_.changed_outputs(ops, nodes);
   for (const size_t n : nodes) {
     const auto it = outputs.find(n);
     if (it == outputs.end()) continue;
@@ -38,13 +40,25 @@ Effect& SettingEffects::add_values(const std::map<size_t, Tensor>& outputs,
     }
     effect.values += fmt::format("{}: {}\n", n, backends::fingerprint(std::span(&it->second, 1)));
   }
-  return effect;
 }
 
-Effect SettingEffects::effect_of_ops(const OpsByNode& ops) {
+bool SettingEffects::explains(const OpsByNode& ops) const {
   Effect effect;
-  for (const auto& [n, op] : ops) effect.nodes.push_back(n);
-  add_values(run_.changed_outputs(ops, held_), held_, effect);
+  add_values(ops, wrong_nodes_, effect);
+  return effect.explained > 0;
+}
+
+std::optional<Effect> SettingEffects::effect_of_ops(const OpsByNode& ops) const {
+  Effect effect;
+  bool through_others = true;
+  for (const auto& [n, op] : ops) {
+    effect.nodes.push_back(n);
+    through_others = through_others && !run_.is_alone(n);
+  }
+  if (screen_ != nullptr && through_others && !screen_->explains(ops)) return std::nullopt;
+  if (wrong_nodes_.size() < held_.size() && !explains(ops)) return std::nullopt;
+  add_values(ops, held_, effect);
+  if (effect.explained == 0) return std::nullopt;
   return effect;
 }
 
@@ -59,21 +73,23 @@ OpPointer SettingEffects::op_of(const ChangedOps::Change& change, const RulesByK
 }
 
 const Effect& SettingEffects::alone(const ChangedOps::Change& change, const RulesByKey& rules) {
-  const std::pair key(change.node, change.text);
+  const std::pair key(change.node, *change.text);
   auto it = alone_.find(key);
   if (it == alone_.end()) {
-    it = alone_.emplace(key, effect_of_ops({{change.node, op_of(change, rules)}})).first;
+    Effect effect;
+    add_values({{change.node, op_of(change, rules)}}, held_, effect);
+    it = alone_.emplace(key, std::move(effect)).first;
   }
   return it->second;
 }
 
 std::optional<Effect> SettingEffects::effect(const RulesByKey& rules,
-                                             const std::vector<ChangedOps::Change>& changes) {
+                                             const ChangedOps::Changes& changes) {
   Effect effect;
   for (const ChangedOps::Change& change : changes) effect.nodes.push_back(change.node);
   const bool each_alone =
       std::all_of(changes.begin(), changes.end(), [&](const ChangedOps::Change& change) {
-        return !change.text.empty() && run_.is_alone(change.node);
+        return !change.text->empty() && run_.is_alone(change.node);
       });
   try {
     if (each_alone) {
@@ -88,12 +104,7 @@ std::optional<Effect> SettingEffects::effect(const RulesByKey& rules,
       for (const ChangedOps::Change& change : changes) {
         ops.emplace(change.node, op_of(change, rules));
       }
-      // Most settings explain nothing: layers that are equal already need not be run to see that.
-      add_values(run_.changed_outputs(ops, wrong_nodes_), wrong_nodes_, effect);
-      if (effect.explained == 0) return std::nullopt;
-      effect.explained = effect.introduced = 0;
-      effect.values.clear();
-      add_values(run_.changed_outputs(ops, held_), held_, effect);
+      return effect_of_ops(ops);
     }
   } catch (const Error&) {
     return std::nullopt;  // a layer cannot be run like this: no device is like this

@@ -126,16 +126,68 @@ TEST_CASE("op_text: every op of the network of ten layers has one, and is the sa
   }
 }
 
+const InputKind kAnyInput{Shape{1, 1, 1, 3}, DType::int8, Codes{-128, 127}};
+
 TEST_CASE("reachable_codes: ends of a program") {
   sim::Conv2dParams p = small_layer();
   sim::StepProgram program = p.requantize.program();
   program.steps.push_back(
       {sim::StepKind::clamp, sim::Operand::constant(-5), sim::Operand::constant(9)});
   p.requantize = sim::Requantizer(program, {}, sim::kInt8);
-  const std::optional<Codes> codes = reachable_codes(sim::Conv2d(p));
+  const std::optional<CodeRanges> codes = reachable_codes(sim::Conv2d(p), {kAnyInput});
   REQUIRE(codes);
-  CHECK(codes->min == -5);
-  CHECK(codes->max == 9);
+  CHECK(codes->all() == Codes{-5, 9});
+}
+
+TEST_CASE("reachable_codes: of a layer, by its weights and the codes of each input channel") {
+  // Weights of the two channels: -50, -30, -10 and 10, 30, 50; 3/1024, half up.
+  const sim::Conv2d layer(small_layer());
+  const InputKind input{Shape{1, 1, 1, 3}, DType::int8,
+                        CodeRanges(std::vector<Codes>{{0, 40}, {-10, 0}, {5, 5}})};
+  const std::optional<CodeRanges> codes = reachable_codes(layer, {input});
+  REQUIRE(codes);
+  REQUIRE(codes->channels() == 2);
+  CHECK(codes->channel(0) == Codes{-6, 1});  // sums -2050 and 250
+  CHECK(codes->channel(1) == Codes{0, 2});   // sums -50 and 650
+  sim::Conv2dParams p = small_layer();
+  p.window.padding = {1, 1, 1, 1};
+  p.padding_value = 100;  // a window of one pixel is inside, or all of it outside
+  const std::optional<CodeRanges> padded = reachable_codes(sim::Conv2d(p), {input});
+  REQUIRE(padded);
+  CHECK(padded->channel(0) == Codes{-26, 1});  // sums -100 * 90 outside, 250 inside
+  CHECK(padded->channel(1) == Codes{0, 26});   // -50 inside, 100 * 90 outside
+}
+
+TEST_CASE("same_results: sums at the borders are those of windows that are there") {
+  // Of a constant input, a row of three weights sums to one of three values, none between them.
+  sim::Conv2dParams p;
+  p.window.kernel = {1, 3};
+  p.window.padding = {0, 1, 0, 1};
+  p.weights = Tensor(DType::int8, {1, 1, 3, 1});
+  for (const int64_t i : {0, 1, 2}) p.weights.set_int(i, 100);
+  p.requantize = rounding_shift(sim::Rounding::half_up, 1, 3);
+  const sim::Conv2d up(p);
+  p.requantize = rounding_shift(sim::Rounding::floor, 1, 3);
+  const sim::Conv2d floor(p);
+  ProofBudget budget = 1 << 20;
+  const auto constant = [](int64_t code) {
+    return std::vector<InputKind>{{Shape{1, 1, 4, 1}, DType::int8, Codes{code, code}}};
+  };
+  CHECK(same_results(up, floor, constant(2), budget));        // 400, 600: multiples of 8
+  CHECK_FALSE(same_results(up, floor, constant(1), budget));  // 200, 300: 300 is not
+}
+
+TEST_CASE("same_results: widths of accumulators that the inputs' codes do not reach") {
+  const sim::Conv2d base(small_layer());
+  sim::Conv2dParams p = small_layer();
+  p.accumulator.bits = 12;
+  p.accumulator.overflow = sim::Overflow::saturate;
+  p.accumulator.order = sim::Accumulator::Order::sequential;
+  const sim::Conv2d narrow(p);
+  const InputKind few{Shape{1, 1, 1, 3}, DType::int8, Codes{-20, 20}};  // |sum| <= 1800
+  ProofBudget budget = 1 << 20;
+  CHECK_FALSE(same_results(base, narrow, {kAnyInput}, budget));
+  CHECK(same_results(base, narrow, {few}, budget));
 }
 
 }  // namespace
