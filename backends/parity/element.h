@@ -11,6 +11,7 @@
 #include "backends/profile/profile.h"
 #include "sim/core/wide.h"
 #include "sim/graph/graph.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::backends {
 
@@ -37,6 +38,13 @@ struct ElementAccumulator {
   std::vector<ElementTap> largest{};  ///< by |product|, as many as asked for
 };
 
+/// An element that a result is computed from.
+struct ElementSource {
+  int tensor = 0;          ///< of the IntGraph
+  int64_t flat_index = 0;  ///< NHWC
+  std::string value;       ///< decimal
+};
+
 /// Real units of a layer's steps; real = input * weight / output is what one accumulator step is
 /// worth in output steps (times 2^shift of the accumulator's term, if it has one).
 struct ElementScales {
@@ -46,10 +54,11 @@ struct ElementScales {
 
 /// A step of the chain: its text, the values of its arguments, what came out.
 struct ElementStep {
-  std::string step;       ///< to_string(sim::Step), or the op's own words
-  std::string arguments;  ///< "multiplier = 1527099593"; empty: none, or only constants
-  std::string value;      ///< decimal; a float32 in the shortest form that reads back the same
-  bool changed = true;    ///< false: the value went through as it was
+  std::string step;         ///< to_string(sim::Step), or the op's own words
+  std::string arguments;    ///< "multiplier = 1527099593"; empty: none, or only constants
+  std::string value;        ///< decimal; a float32 in the shortest form that reads back the same
+  bool changed = true;      ///< false: the value went through as it was
+  bool is_program = false;  ///< a step of a program; false: the op's own words
 };
 
 /// How one output element of a node came to be, by the norm: every intermediate of the integer
@@ -60,6 +69,9 @@ struct ElementChain {
   int64_t channel = 0;                            ///< last axis
   std::optional<ElementAccumulator> accumulator;  ///< convolution and linear layers
   std::optional<ElementScales> scales;            ///< the same
+  /// What other ops are computed from, in the order of the norm: operands, the window of a pool,
+  /// the row of a softmax, the element that is moved. Empty where the op cannot say.
+  std::vector<ElementSource> sources;
   /// The result in output steps without the zero point, computed from the exact accumulator (or the
   /// input codes of add, sub, mul, requantize) and the float32 scales in extended precision, before
   /// any clamp. Absent for other ops.
@@ -107,13 +119,18 @@ Reach reach(const ElementChain& chain, int64_t expected);
 /// One sentence for people.
 std::string_view to_string(Reach reach);
 
-/// The profile's setting behind a step of the chain ("shr 31 half_up" -> /requantize/rounding), or
-/// behind the accumulator (an empty text): the pointer without the op's own prefix.
+/// The profile's setting behind a step's text ("shr 31 half_up" -> /requantize/rounding), or behind
+/// the accumulator (an empty text): the pointer without the op's own prefix. An op's own words are
+/// ruled by its /algorithm, an input's zero point by nothing (empty).
 std::string_view rule_of_step(std::string_view step);
+/// The same of step `i` of a chain: a register narrower than the result belongs to the step before
+/// it, the last one is the output.
+std::string_view rule_of_step(const std::vector<ElementStep>& steps, size_t i);
 
 /// Who set a rule for an op: among `settings` (profile_settings) the op's variant, the op, then the
 /// profile. `rules` is "op" or "op variant" (a key of Profile::ops). A rule that a named algorithm
-/// or written-out steps replace is answered by those.
+/// or written-out steps replace is answered by those, a parameter of the algorithm by
+/// /params/<name>. Nothing where no setting rules, as for ops that move elements.
 std::optional<ProfileSetting> setting_behind(const std::vector<ProfileSetting>& settings,
                                              std::string_view rules, std::string_view pointer);
 /// The key of Profile::ops whose rules lower a node; empty if the profile has none.

@@ -7,7 +7,7 @@
 
 #include "backends/lower/lower.h"
 #include "backends/parity/compare.h"
-#include "backends/parity/element.h"
+#include "backends/parity/element_steps-internal.h"
 #include "sim/core/error.h"
 #include "sim/ops/accumulate.h"
 #include "sim/ops/conv2d_range.h"
@@ -20,15 +20,8 @@ namespace facsim::backends {
 
 namespace {
 
+using detail::per_channel;
 using sim::int128;
-
-int64_t per_channel(const std::vector<int64_t>& values, int64_t channel) {
-  return values[values.size() == 1 ? 0 : static_cast<size_t>(channel)];
-}
-
-float per_channel(const std::vector<float>& values, int64_t channel) {
-  return values[values.size() == 1 ? 0 : static_cast<size_t>(channel)];
-}
 
 const sim::Conv2d* as_convolution(const sim::Op& op) {
   if (const auto* linear = dynamic_cast<const sim::Linear*>(&op)) return &linear->conv();
@@ -117,42 +110,6 @@ ElementAccumulator accumulator_of(const sim::Conv2dParams& p, const sim::Conv2dS
   return out;
 }
 
-std::string argument_text(const sim::Requantizer& program, const sim::Operand& operand,
-                          int64_t channel) {
-  if (operand.kind != sim::Operand::Kind::argument) return {};
-  const auto& [integers, reals] = program.arguments();
-  if (const auto found = integers.find(operand.argument); found != integers.end()) {
-    return fmt::format("{} = {}", operand.argument, per_channel(found->second, channel));
-  }
-  if (const auto found = reals.find(operand.argument); found != reals.end()) {
-    return fmt::format("{} = {}", operand.argument, per_channel(found->second, channel));
-  }
-  return {};
-}
-
-std::string value_text(const sim::TracedStep& step) {
-  return step.is_real ? fmt::format("{}", step.real) : fmt::format("{}", step.integer);
-}
-
-std::vector<ElementStep> steps_of(const sim::Explanation& explanation,
-                                  const sim::Requantizer* program, int64_t channel) {
-  std::vector<ElementStep> steps;
-  std::string before = explanation.accumulator ? fmt::format("{}", *explanation.accumulator) : "";
-  for (size_t i = 0; i < explanation.steps.size(); ++i) {
-    ElementStep step{explanation.steps[i].step, {}, value_text(explanation.steps[i]), true};
-    if (program != nullptr && program->program().steps.size() == explanation.steps.size()) {
-      const sim::Step& rule = program->program().steps[i];
-      step.arguments = argument_text(*program, rule.a, channel);
-      const std::string second = argument_text(*program, rule.b, channel);
-      if (!second.empty()) step.arguments += (step.arguments.empty() ? "" : ", ") + second;
-    }
-    step.changed = step.value != before;
-    before = step.value;
-    steps.push_back(std::move(step));
-  }
-  return steps;
-}
-
 /// The node's inputs as an IntGraph counts them, constants among them.
 std::vector<const Tensor*> all_inputs(const IntGraph& graph, const IntNode& node,
                                       std::span<const Tensor* const> computed) {
@@ -165,6 +122,24 @@ std::vector<const Tensor*> all_inputs(const IntGraph& graph, const IntNode& node
                                               : nullptr);
   }
   return inputs;
+}
+
+/// Elements of an op's inputs as those of the graph's tensors. Only ops without constants among
+/// their inputs, or with all of them, say where their elements come from.
+std::vector<ElementSource> named_sources(const IntNode& node,
+                                         const std::vector<const Tensor*>& inputs,
+                                         const std::vector<sim::SourceElement>& sources) {
+  std::vector<ElementSource> named;
+  for (const auto& [input, flat_index] : sources) {
+    const auto i = static_cast<size_t>(input);
+    if (i >= inputs.size() || inputs[i] == nullptr) continue;
+    const Tensor& values = *inputs[i];
+    named.push_back({node.inputs[i], flat_index,
+                     values.dtype() == DType::float32
+                         ? fmt::format("{}", values.data<float>()[flat_index])
+                         : fmt::format("{}", values.int_at(flat_index))});
+  }
+  return named;
 }
 
 /// The element that broadcasting to `output` gives at `flat_index`.
@@ -295,10 +270,10 @@ ElementChain element_chain(const IntGraph& graph, const sim::Graph& executable, 
   if (program != nullptr && chain.explanation.accumulator) {
     const int64_t channel = program->channels() == 1 ? 0 : chain.channel;
     (void)program->apply(*chain.explanation.accumulator, channel, chain.events);
-    chain.steps = steps_of(chain.explanation, program, channel);
-  } else {
-    chain.steps = steps_of(chain.explanation, nullptr, 0);
   }
+  const auto sources = sim::sources_of(*bound.op, shapes, flat_index);
+  chain.steps = detail::element_steps(*bound.op, chain.explanation, sources, chain.index);
+  chain.sources = named_sources(rules, all_inputs(graph, rules, inputs), sources);
   return chain;
 }
 

@@ -155,6 +155,13 @@ Events AddFma::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> AddFma::sources(std::span<const Shape> inputs,
+                                           int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  return detail::broadcast_sources(inputs, out, flat_index);
+}
+
 Explanation AddFma::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape shape = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, shape.numel());

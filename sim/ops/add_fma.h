@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -14,7 +15,7 @@ struct AddFmaParams {
   int64_t lhs_zero_point = 0, rhs_zero_point = 0, output_zero_point = 0;
   int64_t clamp_min = 0, clamp_max = 255;
 };
-class AddFma final : public Op {
+class AddFma final : public Op, public SourcesOp {
  public:
   explicit AddFma(AddFmaParams params);
   std::string_view kind() const override { return "add_fma"; }
@@ -26,6 +27,8 @@ class AddFma final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const AddFmaParams& params() const { return params_; }
 
  private:

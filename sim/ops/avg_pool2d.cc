@@ -13,6 +13,7 @@
 #include "sim/kernels/requantize.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/ops/pool_window-internal.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -20,14 +21,9 @@ namespace {
 
 constexpr int64_t kMaxWindowArea = int64_t{1} << 28;  // sums of 32-bit codes stay inside 64 bits
 
-int64_t area(const Window2d& window) { return window.kernel[0] * window.kernel[1]; }
+using detail::effective_window;
 
-Window2d effective_window(const AvgPool2dParams& params, const Shape& input) {
-  if (!params.global) return params.window;
-  Window2d whole;
-  whole.kernel = {input[1], input[2]};
-  return whole;
-}
+int64_t area(const Window2d& window) { return window.kernel[0] * window.kernel[1]; }
 
 /// What the sum of the raw codes becomes: the accumulator, and the index of per-count arguments.
 struct Count {
@@ -245,21 +241,27 @@ Events AvgPool2d::run(std::span<const Tensor* const> inputs, Tensor& output,
 }
 
 Explanation AvgPool2d::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
-  detail::check_flat_index(kind(), flat_index, out.numel());
+  const std::vector<SourceElement> taps = sources_of(*this, detail::shapes_of(inputs), flat_index);
   const Tensor& input = *inputs[0];
   detail::check_codes(kind(), "input", input, params_.input_type);
+  const auto inside = static_cast<int64_t>(taps.size());
   const Window2d window = effective_window(params_, input.shape());
-  const int64_t pixel = flat_index / out[3];
-  const detail::Taps rows = detail::row_taps(window, pixel / out[2] % out[1], input.shape()[1]);
-  const detail::Taps columns = detail::column_taps(window, pixel % out[2], input.shape()[2]);
-  const Count count = count_of(params_, window, rows.count() * columns.count());
+  const Count count = count_of(params_, window, inside);
   const int64_t argument = argument_index(params_.requantize, count);
+  int64_t sum = 0;
+  for (const SourceElement& tap : taps) sum += input.int_at(tap.flat_index);
   Explanation explanation;
-  explanation.accumulator =
-      window_sum(input, pixel / out[2] / out[1], flat_index % out[3], rows, columns) +
-      count.correction;
-  explanation.steps = params_.requantize.trace(*explanation.accumulator, argument);
+  explanation.steps = {detail::integer_step(fmt::format("sum of {} codes", inside), sum)};
+  explanation.accumulator = sum + count.correction;
+  if (count.correction != 0) {
+    explanation.steps.push_back(
+        detail::integer_step(fmt::format("less {} zero points, padding included",
+                                         params_.count_include_pad ? area(window) : inside),
+                             *explanation.accumulator));
+  }
+  for (TracedStep& step : params_.requantize.trace(*explanation.accumulator, argument)) {
+    explanation.steps.push_back(std::move(step));
+  }
   Events ignored;
   explanation.result = params_.requantize.apply(*explanation.accumulator, argument, ignored);
   return explanation;

@@ -3,10 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "sim/core/shape.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim::detail {
 
@@ -37,6 +39,10 @@ class BroadcastIndex {
   bool identity_ = false;
   std::array<int64_t, kMaxRank> extents_{}, strides_{};
 };
+
+/// The elements of both operands that meet in element `flat_index` of the output.
+std::vector<SourceElement> broadcast_sources(std::span<const Shape> operands, const Shape& output,
+                                             int64_t flat_index);
 
 /// The flat order of an output as runs in which each operand stands still or moves on by one
 /// element: what an elementwise loop can vectorize.

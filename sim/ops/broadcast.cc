@@ -43,6 +43,16 @@ BroadcastIndex::BroadcastIndex(const Shape& operand, const Shape& output)
   }
 }
 
+std::vector<SourceElement> broadcast_sources(std::span<const Shape> operands, const Shape& output,
+                                             int64_t flat_index) {
+  std::vector<SourceElement> sources;
+  for (const Shape& operand : operands) {
+    sources.push_back(
+        {static_cast<int>(sources.size()), BroadcastIndex(operand, output)(flat_index)});
+  }
+  return sources;
+}
+
 BroadcastRuns::BroadcastRuns(const Shape& lhs, const Shape& rhs, const Shape& output) {
   FACSIM_CHECK(lhs.rank() <= output.rank() && rhs.rank() <= output.rank());
   int64_t lhs_stride = 1, rhs_stride = 1;

@@ -96,21 +96,27 @@ Events Concat::run(std::span<const Tensor* const> inputs, Tensor& output,
   return events;
 }
 
-Explanation Concat::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
+std::vector<SourceElement> Concat::sources(std::span<const Shape> inputs,
+                                           int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
   detail::check_flat_index(kind(), flat_index, out.numel());
   const int axis = axis_of(out);
   const int64_t out_row = elements_from(out, axis);
   int64_t column = flat_index % out_row;
   size_t i = 0;
-  int64_t row = elements_from(inputs[0]->shape(), axis);
-  for (; column >= row; row = elements_from(inputs[++i]->shape(), axis)) column -= row;
-  const int64_t source = flat_index / out_row * row + column;
+  int64_t row = elements_from(inputs[0], axis);
+  for (; column >= row; row = elements_from(inputs[++i], axis)) column -= row;
+  return {{static_cast<int>(i), flat_index / out_row * row + column}};
+}
+
+Explanation Concat::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const SourceElement source = sources(detail::shapes_of(inputs), flat_index).front();
+  const auto i = static_cast<size_t>(source.input);
   detail::check_dtype(kind(), fmt::format("input {}", i), inputs[i]->dtype(),
                       params_.inputs[i].dtype);
-  if (!maps_[i]) return detail::copied_element(*inputs[i], source);
+  if (!maps_[i]) return detail::copied_element(*inputs[i], source.flat_index);
   const Tensor* const map_inputs[] = {inputs[i]};
-  return maps_[i]->explain(map_inputs, source);
+  return maps_[i]->explain(map_inputs, source.flat_index);
 }
 
 }  // namespace facsim::sim

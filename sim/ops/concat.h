@@ -3,6 +3,7 @@
 
 #include "sim/ops/map.h"
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -18,7 +19,7 @@ struct ConcatParams {
   DType output_dtype = DType::int8;
   std::vector<ConcatInput> inputs;
 };
-class Concat final : public Op {
+class Concat final : public Op, public SourcesOp {
  public:
   /// Error bad_value: no inputs, a copied input of another dtype than the output, a program per
   /// channel or to another dtype.
@@ -30,6 +31,8 @@ class Concat final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const ConcatParams& params() const { return params_; }
 
  private:

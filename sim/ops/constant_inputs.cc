@@ -61,6 +61,11 @@ Events ConstantInputs::run(std::span<const Tensor* const> inputs, Tensor& output
   return op_->run(all_inputs(inputs), output, context);
 }
 
+std::vector<SourceElement> ConstantInputs::sources(std::span<const Shape> inputs,
+                                                   int64_t flat_index) const {
+  return sources_of(*op_, all_shapes(inputs), flat_index);
+}
+
 Explanation ConstantInputs::explain(std::span<const Tensor* const> inputs,
                                     int64_t flat_index) const {
   return op_->explain(all_inputs(inputs), flat_index);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -13,7 +14,7 @@ namespace facsim::sim {
 ///
 /// `constants` has one entry per input of `op`; empty: computed. A constant has batch 1 and is
 /// broadcast by the op. Errors are the op's own.
-class ConstantInputs final : public Op {
+class ConstantInputs final : public Op, public SourcesOp {
  public:
   ConstantInputs(std::shared_ptr<const Op> op, std::vector<std::optional<Tensor>> constants);
   std::string_view kind() const override { return op_->kind(); }
@@ -23,6 +24,8 @@ class ConstantInputs final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   int64_t macs(std::span<const Shape> inputs) const override;
   const Op& op() const { return *op_; }
   const std::vector<std::optional<Tensor>>& constants() const { return constants_; }

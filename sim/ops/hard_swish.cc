@@ -38,12 +38,12 @@ HardSwish::HardSwish(HardSwishParams params)
 int64_t HardSwish::evaluate(int64_t code, Events& /*events*/,
                             std::vector<TracedStep>* steps) const {
   const auto value = static_cast<int32_t>(code - params_.input_zero_point);
-  const int32_t result = hard_swish_s16::hard_swish(value, params_);
-  if (steps != nullptr) {
-    steps->push_back(detail::integer_step("code - zero_point", value));
-    steps->push_back(detail::integer_step("hard_swish", result));
-  }
-  return result;
+  if (steps == nullptr) return hard_swish_s16::hard_swish(value, params_);
+  steps->push_back(
+      detail::integer_step(fmt::format("v = code - {}", params_.input_zero_point), value));
+  return hard_swish_s16::hard_swish_traced(value, params_, [&](const char* text, int32_t v) {
+    steps->push_back(detail::integer_step(text, v));
+  });
 }
 
 }  // namespace facsim::sim

@@ -55,8 +55,9 @@ constexpr I saturating_left_shift(I x, int n) {
 ///   y = ((r + 2^15) >> 1) * p                                (toward zero, 16 bits)
 ///   code = clamp(wrap16(y * 2^output_exponent + output_zero_point))     half_away_from_zero
 /// Source: TFLite reference/hard_swish.h HardSwish<T>(HardSwishParams).
-template <class I>
-constexpr I hard_swish(I v, const HardSwishParams& params) {
+/// `trace` is called with the name and value of each of them.
+template <class I, class Trace>
+constexpr I hard_swish_traced(I v, const HardSwishParams& params, const Trace& trace) {
   const I high = shift_left(v, constant_like(v, 7));
   const I product = rounding_high_mul(high, constant_like(v, params.output_multiplier));
   const int exponent = params.reluish_exponent;
@@ -67,13 +68,28 @@ constexpr I hard_swish(I v, const HardSwishParams& params) {
     reluish = fixed_point::rounding_divide_by_pot(reluish, constant_like(v, -exponent));
   }
   const I gate = shift_right_floor(reluish + constant_like(v, 1 << 15), constant_like(v, 1));
-  const I scaled = fixed_point::rounding_divide_by_pot(truncating_high_mul(gate, product),
-                                                       constant_like(v, -params.output_exponent));
+  const I gated = truncating_high_mul(gate, product);
+  const I scaled =
+      fixed_point::rounding_divide_by_pot(gated, constant_like(v, -params.output_exponent));
   const I sum = scaled + constant_like(v, params.output_zero_point);
   const I sixteen = constant_like(v, 16);
   const I wrapped = shift_right_floor(shift_left(sum, sixteen), sixteen);
-  return smaller_of(larger_of(wrapped, constant_like(v, params.type.min())),
-                    constant_like(v, params.type.max()));
+  const I code = smaller_of(larger_of(wrapped, constant_like(v, params.type.min())),
+                            constant_like(v, params.type.max()));
+  trace("h = v * 2^7", high);
+  trace("p = h * output multiplier", product);
+  trace("r = h * reluish multiplier, shifted", reluish);
+  trace("(r + 2^15) >> 1", gate);
+  trace("y = that * p", gated);
+  trace("y * 2^exponent", scaled);
+  trace("plus zero point, 16 bits", wrapped);
+  trace("clamp to the type", code);
+  return code;
+}
+
+template <class I>
+constexpr I hard_swish(I v, const HardSwishParams& params) {
+  return hard_swish_traced(v, params, [](const char*, I) {});
 }
 
 }  // namespace hard_swish_s16

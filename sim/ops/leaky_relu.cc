@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/ops/leaky_relu.h"
 
+#include <fmt/format.h>
+
+#include "sim/ops/op_support-internal.h"
 #include "sim/ops/scale_program-internal.h"
 
 namespace facsim::sim {
@@ -16,6 +19,9 @@ LeakyRelu::LeakyRelu(LeakyReluParams params)
 
 int64_t LeakyRelu::evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const {
   const int64_t value = code - params_.zero_point;
+  if (steps != nullptr) {
+    steps->push_back(detail::integer_step(fmt::format("code - {}", params_.zero_point), value));
+  }
   return detail::apply_traced(value >= 0 ? params_.positive : params_.negative, value, events,
                               steps);
 }

@@ -67,8 +67,10 @@ Explanation Lut::explain(std::span<const Tensor* const> inputs, int64_t flat_ind
   const int64_t code = inputs[0]->int_at(flat_index);
   Explanation explanation;
   explanation.result = table_.int_at(code - params_.input_type.min());
-  explanation.steps = {detail::integer_step("code", code),
-                       detail::integer_step("table[code]", explanation.result)};
+  explanation.steps = {
+      detail::integer_step("code", code),
+      detail::integer_step(fmt::format("table[{}]", code - params_.input_type.min()),
+                           explanation.result)};
   return explanation;
 }
 

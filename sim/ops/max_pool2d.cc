@@ -9,6 +9,7 @@
 #include "sim/core/error.h"
 #include "sim/ops/op_support-internal.h"
 #include "sim/ops/pool_window-internal.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -126,29 +127,16 @@ Events MaxPool2d::run(std::span<const Tensor* const> inputs, Tensor& output,
 }
 
 Explanation MaxPool2d::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
-  detail::check_flat_index(kind(), flat_index, out.numel());
-  const Tensor& input = *inputs[0];
-  detail::check_codes(kind(), "input", input, params_.type);
-  const int64_t ih = input.shape()[1], iw = input.shape()[2], channels = input.shape()[3];
-  const int64_t c = flat_index % channels;
-  const int64_t ow = flat_index / channels % out[2];
-  const int64_t oh = flat_index / channels / out[2] % out[1];
-  const int64_t n = flat_index / channels / out[2] / out[1];
-  const detail::Taps rows = detail::row_taps(params_.window, oh, ih);
-  const detail::Taps columns = detail::column_taps(params_.window, ow, iw);
+  const std::vector<SourceElement> taps = sources_of(*this, detail::shapes_of(inputs), flat_index);
+  detail::check_codes(kind(), "input", *inputs[0], params_.type);
   int64_t largest = params_.type.min();
-  for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
-    for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
-      largest = std::max(
-          largest,
-          input.int_at(((n * ih + rows.index(kh)) * iw + columns.index(kw)) * channels + c));
-    }
+  for (const SourceElement& tap : taps) {
+    largest = std::max(largest, inputs[0]->int_at(tap.flat_index));
   }
   Explanation explanation;
   explanation.result = std::clamp(largest, params_.clamp_min, params_.clamp_max);
   explanation.steps = {
-      detail::integer_step(fmt::format("max of {} taps", rows.count() * columns.count()), largest),
+      detail::integer_step(fmt::format("max of {} codes", taps.size()), largest),
       detail::integer_step(fmt::format("clamp {} {}", params_.clamp_min, params_.clamp_max),
                            explanation.result)};
   return explanation;

@@ -192,13 +192,30 @@ Events Mean::run(std::span<const Tensor* const> inputs, Tensor& output,
   });
 }
 
+std::vector<SourceElement> Mean::sources(std::span<const Shape> inputs, int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  const MeanLayout layout(params_, inputs[0]);
+  const int64_t first = offset_at(layout.kept, layout.kept.size(), flat_index);
+  std::vector<SourceElement> elements;
+  for (int64_t i = 0; i < params_.count; ++i) {
+    elements.push_back({0, first + offset_at(layout.reduced, layout.reduced.size(), i)});
+  }
+  return elements;
+}
+
 Explanation Mean::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape out = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, out.numel());
   detail::check_codes(kind(), "input", *inputs[0], params_.input_type);
   Explanation explanation;
   explanation.accumulator = mean_accumulator(params_, *inputs[0], flat_index);
-  explanation.steps = params_.requantize.trace(*explanation.accumulator, 0);
+  explanation.steps = {detail::integer_step(
+      fmt::format("sum of {} codes less zero point {}", params_.count, params_.input_zero_point),
+      *explanation.accumulator)};
+  for (TracedStep& step : params_.requantize.trace(*explanation.accumulator, 0)) {
+    explanation.steps.push_back(std::move(step));
+  }
   Events ignored;
   explanation.result = params_.requantize.apply(*explanation.accumulator, 0, ignored);
   return explanation;

@@ -3,6 +3,7 @@
 
 #include "sim/kernels/requantize.h"
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -16,7 +17,7 @@ struct MeanParams {
   int64_t count = 1;       ///< elements of one sum: the product of the reduced extents
   Requantizer requantize;  ///< per tensor
 };
-class Mean final : public Op {
+class Mean final : public Op, public SourcesOp {
  public:
   /// Errors: bad_value for axes given twice or below 0, a count outside 1..2^28, a zero point that
   /// is no code, a program over float32 or per channel; unsupported for types above 32 bits.
@@ -30,6 +31,8 @@ class Mean final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const MeanParams& params() const { return params_; }
 
  private:

@@ -72,6 +72,13 @@ Events MinMax::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> MinMax::sources(std::span<const Shape> inputs,
+                                           int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  return detail::broadcast_sources(inputs, out, flat_index);
+}
+
 Explanation MinMax::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape out = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, out.numel());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -13,7 +14,7 @@ struct MinMaxParams {
   Kind kind = Kind::minimum;
   IntType type = kInt8;
 };
-class MinMax final : public Op {
+class MinMax final : public Op, public SourcesOp {
  public:
   explicit MinMax(MinMaxParams params) : params_(params) {}
   std::string_view kind() const override {
@@ -25,6 +26,8 @@ class MinMax final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const MinMaxParams& params() const { return params_; }
 
  private:

@@ -85,10 +85,9 @@ struct MulElement {
         lhs_index(lhs.shape(), out),
         rhs_index(rhs.shape(), out) {}
 
-  int64_t product(int64_t i) const {
-    return (lhs.int_at(lhs_index(i)) - params.lhs_zero_point) *
-           (rhs.int_at(rhs_index(i)) - params.rhs_zero_point);
-  }
+  int64_t lhs_value(int64_t i) const { return lhs.int_at(lhs_index(i)) - params.lhs_zero_point; }
+  int64_t rhs_value(int64_t i) const { return rhs.int_at(rhs_index(i)) - params.rhs_zero_point; }
+  int64_t product(int64_t i) const { return lhs_value(i) * rhs_value(i); }
   int64_t channel(int64_t i) const {
     return params.requantize.channels() == 1 ? 0 : i % output[output.rank() - 1];
   }
@@ -157,6 +156,12 @@ Events Mul::run(std::span<const Tensor* const> inputs, Tensor& output,
   return context.count_events ? events : Events{};
 }
 
+std::vector<SourceElement> Mul::sources(std::span<const Shape> inputs, int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  return detail::broadcast_sources(inputs, out, flat_index);
+}
+
 Explanation Mul::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape out = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, out.numel());
@@ -165,8 +170,15 @@ Explanation Mul::explain(std::span<const Tensor* const> inputs, int64_t flat_ind
   const MulElement element(params_, inputs, out);
   Explanation explanation;
   explanation.accumulator = element.product(flat_index);
-  explanation.steps =
-      params_.requantize.trace(*explanation.accumulator, element.channel(flat_index));
+  explanation.steps = {detail::integer_step(fmt::format("lhs: sub {}", params_.lhs_zero_point),
+                                            element.lhs_value(flat_index)),
+                       detail::integer_step(fmt::format("rhs: sub {}", params_.rhs_zero_point),
+                                            element.rhs_value(flat_index)),
+                       detail::integer_step("lhs * rhs", *explanation.accumulator)};
+  for (TracedStep& step :
+       params_.requantize.trace(*explanation.accumulator, element.channel(flat_index))) {
+    explanation.steps.push_back(std::move(step));
+  }
   Events ignored;
   explanation.result =
       params_.requantize.apply(*explanation.accumulator, element.channel(flat_index), ignored);

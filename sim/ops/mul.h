@@ -3,6 +3,7 @@
 
 #include "sim/kernels/requantize.h"
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -14,7 +15,7 @@ struct MulParams {
   int64_t lhs_zero_point = 0, rhs_zero_point = 0;
   Requantizer requantize;  ///< per tensor, or per channel of the last axis
 };
-class Mul final : public Op {
+class Mul final : public Op, public SourcesOp {
  public:
   /// Errors: unsupported for a type above 31 bits, bad_value for a zero point that is no code or a
   /// program over float32.
@@ -28,6 +29,8 @@ class Mul final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const MulParams& params() const { return params_; }
 
  private:

@@ -132,18 +132,21 @@ Events Pad::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
-Explanation Pad::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
+std::vector<SourceElement> Pad::sources(std::span<const Shape> inputs, int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
   detail::check_flat_index(kind(), flat_index, out.numel());
-  const Tensor& input = *inputs[0];
-  detail::check_codes(kind(), "input", input, params_.type);
-  const std::vector<PaddedAxis> axes = padded_axes(params_, input.shape());
+  const std::vector<PaddedAxis> axes = padded_axes(params_, inputs[0]);
   const PaddedAxis& last = axes.back();
   const int64_t row = source_row(axes, flat_index / last.padded());
   const int64_t column = flat_index % last.padded() - last.before;
-  if (row >= 0 && column >= 0 && column < last.extent) {
-    return detail::copied_element(input, row * last.extent + column);
-  }
+  if (row < 0 || column < 0 || column >= last.extent) return {};
+  return {{0, row * last.extent + column}};
+}
+
+Explanation Pad::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const std::vector<SourceElement> source = sources(detail::shapes_of(inputs), flat_index);
+  detail::check_codes(kind(), "input", *inputs[0], params_.type);
+  if (!source.empty()) return detail::copied_element(*inputs[0], source.front().flat_index);
   Explanation explanation;
   explanation.result = params_.value;
   explanation.steps = {detail::integer_step("padding", params_.value)};

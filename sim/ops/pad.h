@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -12,7 +13,7 @@ struct PadParams {
   std::vector<int64_t> before, after;  ///< one entry per axis, >= 0
   int64_t value = 0;
 };
-class Pad final : public Op {
+class Pad final : public Op, public SourcesOp {
  public:
   /// Error bad_value: a negative padding, lists of different length, a value that is no code.
   explicit Pad(PadParams params);
@@ -23,6 +24,8 @@ class Pad final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const PadParams& params() const { return params_; }
 
  private:

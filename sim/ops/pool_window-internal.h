@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
+#include "sim/ops/avg_pool2d.h"
 #include "sim/ops/conv2d.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim::detail {
 
@@ -21,6 +24,13 @@ struct Taps {
 /// Taps of output row `oh` (or column `ow`) over an input of `extent` rows (columns).
 Taps row_taps(const Window2d& window, int64_t oh, int64_t extent);
 Taps column_taps(const Window2d& window, int64_t ow, int64_t extent);
+
+/// The window of an average pool: the whole image for a global one.
+Window2d effective_window(const AvgPool2dParams& params, const Shape& input);
+
+/// The elements of the image under the window of output element `flat_index`, rows first.
+std::vector<SourceElement> window_sources(const Window2d& window, const Shape& input,
+                                          const Shape& output, int64_t flat_index);
 
 /// Error bad_value: kernel, stride or dilation < 1, padding < 0, anything above 2^20.
 void check_window(std::string_view kind, const Window2d& window);

@@ -40,6 +40,29 @@ Taps column_taps(const Window2d& window, int64_t ow, int64_t extent) {
               extent);
 }
 
+Window2d effective_window(const AvgPool2dParams& params, const Shape& input) {
+  if (!params.global) return params.window;
+  Window2d whole;
+  whole.kernel = {input[1], input[2]};
+  return whole;
+}
+
+std::vector<SourceElement> window_sources(const Window2d& window, const Shape& input,
+                                          const Shape& output, int64_t flat_index) {
+  const int64_t c = flat_index % output[3], pixel = flat_index / output[3];
+  const int64_t n = pixel / output[2] / output[1];
+  const Taps rows = row_taps(window, pixel / output[2] % output[1], input[1]);
+  const Taps columns = column_taps(window, pixel % output[2], input[2]);
+  std::vector<SourceElement> sources;
+  for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
+    for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
+      const int64_t row = n * input[1] + rows.index(kh);
+      sources.push_back({0, (row * input[2] + columns.index(kw)) * input[3] + c});
+    }
+  }
+  return sources;
+}
+
 void check_window(std::string_view kind, const Window2d& window) {
   for (const int64_t v : window.kernel) check_field(kind, "kernel", v, 1);
   for (const int64_t v : window.stride) check_field(kind, "stride", v, 1);

@@ -3,6 +3,7 @@
 
 #include "sim/kernels/requantize.h"
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -16,7 +17,7 @@ struct PreluParams {
 };
 
 /// Inputs x and alpha; alpha broadcasts to x as numpy does, never the other way.
-class Prelu final : public Op {
+class Prelu final : public Op, public SourcesOp {
  public:
   /// Error bad_value for programs over or to float32, per channel, or to different types, and for
   /// zero points outside; unsupported for wider types.
@@ -31,6 +32,8 @@ class Prelu final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const PreluParams& params() const { return params_; }
 
  private:

@@ -7,20 +7,9 @@
 
 #include "sim/core/error.h"
 #include "sim/ops/op_support-internal.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
-
-namespace {
-
-/// Flat NHWC index within one image of element `i` of the image flattened as NCHW.
-int64_t nhwc_index(const Shape& image, int64_t i) {
-  const int64_t channels = image[image.rank() - 1];
-  int64_t pixels = 1;
-  for (int axis = 1; axis + 1 < image.rank(); ++axis) pixels *= image[axis];
-  return i % pixels * channels + i / pixels;
-}
-
-}  // namespace
 
 Reshape::Reshape(ReshapeParams params) : params_(std::move(params)) {
   int unknown = 0;
@@ -99,24 +88,9 @@ Events Reshape::run(std::span<const Tensor* const> inputs, Tensor& output,
 }
 
 Explanation Reshape::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
-  detail::check_flat_index(kind(), flat_index, out.numel());
-  const Tensor& input = *inputs[0];
-  detail::check_dtype(kind(), "input", input.dtype(), params_.dtype);
-  const int64_t per_image = input.numel() / input.shape()[0];
-  int64_t source = flat_index;
-  if (params_.order == ReshapeParams::Order::nchw && input.shape().rank() >= 3) {
-    source = flat_index / per_image * per_image + nhwc_index(input.shape(), flat_index % per_image);
-  }
-  Explanation explanation;
-  const std::string step = fmt::format("element {} of the input", source);
-  if (params_.dtype == DType::float32) {
-    explanation.steps = {detail::real_step(step, input.data<float>()[source])};
-  } else {
-    explanation.result = input.int_at(source);
-    explanation.steps = {detail::integer_step(step, explanation.result)};
-  }
-  return explanation;
+  const SourceElement source = sources_of(*this, detail::shapes_of(inputs), flat_index).front();
+  detail::check_dtype(kind(), "input", inputs[0]->dtype(), params_.dtype);
+  return detail::copied_element(*inputs[0], source.flat_index);
 }
 
 }  // namespace facsim::sim

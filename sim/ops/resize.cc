@@ -108,6 +108,30 @@ bool weights_are_small(const std::vector<Blend>& sources) {
   });
 }
 
+/// An element of the input and its weight in 1 / 2^20.
+struct Corner {
+  int64_t flat_index = 0, row = 0, column = 0, weight = 0;
+};
+
+/// What output element `flat_index` is made of: one element where the nearest is taken, else four.
+std::vector<Corner> corners_of(const ResizeParams& params, const Shape& in, const Shape& out,
+                               int64_t flat_index) {
+  const int64_t c = flat_index % out[3], pixel = flat_index / out[3];
+  const int64_t oh = pixel / out[2] % out[1], n = pixel / out[2] / out[1];
+  const Blend row = sources_of_axis(params, in[1], out[1])[static_cast<size_t>(oh)];
+  const Blend column = sources_of_axis(params, in[2], out[2])[static_cast<size_t>(pixel % out[2])];
+  const auto corner = [&](int64_t h, int64_t w, int64_t weight) {
+    return Corner{((n * in[1] + h) * in[2] + w) * in[3] + c, h, w, weight};
+  };
+  if (params.mode == ResizeParams::Mode::nearest) {
+    return {corner(row.lower, column.lower, kOne * kOne)};
+  }
+  return {corner(row.lower, column.lower, (kOne - row.weight) * (kOne - column.weight)),
+          corner(row.lower, column.upper, (kOne - row.weight) * column.weight),
+          corner(row.upper, column.lower, row.weight * (kOne - column.weight)),
+          corner(row.upper, column.upper, row.weight * column.weight)};
+}
+
 }  // namespace
 
 Resize::Resize(ResizeParams params) : params_(params) {
@@ -181,36 +205,34 @@ Events Resize::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> Resize::sources(std::span<const Shape> inputs,
+                                           int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
+  detail::check_flat_index(kind(), flat_index, out.numel());
+  std::vector<SourceElement> elements;
+  for (const Corner& corner : corners_of(params_, inputs[0], out, flat_index)) {
+    elements.push_back({0, corner.flat_index});
+  }
+  return elements;
+}
+
 Explanation Resize::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape out = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, out.numel());
   const Tensor& input = *inputs[0];
   detail::check_codes(kind(), "input", input, params_.type);
-  const Shape& in = input.shape();
-  const int64_t c = flat_index % out[3];
-  const int64_t oh = flat_index / out[3] / out[2] % out[1];
-  const int64_t n = flat_index / out[3] / out[2] / out[1];
-  const auto row = sources_of_axis(params_, in[1], out[1])[static_cast<size_t>(oh)];
-  const auto column =
-      sources_of_axis(params_, in[2], out[2])[static_cast<size_t>(flat_index / out[3] % out[2])];
-  const auto index = [&](int64_t h, int64_t w) {
-    return ((n * in[1] + h) * in[2] + w) * in[3] + c;
-  };
+  const std::vector<Corner> corners = corners_of(params_, input.shape(), out, flat_index);
   if (params_.mode == ResizeParams::Mode::nearest) {
-    return detail::copied_element(input, index(row.lower, column.lower));
+    return detail::copied_element(input, corners.front().flat_index);
   }
   Explanation explanation;
   int64_t sum = 0;
-  const auto add_corner = [&](int64_t h, int64_t w, int64_t weight) {
-    const int64_t code = input.int_at(index(h, w));
-    sum += code * weight;
-    explanation.steps.push_back(
-        detail::integer_step(fmt::format("row {} column {} times {}", h, w, weight), code));
-  };
-  add_corner(row.lower, column.lower, (kOne - row.weight) * (kOne - column.weight));
-  add_corner(row.lower, column.upper, (kOne - row.weight) * column.weight);
-  add_corner(row.upper, column.lower, row.weight * (kOne - column.weight));
-  add_corner(row.upper, column.upper, row.weight * column.weight);
+  for (const Corner& corner : corners) {
+    const int64_t code = input.int_at(corner.flat_index);
+    sum += code * corner.weight;
+    explanation.steps.push_back(detail::integer_step(
+        fmt::format("row {} column {} times {}", corner.row, corner.column, corner.weight), code));
+  }
   explanation.accumulator = sum;
   explanation.result = divide_by_unit(sum);
   explanation.steps.push_back(

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -30,7 +31,7 @@ struct ResizeParams {
   bool align_corners = false, half_pixel_centers = false;
   IntType type = kInt8;  ///< up to 32 bits
 };
-class Resize final : public Op {
+class Resize final : public Op, public SourcesOp {
  public:
   /// Errors: bad_value for a size outside 1..2^24 and for bilinear with both align_corners and
   /// half_pixel_centers; unsupported for types above 32 bits.
@@ -42,6 +43,8 @@ class Resize final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const ResizeParams& params() const { return params_; }
 
  private:

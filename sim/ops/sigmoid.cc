@@ -84,28 +84,48 @@ std::string_view Sigmoid::kind() const { return sigmoid_word(params_.function); 
 
 int64_t Sigmoid::gemmlowp_q4(int64_t value, Events& events, std::vector<TracedStep>* steps) const {
   const IntType type = params_.type;
-  if (value <= -params_.radius) return type.min();
-  if (value >= params_.radius) return type.max();
+  if (value <= -params_.radius || value >= params_.radius) {
+    const int64_t end = value < 0 ? type.min() : type.max();
+    if (steps != nullptr) {
+      steps->push_back(detail::integer_step(fmt::format("outside +-{}", params_.radius), end));
+    }
+    return end;
+  }
   const bool is_sigmoid = params_.function == SigmoidParams::Function::sigmoid;
   const auto q4 = static_cast<int32_t>(detail::apply_traced(params_.scale, value, events, steps));
   // The radius keeps |q4| below 2^31.
   const int32_t q0 = is_sigmoid ? gemmlowp::logistic<4>(q4) : gemmlowp::tanh<4>(q4);
   const int32_t rounded = fixed_point::rounding_divide_by_pot(q0, is_sigmoid ? 23 : 24);
   if (steps != nullptr) {
-    steps->push_back(detail::integer_step(fmt::format("gemmlowp {}", kind()), q0));
-    steps->push_back(detail::integer_step("shr half_away_from_zero", rounded));
+    steps->push_back(detail::integer_step(fmt::format("gemmlowp {}, Q0.31", kind()), q0));
+    steps->push_back(detail::integer_step(
+        fmt::format("right shift {}, half_away_from_zero", is_sigmoid ? 23 : 24), rounded));
   }
-  return std::clamp<int64_t>(rounded + (is_sigmoid ? type.min() : 0), type.min(), type.max());
+  const int64_t zero_point = is_sigmoid ? type.min() : 0;
+  const int64_t result = std::clamp<int64_t>(rounded + zero_point, type.min(), type.max());
+  if (steps != nullptr) {
+    steps->push_back(
+        detail::integer_step(fmt::format("zero point {}, saturated", zero_point), result));
+  }
+  return result;
 }
 
 int64_t Sigmoid::evaluate(int64_t code, Events& events, std::vector<TracedStep>* steps) const {
   const int64_t value = code - params_.zero_point;
+  if (steps != nullptr) {
+    steps->push_back(detail::integer_step(fmt::format("code - {}", params_.zero_point), value));
+  }
   if (params_.algorithm == SigmoidParams::Algorithm::gemmlowp_q4) {
     return gemmlowp_q4(value, events, steps);
   }
   const int64_t x = detail::apply_traced(params_.scale, value, events, steps);
-  return params_.function == SigmoidParams::Function::sigmoid ? sigmoid_by_table(x)
-                                                              : tanh_by_table(x);
+  const int64_t result =
+      params_.function == SigmoidParams::Function::sigmoid ? sigmoid_by_table(x) : tanh_by_table(x);
+  if (steps != nullptr) {
+    steps->push_back(
+        detail::integer_step(fmt::format("{} by table, interpolated", kind()), result));
+  }
+  return result;
 }
 
 }  // namespace facsim::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -19,7 +20,7 @@ struct SliceParams {
   DType dtype = DType::int8;
   std::vector<SliceAxis> axes;
 };
-class Slice final : public Op {
+class Slice final : public Op, public SourcesOp {
  public:
   /// Error bad_value: a stride of 0.
   explicit Slice(SliceParams params);
@@ -30,6 +31,8 @@ class Slice final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const SliceParams& params() const { return params_; }
 
  private:

@@ -159,17 +159,17 @@ Softmax::Row Softmax::reduce(const In* x, int64_t depth, bool by_norm) const {
   return row;
 }
 
-int32_t Softmax::output_of(int32_t exponential, const Row& row) const {
+Softmax::Share Softmax::share_of(int32_t exponential, const Row& row) const {
   const auto lowest = static_cast<int32_t>(params_.output_type.min());
   const auto highest = static_cast<int32_t>(params_.output_type.max());
   if (params_.algorithm == SoftmaxParams::Algorithm::lut513) {
     const int64_t product = int64_t{exponential} * row.reciprocal;
     const int64_t rounded = (product + (int64_t{1} << (row.shift - 1))) >> row.shift;
-    return static_cast<int32_t>(std::clamp<int64_t>(rounded, 0, highest));
+    return {product, rounded, static_cast<int32_t>(std::clamp<int64_t>(rounded, 0, highest))};
   }
-  const int32_t share = fixed_point::rounding_divide_by_pot(
-      gemmlowp::multiply(row.reciprocal, exponential), row.shift);
-  return std::clamp(share + lowest, lowest, highest);
+  const int32_t product = gemmlowp::multiply(row.reciprocal, exponential);
+  const int32_t share = fixed_point::rounding_divide_by_pot(product, row.shift);
+  return {product, share, std::clamp(share + lowest, lowest, highest)};
 }
 
 template <class In, class Out>
@@ -241,6 +241,11 @@ Events Softmax::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> Softmax::sources(std::span<const Shape> inputs,
+                                            int64_t flat_index) const {
+  return detail::row_sources(*this, inputs, flat_index);
+}
+
 Explanation Softmax::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const Shape shape = output_shape(detail::shapes_of(inputs));
   detail::check_flat_index(kind(), flat_index, shape.numel());
@@ -254,19 +259,42 @@ Explanation Softmax::explain(std::span<const Tensor* const> inputs, int64_t flat
   const Row row = reduce(codes.data(), depth, /*by_norm=*/true);
   const int64_t difference = input.int_at(flat_index) - row.max;
   const int32_t e = exponential(difference);
+  const bool by_lut = params_.algorithm == SoftmaxParams::Algorithm::lut513;
+  const Share share = share_of(e, row);
   Explanation explanation;
-  explanation.steps = {detail::integer_step("largest code of the row", row.max),
-                       detail::integer_step("code - largest", difference)};
+  std::vector<TracedStep>& steps = explanation.steps;
+  const auto say = [&](std::string text, int64_t value) {
+    steps.push_back(detail::integer_step(std::move(text), value));
+  };
+  say("largest code of the row", row.max);
+  say("code - largest", difference);
   for (TracedStep& step : params_.scale.trace(difference, 0)) {
-    explanation.steps.push_back(std::move(step));
+    step.step = "scale: " + step.step;
+    steps.push_back(std::move(step));
   }
-  explanation.steps.push_back(detail::integer_step("exp", e));
-  explanation.steps.push_back(detail::integer_step("sum of exp", row.sum));
-  explanation.steps.push_back(detail::integer_step("1 / sum", row.reciprocal));
-  explanation.steps.push_back(detail::integer_step("right shift", row.shift));
-  explanation.result = output_of(e, row);
-  explanation.steps.push_back(detail::integer_step("exp / sum", explanation.result));
+  say(by_lut ? "exp by table, Q15" : "exp, Q0.31", e);
+  trace_terms(codes, row.max, steps);
+  say(by_lut ? "sum of exp, Q15" : "sum of exp, Q12.19", row.sum);
+  say(by_lut ? "1 / sum by table, Q15" : "1 / sum, Q0.31", row.reciprocal);
+  say(by_lut ? "exp * 1 / sum" : "exp * 1 / sum, half_up by 31 bits", share.product);
+  say(fmt::format("right shift {}, {}", row.shift, by_lut ? "half_up" : "half_away_from_zero"),
+      share.shifted);
+  if (!by_lut) say(fmt::format("zero point {}, saturated", params_.output_type.min()), share.code);
+  if (by_lut) say("saturated", share.code);
+  explanation.result = share.code;
   return explanation;
+}
+
+/// What each code of a short row adds to the sum.
+void Softmax::trace_terms(const std::vector<int32_t>& codes, int64_t max,
+                          std::vector<TracedStep>& steps) const {
+  constexpr size_t kShown = 16;
+  for (size_t i = 0; i < codes.size() && codes.size() <= kShown; ++i) {
+    const int64_t difference = codes[i] - max;
+    steps.push_back(
+        detail::integer_step(fmt::format("term {}: exp of difference {}", i, difference),
+                             term(exponential(difference))));
+  }
 }
 
 }  // namespace facsim::sim

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -39,7 +40,7 @@ struct SoftmaxParams {
   int64_t difference_min = 0;  ///< gemmlowp_exp: <= 0
   Requantizer scale;           ///< to int32, one channel
 };
-class Softmax final : public Op {
+class Softmax final : public Op, public SourcesOp {
  public:
   /// Error unsupported for types the algorithm has not; bad_value for another program, or one that
   /// takes a difference the rule uses out of Q5.26's range -32..0.
@@ -56,6 +57,8 @@ class Softmax final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const SoftmaxParams& params() const { return params_; }
 
  private:
@@ -65,7 +68,17 @@ class Softmax final : public Op {
   int32_t exponential(int64_t difference) const;
   /// What an exponential adds to the sum.
   int32_t term(int32_t exponential) const;
-  int32_t output_of(int32_t exponential, const Row& row) const;
+  /// exponential / sum: the product with the reciprocal, that shifted, and the code.
+  struct Share {
+    int64_t product = 0, shifted = 0;
+    int32_t code = 0;
+  };
+  Share share_of(int32_t exponential, const Row& row) const;
+  int32_t output_of(int32_t exponential, const Row& row) const {
+    return share_of(exponential, row).code;
+  }
+  void trace_terms(const std::vector<int32_t>& codes, int64_t max,
+                   std::vector<TracedStep>& steps) const;
   template <class In, class Out>
   void run_row(const In* x, int64_t depth, bool by_norm, Out* y) const;
 

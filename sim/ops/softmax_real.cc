@@ -90,6 +90,11 @@ Events SoftmaxReal::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> SoftmaxReal::sources(std::span<const Shape> inputs,
+                                                int64_t flat_index) const {
+  return detail::row_sources(*this, inputs, flat_index);
+}
+
 Explanation SoftmaxReal::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
   const FloatMode mode;
   const Shape shape = output_shape(detail::shapes_of(inputs));
@@ -102,7 +107,8 @@ Explanation SoftmaxReal::explain(std::span<const Tensor* const> inputs, int64_t 
   Explanation explanation;
   explanation.result = output_of(table_[d], row);
   explanation.steps = {detail::integer_step("largest code of the row", row.max),
-                       detail::real_step("exp", table_[d]),
+                       detail::integer_step("largest - code", static_cast<int64_t>(d)),
+                       detail::real_step("exp by table", table_[d]),
                        detail::real_step("sum of exp", row.sum),
                        detail::real_step("1 / (sum * output_scale)", row.reciprocal),
                        detail::real_step("exp * reciprocal", table_[d] * row.reciprocal),

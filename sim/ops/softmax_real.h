@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -22,7 +23,7 @@ struct SoftmaxRealParams {
   float output_scale = 0x1p-8f;                     ///< normal, > 0
   int64_t output_zero_point = -128;                 ///< a code of the output
 };
-class SoftmaxReal final : public Op {
+class SoftmaxReal final : public Op, public SourcesOp {
  public:
   /// Error unsupported for other types, bad_value for values outside.
   explicit SoftmaxReal(SoftmaxRealParams params);
@@ -36,6 +37,8 @@ class SoftmaxReal final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const SoftmaxRealParams& params() const { return params_; }
 
  private:

@@ -110,6 +110,11 @@ Events SoftmaxScaled::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
+std::vector<SourceElement> SoftmaxScaled::sources(std::span<const Shape> inputs,
+                                                  int64_t flat_index) const {
+  return detail::row_sources(*this, inputs, flat_index);
+}
+
 Explanation SoftmaxScaled::explain(std::span<const Tensor* const> inputs,
                                    int64_t flat_index) const {
   const FloatMode mode;
@@ -120,11 +125,13 @@ Explanation SoftmaxScaled::explain(std::span<const Tensor* const> inputs,
   const int64_t depth = shape[shape.rank() - 1];
   const std::vector<float> table = table_for(depth);
   const Row row = reduce(input, flat_index / depth * depth, depth, table);
-  const float exponential = table[static_cast<size_t>(row.max - input.int_at(flat_index))];
+  const int64_t difference = row.max - input.int_at(flat_index);
+  const float exponential = table[static_cast<size_t>(difference)];
   Explanation explanation;
   explanation.result = output_of(exponential, row.sum);
   explanation.steps = {detail::integer_step("largest code of the row", row.max),
-                       detail::real_step("exp, scaled", exponential),
+                       detail::integer_step("largest - code", difference),
+                       detail::real_step("exp by table, scaled", exponential),
                        detail::real_step("sum of exp, scaled", row.sum),
                        detail::real_step("exp * steps / sum", exponential * steps_ / row.sum),
                        detail::integer_step("rounded + zero_point, clamped", explanation.result)};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -19,7 +20,7 @@ struct SoftmaxScaledParams {
   float output_scale = 0x1p-8f;
   int64_t output_zero_point = 0;  ///< a code of the type
 };
-class SoftmaxScaled final : public Op {
+class SoftmaxScaled final : public Op, public SourcesOp {
  public:
   /// Error unsupported for other types, bad_value for values outside.
   explicit SoftmaxScaled(SoftmaxScaledParams params);
@@ -32,6 +33,8 @@ class SoftmaxScaled final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const SoftmaxScaledParams& params() const { return params_; }
 
  private:

@@ -55,19 +55,24 @@ Events Transpose::run(std::span<const Tensor* const> inputs, Tensor& output,
   return {};
 }
 
-Explanation Transpose::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
-  const Shape out = output_shape(detail::shapes_of(inputs));
+std::vector<SourceElement> Transpose::sources(std::span<const Shape> inputs,
+                                              int64_t flat_index) const {
+  const Shape out = output_shape(inputs);
   detail::check_flat_index(kind(), flat_index, out.numel());
-  const Tensor& input = *inputs[0];
-  detail::check_dtype(kind(), "input", input.dtype(), params_.dtype);
-  const std::vector<int64_t> from = detail::strides_of(input.shape());
+  const std::vector<int64_t> from = detail::strides_of(inputs[0]);
   int64_t source = 0;
   for (int axis = out.rank() - 1; axis >= 0; --axis) {
     const auto permuted = static_cast<size_t>(params_.permutation[static_cast<size_t>(axis)]);
     source += flat_index % out[axis] * from[permuted];
     flat_index /= out[axis];
   }
-  return detail::copied_element(input, source);
+  return {{0, source}};
+}
+
+Explanation Transpose::explain(std::span<const Tensor* const> inputs, int64_t flat_index) const {
+  const SourceElement source = sources(detail::shapes_of(inputs), flat_index).front();
+  detail::check_dtype(kind(), "input", inputs[0]->dtype(), params_.dtype);
+  return detail::copied_element(*inputs[0], source.flat_index);
 }
 
 }  // namespace facsim::sim

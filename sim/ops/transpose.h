@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/ops/op.h"
+#include "sim/ops/sources.h"
 
 namespace facsim::sim {
 
@@ -10,7 +11,7 @@ struct TransposeParams {
   DType dtype = DType::int8;
   std::vector<int> permutation;  ///< each of 0..rank-1 once, up to 8
 };
-class Transpose final : public Op {
+class Transpose final : public Op, public SourcesOp {
  public:
   /// Error bad_value: no permutation.
   explicit Transpose(TransposeParams params);
@@ -21,6 +22,8 @@ class Transpose final : public Op {
   Events run(std::span<const Tensor* const> inputs, Tensor& output,
              const RunContext& context) const override;
   Explanation explain(std::span<const Tensor* const> inputs, int64_t flat_index) const override;
+  std::vector<SourceElement> sources(std::span<const Shape> inputs,
+                                     int64_t flat_index) const override;
   const TransposeParams& params() const { return params_; }
 
  private:

@@ -260,10 +260,18 @@ TEST_CASE("rule_of_step and setting_behind: who set a rule, nearest first") {
   CHECK(rule_of_step("") == "/accumulator");
   CHECK(rule_of_step("lhs: shr 31 half_up") == "/requantize/rounding");
   CHECK(rule_of_step("fclamp clamp_min clamp_max") == "/requantize/float/clamp");
-  CHECK(rule_of_step("of its own") == "/requantize");
+  CHECK(rule_of_step("of its own") == "/algorithm");
+  CHECK(rule_of_step("element 3 of the input") == "/algorithm");
+  CHECK(rule_of_step("lhs: sub 3") == "");
+  CHECK(rule_of_step("rhs: shl 20") == "/requantize/left_shift");
+  CHECK(rule_of_step("rhs: shl left_shift") == "/requantize/left_shift/position");
   const std::vector<ProfileSetting> settings = {
       {"/accumulator/bits", "32", "base.json:3:1"},
       {"/ops/add/algorithm", "\"scaled_add\"", "base.json:9:1"},
+      {"/ops/add/params/left_shift", "20", "base.json:10:1"},
+      {"/ops/sub/algorithm", "\"xnnpack.add_rational21\"", "base.json:11:1"},
+      {"/ops/avg_pool2d/algorithm", "\"integer_average\"", "base.json:12:1"},
+      {"/ops/avg_pool2d/params/rounding", "\"half_up\"", "base.json:13:1"},
       {"/ops/conv2d/requantize/rounding", "\"half_up\"", "mine.json:4:2"},
       {"/ops/conv2d/variants/int16x8/requantize/rounding", "\"floor\"", "mine.json:8:2"},
       {"/requantize/multiplier/bits", "32", ""},
@@ -278,7 +286,15 @@ TEST_CASE("rule_of_step and setting_behind: who set a rule, nearest first") {
   CHECK(place("linear", "/requantize/rounding") == "base.json:7:1");
   CHECK(place("linear", "/requantize/multiplier") == "base.json:5:1");
   CHECK(place("conv2d int16x8", "/accumulator") == "base.json:3:1");
-  CHECK(place("add", "/requantize/rounding") == "base.json:9:1");
+  // scaled_add is built from the op's requantize and left_shift, the others are all of their own.
+  CHECK(place("add", "/requantize/rounding") == "base.json:7:1");
+  CHECK(place("add", "/requantize/left_shift") == "base.json:10:1");
+  CHECK(place("add", "/algorithm") == "base.json:9:1");
+  CHECK(place("sub", "/requantize/rounding") == "base.json:11:1");
+  CHECK(place("avg_pool2d", "/requantize/rounding") == "base.json:13:1");
+  CHECK(place("avg_pool2d", "/algorithm") == "base.json:12:1");
+  CHECK(place("reshape", "/algorithm") == "nobody");
+  CHECK(place("linear", "") == "nobody");
   CHECK(place("linear", "/output/overflow") == "nobody");
   // Of a real profile: by the op's variant for its types.
   const IntGraph graph = plain_small_network();

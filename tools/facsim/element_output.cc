@@ -26,11 +26,6 @@ std::string accumulator_width(const sim::Accumulator& rule) {
   return fmt::format("{} bits, {}", rule.bits, sim::to_string(rule.overflow));
 }
 
-/// Left-padded label and text of one line.
-std::string line(std::string_view label, std::string_view text) {
-  return fmt::format("  {:<18} {}\n", label, text);
-}
-
 Json setting_json(const std::optional<ProfileSetting>& setting) {
   if (!setting) return nullptr;
   return {{"pointer", setting->pointer}, {"value", setting->value}, {"place", setting->place}};
@@ -58,6 +53,16 @@ Json accumulator_json(const ExplainedElement& side) {
   return json;
 }
 
+Json sources_json(const ExplainedElement& side) {
+  Json json = Json::array();
+  for (size_t i = 0; i < side.chain.sources.size(); ++i) {
+    json.push_back({{"tensor", side.source_tensors[i]},
+                    {"index", side.source_indices[i]},
+                    {"value", side.chain.sources[i].value}});
+  }
+  return json;
+}
+
 std::string taps_text(const ExplainedElement& side) {
   const ElementAccumulator& accumulator = *side.chain.accumulator;
   if (accumulator.largest.empty()) return {};
@@ -76,6 +81,23 @@ std::string taps_text(const ExplainedElement& side) {
   }
   return fmt::format("  largest {} of {} products\n{}", accumulator.largest.size(),
                      with_commas(accumulator.taps), table.text());
+}
+
+/// The elements that are read, as many as a small window has.
+std::string sources_text(const ExplainedElement& side) {
+  constexpr size_t kShown = 16;
+  const std::vector<backends::ElementSource>& sources = side.chain.sources;
+  std::string text;
+  for (size_t i = 0; i < std::min(kShown, sources.size()); ++i) {
+    text += labelled_line(i == 0 ? "reads" : "",
+                          fmt::format("{}{} = {}", shortened(printable(side.source_tensors[i]), 48),
+                                      index_text(side.source_indices[i]), sources[i].value));
+  }
+  if (sources.size() > kShown) {
+    text += labelled_line("", counted(static_cast<int64_t>(sources.size() - kShown), "element") +
+                                  " more (--format json has all)");
+  }
+  return text;
 }
 
 /// Pairs of step numbers, -1 where a side has none: the longest common run of equal step texts, the
@@ -180,21 +202,19 @@ ExplainedElement ElementExplainer::explain(size_t node, const std::vector<const 
       out.tap_weights.push_back(tap_index(rules.inputs[1], tap.weight_index, 0));
     }
   }
+  for (const backends::ElementSource& source : out.chain.sources) {
+    out.source_tensors.push_back(network_.graph().tensors[static_cast<size_t>(source.tensor)].name);
+    out.source_indices.push_back(tap_index(source.tensor, source.flat_index, image));
+  }
   out.profile = profile.name;
   out.fingerprint = profile.fingerprint;
   const std::string key = backends::rules_of_node(network_.graph(), rules, profile);
   const auto& all = settings(is_own ? network_.profile_name(globals_) : rules.profile);
   out.accumulator_setting = backends::setting_behind(all, key, backends::rule_of_step(""));
   const std::vector<ElementStep>& steps = out.chain.steps;
-  const auto is_resize = [](const ElementStep& step) { return step.step.starts_with("resize"); };
   for (size_t i = 0; i < steps.size(); ++i) {
-    // A register narrower than the result belongs to the step before it, the last one is the
-    // output.
-    const bool is_last =
-        std::none_of(steps.begin() + static_cast<ptrdiff_t>(i) + 1, steps.end(), is_resize);
-    const size_t at = i > 0 && is_resize(steps[i]) && !is_last ? i - 1 : i;
     out.step_settings.push_back(
-        backends::setting_behind(all, key, backends::rule_of_step(steps[at].step)));
+        backends::setting_behind(all, key, backends::rule_of_step(steps, i)));
   }
   return out;
 }
@@ -214,7 +234,7 @@ std::string setting_place(const ProfileSetting& setting) {
 }
 
 std::string setting_text(const ProfileSetting& setting) {
-  constexpr size_t kMaxValue = 60;
+  constexpr size_t kMaxValue = 80;
   std::string value = setting.value;
   if (value.size() > kMaxValue) value = value.substr(0, kMaxValue - 3) + "...";
   return printable(fmt::format("{} ({} = {})", setting_place(setting), setting.pointer, value));
@@ -248,6 +268,7 @@ Json element_json(const ExplainedElement& side) {
     json["sum"] = accumulator_json(side);
     json["sum"]["set_by"] = setting_json(side.accumulator_setting);
   }
+  if (!chain.sources.empty()) json["reads"] = sources_json(side);
   if (chain.scales) {
     json["scale"] = {{"channel", chain.channel},
                      {"input", chain.scales->input},
@@ -274,21 +295,21 @@ Json element_json(const ExplainedElement& side) {
 
 std::string element_text(const ExplainedElement& side) {
   const ElementChain& chain = side.chain;
-  std::string text;
+  std::string text = sources_text(side);
   if (chain.accumulator) {
     text += taps_text(side);
     std::string sum = accumulator_text(*chain.accumulator);
     if (side.accumulator_setting) sum += "   " + setting_text(*side.accumulator_setting);
-    text += line("acc", sum);
+    text += labelled_line("acc", sum);
   } else if (chain.explanation.accumulator) {
-    text += line("acc", with_commas(*chain.explanation.accumulator));
+    text += labelled_line("acc", with_commas(*chain.explanation.accumulator));
   }
   if (chain.scales) {
-    text += line(fmt::format("scale[c={}]", chain.channel), scales_text(*chain.scales));
+    text += labelled_line(fmt::format("scale[c={}]", chain.channel), scales_text(*chain.scales));
   }
   if (chain.exact) {
-    text += line("exact", fmt::format("{:.9g} steps of the output, tie distance {:.3g}",
-                                      *chain.exact, *chain.tie_distance));
+    text += labelled_line("exact", fmt::format("{:.9g} steps of the output, tie distance {:.3g}",
+                                               *chain.exact, *chain.tie_distance));
   }
   for (size_t i = 0; i < chain.steps.size(); ++i) {
     std::string row =
@@ -333,12 +354,12 @@ std::string two_chains_text(const ExplainedElement& ours, const ExplainedElement
 std::string parting_text(const ExplainedElement& ours, const ExplainedElement& theirs) {
   const Parting part = backends::parting(ours.chain, theirs.chain);
   if (part.where == Parting::Where::nowhere) {
-    return line("parts at", "nowhere: every intermediate is equal");
+    return labelled_line("parts at", "nowhere: every intermediate is equal");
   }
-  return line("parts at", "A  " + step_at(ours.chain, part.where, part.ours) + "   " +
-                              place_of(ours, part.where, part.ours)) +
-         line("", "B  " + step_at(theirs.chain, part.where, part.theirs) + "   " +
-                      place_of(theirs, part.where, part.theirs));
+  return labelled_line("parts at", "A  " + step_at(ours.chain, part.where, part.ours) + "   " +
+                                       place_of(ours, part.where, part.ours)) +
+         labelled_line("", "B  " + step_at(theirs.chain, part.where, part.theirs) + "   " +
+                               place_of(theirs, part.where, part.theirs));
 }
 
 Json parting_json(const ExplainedElement& ours, const ExplainedElement& theirs) {

@@ -21,6 +21,9 @@ struct ExplainedElement {
   /// Of each of the chain's largest products: the index into the node's input as the file lays it
   /// out (empty for a padded tap), and into the weights, OHWI.
   std::vector<std::vector<int64_t>> tap_inputs, tap_weights;
+  /// Of each of the chain's sources: tensor and index as the file lays it out.
+  std::vector<std::string> source_tensors;
+  std::vector<std::vector<int64_t>> source_indices;
   std::string profile, fingerprint;  ///< of the node's own profile
   std::optional<backends::ProfileSetting> accumulator_setting;
   std::vector<std::optional<backends::ProfileSetting>> step_settings;  ///< by step
