@@ -13,7 +13,7 @@ sim::Window2d window(int64_t kernel, int64_t stride, int64_t padding, int64_t di
           {padding, padding, padding, padding}};
 }
 
-const ConvCase kCases[] = {
+const ConvCase kForwardCases[] = {
     // n ih iw ic oc groups window
     {{3, 7, 9, 1, 32, 1, window(3, 1, 1, 1)}, "first layer: one input channel"},
     {{2, 6, 5, 32, 64, 1, window(3, 1, 1, 1)}, "whole blocks, odd rows"},
@@ -41,7 +41,7 @@ const ConvCase kCases[] = {
 };
 
 TEST_CASE("conv2d_f32: passes equal their definition, with the same bits on every target") {
-  for (const ConvCase& c : kCases) {
+  for (const ConvCase& c : kForwardCases) {
     CAPTURE(c.reason);
     const ConvTester tester(c.shape);
     const ConvResult expected = tester.run(nullptr);

@@ -12,7 +12,7 @@ namespace facsim::sim::test {
 
 namespace {
 
-AvgPool2dDequantizedParams params() {
+AvgPool2dDequantizedParams dequantized_params() {
   AvgPool2dDequantizedParams p;
   p.window = {{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}};
   p.input_scale = 0.0371f;
@@ -46,7 +46,7 @@ int64_t expected(const AvgPool2dDequantizedParams& p, const Tensor& x, int64_t o
 
 TEST_CASE("avg_pool2d_dequantized: equals the float32 formula, pads counted or not") {
   for (const bool include : {false, true}) {
-    AvgPool2dDequantizedParams p = params();
+    AvgPool2dDequantizedParams p = dequantized_params();
     p.count_include_pad = include;
     const Tensor x = random_codes(kUint8, {1, 6, 7, 4}, 51);
     const Tensor y = run_everywhere(AvgPool2dDequantized(p), {&x});
@@ -60,7 +60,7 @@ TEST_CASE("avg_pool2d_dequantized: equals the float32 formula, pads counted or n
 }
 
 TEST_CASE("avg_pool2d_dequantized: saturates at the output type, also from infinite sums") {
-  AvgPool2dDequantizedParams p = params();
+  AvgPool2dDequantizedParams p = dequantized_params();
   p.input_scale = 3e38f;
   const Tensor x = tensor<uint8_t>({1, 1, 2, 1}, {255, 0});
   p.window = {{1, 1}, {1, 1}, {1, 1}, {}};
@@ -69,24 +69,26 @@ TEST_CASE("avg_pool2d_dequantized: saturates at the output type, also from infin
 
 TEST_CASE("avg_pool2d_dequantized: the same bits in every floating-point mode of the caller") {
   const Tensor x = random_codes(kUint8, {4, 9, 9, 16}, 52);
-  const std::vector<int64_t> expected = ints(run(AvgPool2dDequantized(params()), {&x}, {}));
+  const std::vector<int64_t> expected =
+      ints(run(AvgPool2dDequantized(dequantized_params()), {&x}, {}));
   for (const int environment : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
     std::fesetround(environment);
-    const std::vector<int64_t> got = ints(run(AvgPool2dDequantized(params()), {&x}, {}));
+    const std::vector<int64_t> got =
+        ints(run(AvgPool2dDequantized(dequantized_params()), {&x}, {}));
     std::fesetround(FE_TONEAREST);
     CHECK(got == expected);
   }
 }
 
 TEST_CASE("avg_pool2d_dequantized: refuses bad parameters by name") {
-  AvgPool2dDequantizedParams p = params();
+  AvgPool2dDequantizedParams p = dequantized_params();
   p.input_scale = -1;
   CHECK(error_of([&] { AvgPool2dDequantized{p}; }, "input_scale: -1") == ErrorCode::bad_value);
-  p = params();
+  p = dequantized_params();
   p.output_zero_point = -1;
   CHECK(error_of([&] { AvgPool2dDequantized{p}; }, "output_zero_point: -1") ==
         ErrorCode::bad_value);
-  p = params();
+  p = dequantized_params();
   p.input_type = kInt32;
   CHECK(error_of([&] { AvgPool2dDequantized{p}; }, "16 bits") == ErrorCode::unsupported);
 }

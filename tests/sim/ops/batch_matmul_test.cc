@@ -9,18 +9,11 @@ namespace facsim::sim::test {
 
 namespace {
 
-/// The accumulator itself.
-Requantizer raw_requantizer() {
-  StepProgram program;
-  program.steps = {{.kind = StepKind::add, .a = Operand::constant(0), .b = {}}};
-  return Requantizer(program, {}, {64, true});
-}
-
 BatchMatmulParams raw_sums(IntType type, int bits) {
   BatchMatmulParams params;
   params.lhs_type = params.rhs_type = type;
   params.accumulator.bits = bits;
-  params.requantize = raw_requantizer();
+  params.requantize = accumulator_as_output({64, true});
   return params;
 }
 

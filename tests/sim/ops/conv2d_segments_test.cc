@@ -9,12 +9,6 @@
 namespace facsim::sim::test {
 namespace {
 
-Requantizer raw_64_bit() {
-  StepProgram program;
-  program.steps = {{.kind = StepKind::add, .a = Operand::constant(0), .b = {}}};
-  return Requantizer(program, {}, {64, true});
-}
-
 Conv2dParams wide_params(const Shape& weights) {
   Conv2dParams p;
   p.window.kernel = {weights[1], weights[2]};
@@ -23,7 +17,7 @@ Conv2dParams wide_params(const Shape& weights) {
   p.weights = random_codes(kInt8, weights, 5);
   p.bias = Tensor(DType::int64, {weights[0]});
   for (int64_t c = 0; c < weights[0]; ++c) p.bias.set_int(c, (int64_t{1} << 40) - c);
-  p.requantize = raw_64_bit();
+  p.requantize = accumulator_as_output({64, true});
   return p;
 }
 
@@ -74,7 +68,7 @@ TEST_CASE("conv2d_segments: the largest products, and a linear layer of many row
   for (int64_t i = 0; i < params.weights.numel(); ++i) {
     params.weights.set_int(i, i < 2048 ? 127 : (i < 4096 ? -128 : (i % 2 == 0 ? 127 : -128)));
   }
-  params.requantize = raw_64_bit();
+  params.requantize = accumulator_as_output({64, true});
   Tensor x(DType::int16, {70, 2048});
   for (int64_t i = 0; i < x.numel(); ++i) x.set_int(i, i / 2048 % 2 == 0 ? 32767 : -32768);
   const Tensor y = run_everywhere(Linear(params), {&x});

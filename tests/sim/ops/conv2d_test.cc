@@ -8,19 +8,12 @@
 namespace facsim::sim::test {
 namespace {
 
-/// The accumulator itself as output.
-Requantizer identity(IntType output) {
-  StepProgram program;
-  program.steps = {{.kind = StepKind::add, .a = Operand::constant(0), .b = {}}};
-  return Requantizer(program, {}, output);
-}
-
 /// 2x2 kernel over one channel, int8, weights 1 2 3 4, output int32 accumulators.
-Conv2dParams small_params() {
+Conv2dParams small_conv2d() {
   Conv2dParams p;
   p.window.kernel = {2, 2};
   p.weights = tensor<int8_t>({1, 2, 2, 1}, {1, 2, 3, 4});
-  p.requantize = identity(kInt32);
+  p.requantize = accumulator_as_output(kInt32);
   return p;
 }
 
@@ -29,7 +22,7 @@ Conv2dParams chain_params(const Accumulator& accumulator, int64_t taps) {
   Conv2dParams p;
   p.weights = tensor<int8_t>({1, 1, 1, taps}, std::vector<int8_t>(static_cast<size_t>(taps), 1));
   p.accumulator = accumulator;
-  p.requantize = identity({64, true});
+  p.requantize = accumulator_as_output({64, true});
   return p;
 }
 
@@ -43,7 +36,7 @@ int64_t chain(const Accumulator& accumulator, const std::vector<int8_t>& x, Even
 
 TEST_CASE("conv2d: a 2x2 kernel by hand") {
   const Tensor input = tensor<int8_t>({1, 3, 3, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
-  const Conv2d conv(small_params());
+  const Conv2d conv(small_conv2d());
   CHECK(conv.output_shape(std::vector<Shape>{input.shape()}) == Shape{1, 2, 2, 1});
   CHECK(conv.macs(std::vector<Shape>{input.shape()}) == 16);
   Events events;
@@ -53,7 +46,7 @@ TEST_CASE("conv2d: a 2x2 kernel by hand") {
 }
 
 TEST_CASE("conv2d: zero points are subtracted, bias is added") {
-  Conv2dParams p = small_params();
+  Conv2dParams p = small_conv2d();
   p.input_zero_point = 5;
   p.weight_zero_point = {1};  // weights 0 1 2 3
   p.bias = tensor<int32_t>({1}, {1000});
@@ -66,13 +59,13 @@ TEST_CASE("conv2d: weight zero points per channel") {
   p.weights = tensor<uint8_t>({3, 1, 1, 1}, {10, 10, 10});
   p.weight_type = kUint8;
   p.weight_zero_point = {0, 10, 255};
-  p.requantize = identity(kInt32);
+  p.requantize = accumulator_as_output(kInt32);
   const Tensor input = tensor<int8_t>({1, 1, 1, 1}, {-3});
   CHECK(ints(run_everywhere(Conv2d(p), {&input})) == std::vector<int64_t>{-30, 0, 735});
 }
 
 TEST_CASE("conv2d: padded taps hold the padding value, which need not be the zero point") {
-  Conv2dParams p = small_params();
+  Conv2dParams p = small_conv2d();
   p.window.padding = {1, 1, 0, 0};
   p.input_zero_point = 5;
   const Tensor input = tensor<int8_t>({1, 1, 1, 1}, {7});
@@ -83,7 +76,7 @@ TEST_CASE("conv2d: padded taps hold the padding value, which need not be the zer
 }
 
 TEST_CASE("conv2d: stride and dilation") {
-  Conv2dParams p = small_params();
+  Conv2dParams p = small_conv2d();
   const Tensor input = tensor<int8_t>({1, 3, 3, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   p.window.dilation = {2, 2};  // taps at the corners 1 3 7 9
   CHECK(ints(run_everywhere(Conv2d(p), {&input})) == std::vector<int64_t>{1 + 6 + 21 + 36});
@@ -96,7 +89,7 @@ TEST_CASE("conv2d: depthwise output channel ic * multiplier + m sees input chann
   Conv2dParams p;
   p.groups = 2;
   p.weights = tensor<int8_t>({4, 1, 1, 1}, {1, 10, 2, 20});
-  p.requantize = identity(kInt32);
+  p.requantize = accumulator_as_output(kInt32);
   const Tensor input = tensor<int8_t>({1, 1, 1, 2}, {3, 5});
   CHECK(ints(run_everywhere(Conv2d(p), {&input})) == std::vector<int64_t>{3, 30, 10, 100});
 }
@@ -105,7 +98,7 @@ TEST_CASE("conv2d: groups separate the channels") {
   Conv2dParams p;
   p.groups = 2;
   p.weights = tensor<int8_t>({2, 1, 1, 2}, {1, 10, 1, 10});
-  p.requantize = identity(kInt32);
+  p.requantize = accumulator_as_output(kInt32);
   const Tensor input = tensor<int8_t>({1, 1, 1, 4}, {1, 2, 3, 4});
   CHECK(ints(run_everywhere(Conv2d(p), {&input})) == std::vector<int64_t>{21, 43});
 }
@@ -174,7 +167,7 @@ TEST_CASE("conv2d: wide accumulators") {
   p.input_type = p.weight_type = kInt16;
   p.weights = tensor<int16_t>({1, 1, 1, 3}, {-32768, -32768, -32768});
   p.bias = tensor<int64_t>({1}, {int64_t{1} << 40});
-  p.requantize = identity({64, true});
+  p.requantize = accumulator_as_output({64, true});
   p.accumulator.bits = 48;
   const Tensor input = tensor<int16_t>({1, 1, 1, 3}, {-32768, -32768, -32768});
   const int64_t total = 3 * (int64_t{1} << 30) + (int64_t{1} << 40);
@@ -191,7 +184,7 @@ TEST_CASE("conv2d: range analysis is tight") {
   // x in -128..127, zero point 0; weights 3 and -2: -128*3 + 127*-2 = -638, 127*3 + 128*2 = 637.
   Conv2dParams p;
   p.weights = tensor<int8_t>({1, 1, 1, 2}, {3, -2});
-  p.requantize = identity(kInt32);
+  p.requantize = accumulator_as_output(kInt32);
   CHECK(Conv2d(p).accumulator_bound(0) == 638);
   p.bias = tensor<int32_t>({1}, {100});  // added last: -638 is still a partial sum
   CHECK(Conv2d(p).accumulator_bound(0) == 737);
@@ -214,7 +207,7 @@ TEST_CASE("conv2d: range analysis is tight") {
 }
 
 TEST_CASE("conv2d: explain gives the accumulator and the steps") {
-  Conv2dParams p = small_params();
+  Conv2dParams p = small_conv2d();
   StepProgram program;
   program.steps = {
       {.kind = StepKind::shr, .a = Operand::constant(1), .b = {}, .rounding = Rounding::half_up}};
@@ -228,7 +221,7 @@ TEST_CASE("conv2d: explain gives the accumulator and the steps") {
 }
 
 TEST_CASE("conv2d: accumulators alone, in the dtype of their width") {
-  Conv2dParams p = small_params();
+  Conv2dParams p = small_conv2d();
   const Tensor input = tensor<int8_t>({1, 2, 2, 1}, {1, 1, 1, 1});
   for (const int bits : {16, 32, 33}) {
     p.accumulator.bits = bits;
@@ -329,14 +322,14 @@ TEST_CASE("conv2d: every bad parameter is refused by name") {
   };
   for (const Refused& refused : table) {
     CAPTURE(refused.text);
-    Conv2dParams p = small_params();
+    Conv2dParams p = small_conv2d();
     refused.spoil(p);
     CHECK(error_of([&] { Conv2d{p}; }, refused.text) == refused.code);
   }
 }
 
 TEST_CASE("conv2d: inputs that do not fit the parameters are refused") {
-  const Conv2d conv(small_params());
+  const Conv2d conv(small_conv2d());
   const auto shape = [&](const Shape& input) { conv.output_shape(std::vector<Shape>{input}); };
   CHECK(error_of([&] { shape({1, 3, 3, 2}); }, "(1, 3, 3, 2)") == ErrorCode::shape_mismatch);
   CHECK(error_of([&] { shape({3, 3, 1}); }, "(3, 3, 1)") == ErrorCode::shape_mismatch);
@@ -345,7 +338,7 @@ TEST_CASE("conv2d: inputs that do not fit the parameters are refused") {
   CHECK(error_of([&] { conv.output_shape({}); }, "0 inputs") == ErrorCode::shape_mismatch);
   const Tensor codes(DType::uint8, {1, 3, 3, 1});
   CHECK(error_of([&] { run(conv, {&codes}, {}); }, "uint8") == ErrorCode::bad_value);
-  Conv2dParams narrow = small_params();
+  Conv2dParams narrow = small_conv2d();
   narrow.input_type = {4, true};
   const Tensor outside = tensor<int8_t>({1, 2, 2, 1}, {7, -8, 8, 0});
   CHECK(error_of([&] { run(Conv2d(narrow), {&outside}, {}); }, "input[2]") == ErrorCode::bad_value);

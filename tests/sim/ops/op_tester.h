@@ -14,7 +14,11 @@
 #include "sim/core/error.h"
 #include "sim/ops/in_place.h"
 #include "sim/ops/op.h"
+<<<<<<< HEAD
 #include "sim/ops/sources.h"
+=======
+#include "sim/requantize/requantizer.h"
+>>>>>>> 8417750 (Unit tests compile in groups; fuzz drivers share their objects: 131 sanitized objects instead of 234)
 
 namespace facsim::sim::test {
 
@@ -29,6 +33,13 @@ inline Tensor random_codes(IntType type, const Shape& shape, uint64_t seed) {
   if (codes.numel() > 0) codes.set_int(0, type.min());
   if (codes.numel() > 1) codes.set_int(1, type.max());
   return codes;
+}
+
+/// A requantizer that leaves the accumulator as it is.
+inline Requantizer accumulator_as_output(IntType output) {
+  StepProgram program;
+  program.steps = {{.kind = StepKind::add, .a = Operand::constant(0), .b = {}}};
+  return Requantizer(program, {}, output);
 }
 
 template <class T>

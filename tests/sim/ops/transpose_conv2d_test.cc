@@ -9,13 +9,6 @@ namespace facsim::sim::test {
 
 namespace {
 
-/// The accumulator itself.
-Requantizer raw_requantizer() {
-  StepProgram program;
-  program.steps = {{.kind = StepKind::add, .a = Operand::constant(0), .b = {}}};
-  return Requantizer(program, {}, {64, true});
-}
-
 struct Geometry {
   Shape input;  // NHWC
   int64_t oc, groups;
@@ -36,7 +29,7 @@ TransposeConv2dParams make_params(const Geometry& g, IntType input, IntType weig
   layer.bias = Tensor(DType::int64, {g.oc});
   for (int64_t c = 0; c < g.oc; ++c) layer.bias.set_int(c, 1000 * c - 700);
   layer.accumulator.bits = bits;
-  layer.requantize = raw_requantizer();
+  layer.requantize = accumulator_as_output({64, true});
   params.output_padding = g.output_padding;
   return params;
 }

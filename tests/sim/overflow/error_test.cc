@@ -6,17 +6,17 @@
 namespace facsim::sim {
 namespace {
 
-const OverflowTester<overflow::error> kTester(Overflow::error, oracle::error);
+const OverflowTester<overflow::error> error_tester(Overflow::error, oracle::error);
 
 TEST_CASE("error: both ends of types") {
-  kTester.table({
+  error_tester.table({
       {127, kInt8, 127, false, "inside"},
       {-128, kInt8, -128, false, "inside"},
       {255, kUint8, 255, false, "inside"},
   });
 }
 
-TEST_CASE("error: equals the oracle for every type") { kTester.every_type(); }
+TEST_CASE("error: equals the oracle for every type") { error_tester.every_type(); }
 
 TEST_CASE("error: a value outside throws and names the type") {
   bool changed = false;

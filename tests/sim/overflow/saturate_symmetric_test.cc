@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const OverflowTester<overflow::saturate_symmetric> kTester(Overflow::saturate_symmetric,
-                                                           oracle::saturate_symmetric);
+const OverflowTester<overflow::saturate_symmetric> saturate_symmetric_tester(
+    Overflow::saturate_symmetric, oracle::saturate_symmetric);
 
 TEST_CASE("saturate_symmetric: both ends of types") {
-  kTester.table({
+  saturate_symmetric_tester.table({
       {128, kInt8, 127, true, "top"},
       {-128, kInt8, -127, true, "the lowest code is not used, and that is counted"},
       {-127, kInt8, -127, false, "inside"},
@@ -20,7 +20,9 @@ TEST_CASE("saturate_symmetric: both ends of types") {
   });
 }
 
-TEST_CASE("saturate_symmetric: equals the oracle for every type") { kTester.every_type(); }
+TEST_CASE("saturate_symmetric: equals the oracle for every type") {
+  saturate_symmetric_tester.every_type();
+}
 
 }  // namespace
 }  // namespace facsim::sim

@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const OverflowTester<overflow::saturate> kTester(Overflow::saturate, oracle::saturate);
+const OverflowTester<overflow::saturate> saturate_tester(Overflow::saturate, oracle::saturate);
 
 TEST_CASE("saturate: both ends of types") {
-  kTester.table({
+  saturate_tester.table({
       {128, kInt8, 127, true, "top"},
       {-129, kInt8, -128, true, "bottom"},
       {-1, kUint8, 0, true, "unsigned bottom"},
@@ -21,7 +21,7 @@ TEST_CASE("saturate: both ends of types") {
   });
 }
 
-TEST_CASE("saturate: equals the oracle for every type") { kTester.every_type(); }
+TEST_CASE("saturate: equals the oracle for every type") { saturate_tester.every_type(); }
 
 }  // namespace
 }  // namespace facsim::sim

@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const OverflowTester<overflow::saturate_zero> kTester(Overflow::saturate_zero,
-                                                      oracle::saturate_zero);
+const OverflowTester<overflow::saturate_zero> saturate_zero_tester(Overflow::saturate_zero,
+                                                                   oracle::saturate_zero);
 
 TEST_CASE("saturate_zero: both ends of types") {
-  kTester.table({
+  saturate_zero_tester.table({
       {128, kInt8, 0, true, "above becomes 0"},
       {-129, kInt8, 0, true, "below becomes 0"},
       {127, kInt8, 127, false, "inside"},
@@ -20,7 +20,7 @@ TEST_CASE("saturate_zero: both ends of types") {
   });
 }
 
-TEST_CASE("saturate_zero: equals the oracle for every type") { kTester.every_type(); }
+TEST_CASE("saturate_zero: equals the oracle for every type") { saturate_zero_tester.every_type(); }
 
 }  // namespace
 }  // namespace facsim::sim

@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const OverflowTester<overflow::wrap> kTester(Overflow::wrap, oracle::wrap);
+const OverflowTester<overflow::wrap> wrap_tester(Overflow::wrap, oracle::wrap);
 
 TEST_CASE("wrap: both ends of types") {
-  kTester.table({
+  wrap_tester.table({
       {128, kInt8, -128, true, "one above the top is the bottom"},
       {-129, kInt8, 127, true, "one below the bottom is the top"},
       {300, kInt8, 44, true, "300 - 256"},
@@ -23,7 +23,7 @@ TEST_CASE("wrap: both ends of types") {
   });
 }
 
-TEST_CASE("wrap: equals the oracle for every type") { kTester.every_type(); }
+TEST_CASE("wrap: equals the oracle for every type") { wrap_tester.every_type(); }
 
 }  // namespace
 }  // namespace facsim::sim

@@ -10,17 +10,12 @@
 #include "sim/core/error.h"
 #include "sim/requantize/platform_programs.h"
 #include "sim/requantize/requantizer.h"
+#include "tests/sim/requantize/step_makers.h"
 
 namespace facsim::sim {
 namespace {
 
-Operand c(int64_t v) { return Operand::constant(v); }
-Operand f(float v) { return Operand::constant_f32(v); }
 Operand arg(const char* name) { return Operand::arg(name); }
-Step step(StepKind kind, Operand a = {}, Operand b = {}) {
-  return {.kind = kind, .a = std::move(a), .b = std::move(b)};
-}
-Step resize(IntType type) { return {.kind = StepKind::resize, .a = {}, .b = {}, .type = type}; }
 
 /// What the binder says of a program, empty if nothing.
 std::string findings(const std::vector<Step>& steps, const Arguments& arguments = {},

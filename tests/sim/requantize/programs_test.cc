@@ -13,7 +13,7 @@
 namespace facsim::sim {
 namespace {
 
-constexpr int64_t kChannels = 9;
+constexpr int64_t kProgramChannels = 9;
 
 /// Compares a program with an oracle over directed accumulators in every channel.
 void equals(const StepProgram& program, const Arguments& arguments, IntType output,
@@ -21,7 +21,7 @@ void equals(const StepProgram& program, const Arguments& arguments, IntType outp
             int64_t limit = int64_t{1} << 31) {
   const Requantizer requantizer(program, arguments, output);
   for (int32_t acc : directed_accumulators(limit, 2000, 3)) {
-    for (int64_t c = 0; c < kChannels; ++c) {
+    for (int64_t c = 0; c < kProgramChannels; ++c) {
       Events events;
       const int64_t got = requantizer.apply(acc, c, events);
       const int64_t expected = oracle(acc, static_cast<size_t>(c));
@@ -33,7 +33,7 @@ void equals(const StepProgram& program, const Arguments& arguments, IntType outp
 }
 
 struct Fixture {
-  explicit Fixture(IntType output) : a(layer_arguments(output, kChannels, 5)) {}
+  explicit Fixture(IntType output) : a(layer_arguments(output, kProgramChannels, 5)) {}
   int64_t integer(const char* name, size_t c) const { return a.integers.at(name)[c]; }
   float real(const char* name, size_t c) const { return a.reals.at(name)[c]; }
   oracle::OutputStage out(size_t c) const {

@@ -11,19 +11,10 @@
 #include "sim/core/error.h"
 #include "sim/requantize/programs.h"
 #include "tests/sim/requantize/program_cases.h"
+#include "tests/sim/requantize/step_makers.h"
 
 namespace facsim::sim {
 namespace {
-
-Operand c(int64_t v) { return Operand::constant(v); }
-Operand f(float v) { return Operand::constant_f32(v); }
-
-Step step(StepKind kind, Operand a = {}, Operand b = {}, Rounding rounding = Rounding::half_even) {
-  return {kind, std::move(a), std::move(b), rounding, kInt32, Overflow::saturate};
-}
-Step resize(IntType type, Overflow overflow) {
-  return {StepKind::resize, {}, {}, Rounding::half_even, type, overflow};
-}
 
 int64_t run(std::vector<Step> steps, int64_t acc, IntType output = IntType{64, true}) {
   Events events;

@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::away_from_zero> kTester(Rounding::away_from_zero,
-                                                       oracle::away_from_zero);
+const RoundingTester<rounding::away_from_zero> away_from_zero_tester(Rounding::away_from_zero,
+                                                                     oracle::away_from_zero);
 
 TEST_CASE("away_from_zero: ties and extremes") {
-  kTester.table({
+  away_from_zero_tester.table({
       {-5, -3, "-2.5: any fraction counts as one"},
       {-3, -2, "-1.5: any fraction counts as one"},
       {-1, -1, "-0.5: any fraction counts as one"},

@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::ceil> kTester(Rounding::ceil, oracle::ceil);
+const RoundingTester<rounding::ceil> ceil_tester(Rounding::ceil, oracle::ceil);
 
 TEST_CASE("ceil: ties and extremes") {
-  kTester.table({
+  ceil_tester.table({
       {-5, -2, "-2.5: always up"},
       {-3, -1, "-1.5: always up"},
       {-1, 0, "-0.5: always up"},

@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::floor> kTester(Rounding::floor, oracle::floor);
+const RoundingTester<rounding::floor> floor_tester(Rounding::floor, oracle::floor);
 
 TEST_CASE("floor: ties and extremes") {
-  kTester.table({
+  floor_tester.table({
       {-5, -3, "-2.5: always down"},
       {-3, -2, "-1.5: always down"},
       {-1, -1, "-0.5: always down"},

@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_away_from_zero> kTester(Rounding::half_away_from_zero,
-                                                            oracle::half_away_from_zero);
+const RoundingTester<rounding::half_away_from_zero> half_away_from_zero_tester(
+    Rounding::half_away_from_zero, oracle::half_away_from_zero);
 
 TEST_CASE("half_away_from_zero: ties and extremes") {
-  kTester.table({
+  half_away_from_zero_tester.table({
       {-5, -3, "-2.5: ties go away from zero"},
       {-3, -2, "-1.5: ties go away from zero"},
       {-1, -1, "-0.5: ties go away from zero"},

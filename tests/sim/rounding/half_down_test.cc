@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_down> kTester(Rounding::half_down, oracle::half_down);
+const RoundingTester<rounding::half_down> half_down_tester(Rounding::half_down, oracle::half_down);
 
 TEST_CASE("half_down: ties and extremes") {
-  kTester.table({
+  half_down_tester.table({
       {-5, -3, "-2.5: ties go to -infinity"},
       {-3, -2, "-1.5: ties go to -infinity"},
       {-1, -1, "-0.5: ties go to -infinity"},

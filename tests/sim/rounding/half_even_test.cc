@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_even> kTester(Rounding::half_even, oracle::half_even);
+const RoundingTester<rounding::half_even> half_even_tester(Rounding::half_even, oracle::half_even);
 
 TEST_CASE("half_even: ties and extremes") {
-  kTester.table({
+  half_even_tester.table({
       {-5, -2, "-2.5: ties go to the even neighbour"},
       {-3, -2, "-1.5: ties go to the even neighbour"},
       {-1, 0, "-0.5: ties go to the even neighbour"},

@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_odd> kTester(Rounding::half_odd, oracle::half_odd);
+const RoundingTester<rounding::half_odd> half_odd_tester(Rounding::half_odd, oracle::half_odd);
 
 TEST_CASE("half_odd: ties and extremes") {
-  kTester.table({
+  half_odd_tester.table({
       {-5, -3, "-2.5: ties go to the odd neighbour"},
       {-3, -1, "-1.5: ties go to the odd neighbour"},
       {-1, -1, "-0.5: ties go to the odd neighbour"},

@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_toward_zero> kTester(Rounding::half_toward_zero,
-                                                         oracle::half_toward_zero);
+const RoundingTester<rounding::half_toward_zero> half_toward_zero_tester(Rounding::half_toward_zero,
+                                                                         oracle::half_toward_zero);
 
 TEST_CASE("half_toward_zero: ties and extremes") {
-  kTester.table({
+  half_toward_zero_tester.table({
       {-5, -2, "-2.5: ties go toward zero"},
       {-3, -1, "-1.5: ties go toward zero"},
       {-1, 0, "-0.5: ties go toward zero"},

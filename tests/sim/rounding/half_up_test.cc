@@ -6,10 +6,10 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::half_up> kTester(Rounding::half_up, oracle::half_up);
+const RoundingTester<rounding::half_up> half_up_tester(Rounding::half_up, oracle::half_up);
 
 TEST_CASE("half_up: ties and extremes") {
-  kTester.table({
+  half_up_tester.table({
       {-5, -2, "-2.5: ties go to +infinity"},
       {-3, -1, "-1.5: ties go to +infinity"},
       {-1, 0, "-0.5: ties go to +infinity"},

@@ -6,11 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::neg_half_up_pos_half_even> kTester(
+const RoundingTester<rounding::neg_half_up_pos_half_even> neg_half_up_pos_half_even_tester(
     Rounding::neg_half_up_pos_half_even, oracle::neg_half_up_pos_half_even);
 
 TEST_CASE("neg_half_up_pos_half_even: ties and extremes") {
-  kTester.table({
+  neg_half_up_pos_half_even_tester.table({
       {-5, -2, "-2.5: negative ties go up"},
       {-3, -1, "-1.5: negative ties go up"},
       {-1, 0, "-0.5: negative ties go up"},

@@ -218,15 +218,17 @@ class RoundingTester {
 
 }  // namespace facsim::sim
 
-/// The test cases every mode has beside its own table.
-#define FACSIM_ROUNDING_TESTS(mode)                                                                \
-  TEST_CASE(#mode ": equals the oracle for every int16 and shift") {                               \
-    kTester.int16_by_every_shift();                                                                \
-  }                                                                                                \
-  TEST_CASE(#mode ": equals the oracle at 32, 64 and 128-bit boundaries") {                        \
-    kTester.int32_to_int128_boundaries();                                                          \
-  }                                                                                                \
-  TEST_CASE(#mode ": divides as the oracle") { kTester.division(); }                               \
-  TEST_CASE(#mode ": rounds float32 and float64 as the oracle") { kTester.reals(); }               \
-  TEST_CASE(#mode ": ignores the floating-point environment") { kTester.any_float_environment(); } \
+/// The test cases every mode has beside its own table; its tester is called <mode>_tester.
+#define FACSIM_ROUNDING_TESTS(mode)                                                        \
+  TEST_CASE(#mode ": equals the oracle for every int16 and shift") {                       \
+    mode##_tester.int16_by_every_shift();                                                  \
+  }                                                                                        \
+  TEST_CASE(#mode ": equals the oracle at 32, 64 and 128-bit boundaries") {                \
+    mode##_tester.int32_to_int128_boundaries();                                            \
+  }                                                                                        \
+  TEST_CASE(#mode ": divides as the oracle") { mode##_tester.division(); }                 \
+  TEST_CASE(#mode ": rounds float32 and float64 as the oracle") { mode##_tester.reals(); } \
+  TEST_CASE(#mode ": ignores the floating-point environment") {                            \
+    mode##_tester.any_float_environment();                                                 \
+  }                                                                                        \
   static_assert(facsim::sim::rounding::shift_right<facsim::sim::rounding::mode>(8, 2) == 2)

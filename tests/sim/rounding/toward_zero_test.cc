@@ -6,10 +6,11 @@
 namespace facsim::sim {
 namespace {
 
-const RoundingTester<rounding::toward_zero> kTester(Rounding::toward_zero, oracle::toward_zero);
+const RoundingTester<rounding::toward_zero> toward_zero_tester(Rounding::toward_zero,
+                                                               oracle::toward_zero);
 
 TEST_CASE("toward_zero: ties and extremes") {
-  kTester.table({
+  toward_zero_tester.table({
       {-5, -2, "-2.5: the fraction is cut"},
       {-3, -1, "-1.5: the fraction is cut"},
       {-1, 0, "-0.5: the fraction is cut"},
