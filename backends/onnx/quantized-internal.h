@@ -57,7 +57,8 @@ struct QuantizedResult {
 };
 
 /// Builds the IntGraph. The handlers of single ops are free functions over it
-/// (quantized_layers.cc, quantized_elementwise.cc, quantized_moves.cc).
+/// (quantized_layers.cc, quantized_elementwise.cc, quantized_moves.cc); QuantizeLinear and the
+/// groups it closes are in quantized_groups.cc.
 class QuantizedBuilder {
  public:
   QuantizedBuilder(const OnnxModel& model, const QuantizedNetworkOptions& options)
@@ -247,6 +248,12 @@ int emit_clip_table(QuantizedBuilder& builder, const OnnxNode& node, const Quant
 /// Relu or Clip of codes themselves.
 int emit_code_clip(QuantizedBuilder& builder, const OnnxNode& node, int x,
                    const std::string& output);
+
+// Groups.
+/// Relu or Clip.
+bool is_clip(const OnnxNode& node);
+/// Float ops of which ONNX Runtime fuses DequantizeLinear-op-QuantizeLinear into one op on codes.
+bool is_group_op(const OnnxNode& node);
 
 // Moves: the same codes in another order or shape.
 bool is_move(const OnnxNode& node);
