@@ -45,11 +45,6 @@ enum class IdentifyForm { multiplier, scale, three_scales };
 /// float64, zero point inside and outside, overflow; only settings that can show in `form`.
 IdentifySpace default_identify_space(IdentifyForm form);
 
-/// One setting of a block.
-struct IdentifySetting {
-  std::string base;
-  std::vector<ProfileOverride> overrides;
-};
 std::vector<IdentifySetting> settings_of(const IdentifySpace& space);
 
 // ---- work ----------------------------------------------------------------------------------
@@ -180,10 +175,15 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
 /// Leaves out settings without which a member's rules are the same.
 void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
                         const IdentifyOptions& options);
-/// Directed rows: about `count`, steered by the programs of `rules`, with parameters like those
-/// recorded and others.
+/// Numbers of rows whose parameters, all columns but the accumulators, are those of no row before.
+std::vector<size_t> distinct_parameters(const IdentifyRows& rows);
+/// Directed rows within the limits: about `count`, steered by the programs of `rules`, with
+/// parameters like those recorded and others.
 IdentifyRows directed_rows(const IdentifyRows& recorded, std::span<const IdentifyRule* const> rules,
-                           size_t count, VectorDice& dice);
+                           const IdentifyLimits& limits, size_t count, VectorDice& dice);
+/// Every row within the limits; nothing if they are more than `most`, or without both limits.
+std::optional<IdentifyRows> every_row(const IdentifyRows& recorded, const IdentifyLimits& limits,
+                                      size_t most);
 
 // ---- what is left -----------------------------------------------------------------------------
 

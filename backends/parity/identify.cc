@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "backends/parity/identify-internal.h"
+#include "backends/parity/identify_exclusions-internal.h"
 #include "sim/core/parallel.h"
 
 namespace facsim::backends {
@@ -20,10 +21,9 @@ using detail::IdentifyTally;
 
 /// Rows on which every setting is tried, and those that fit these.
 constexpr std::array<size_t, 2> kSampledRows{48, 512};
-/// Candidates that are shown when nothing fits.
 /// Rules times directed vectors of one search.
 constexpr size_t kOutcomes = 3'000'000;
-constexpr int kIdentifySearches = 4;
+constexpr size_t kIdentifySearches = 4;
 
 std::vector<size_t> sampled_rows(size_t rows, size_t most) {
   std::vector<size_t> at(std::min(rows, most));
@@ -43,6 +43,9 @@ class RowIdentification {
     collect(always ? IdentifyKnobs::included : IdentifyKnobs::left_out);
     const bool has_profiles = !options_.space || options_.space->profiles;
     if (fitting_.empty() && !always && has_profiles) collect(IdentifyKnobs::included);
+    detail::list_exclusions(
+        rules_, tallies_, pool_,
+        [&](size_t r) { return detail::first_contradiction(rules_[r].rules, rows_); }, result_);
     if (fitting_.empty()) {
       list_nearest();
       return std::move(result_);
@@ -89,47 +92,72 @@ class RowIdentification {
     });
   }
 
-  /// Directed rows until no two rules that fit can be told apart, or the searches are used up.
+  /// Rows that were tried on rules, and what these make of them.
+  struct Directed {
+    IdentifyRows rows;
+    std::vector<IdentifyOutcomes> outcomes;
+    std::vector<int> classes;  ///< by rule: those that no row tells apart
+  };
+
   void separate(IdentifyRows* next) {
-    std::vector<IdentifyOutcomes> outcomes(fitting_.size());
-    std::vector<int> classes(fitting_.size(), 0);
-    IdentifyRows tried = detail::rows_at(rows_, {});
-    detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u + rows_.size());
-    std::vector<const IdentifyRule*> together(fitting_.begin(), fitting_.end());
-    for (int search = 0; search < kIdentifySearches && together.size() > 1; ++search) {
-      const size_t count =
-          std::clamp(kOutcomes / kIdentifySearches / fitting_.size(), size_t{250}, size_t{8000});
-      const IdentifyRows rows = detail::directed_rows(rows_, together, count, dice);
-      detail::run_in_parts(
-          pool_, fitting_.size(), options_.progress,
-          detail::kIdentifySeparates.part(static_cast<size_t>(search), kIdentifySearches + 1),
-          [&](size_t r) {
-            const IdentifyOutcomes got =
-                detail::run_identify_rows(fitting_[r]->rules, rows, nullptr);
-            outcomes[r].insert(outcomes[r].end(), got.begin(), got.end());
-          });
-      detail::append_rows(tried, rows);
-      classes = detail::outcome_classes(outcomes);
-      together = detail::in_company<IdentifyRule>(fitting_, classes);
+    const auto phase = [](size_t part) { return detail::kIdentifySeparates.part(part, 3); };
+    const Directed all = direct({fitting_.begin(), fitting_.end()}, {}, phase(0));
+    detail::run_in_parts(pool_, fitting_.size(), options_.progress, phase(1), [&](size_t r) {
+      detail::drop_idle_settings(*fitting_[r], rows_, options_);
+    });
+    const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(all.rows.size()));
+    detail::describe_classes({fitting_.begin(), fitting_.end()}, all.classes, vectors,
+                             options_.search, detail::form_of(rows_), result_);
+    std::vector<const IdentifyRule*> of_classes;
+    std::vector<IdentifyOutcomes> outcomes;
+    for (size_t r = 0; r < all.classes.size(); ++r) {
+      if (all.classes[r] != static_cast<int>(of_classes.size())) continue;
+      of_classes.push_back(fitting_[r]);
+      outcomes.push_back(all.outcomes[r]);
     }
-    detail::run_in_parts(
-        pool_, fitting_.size(), options_.progress,
-        detail::kIdentifySeparates.part(kIdentifySearches, kIdentifySearches + 1),
-        [&](size_t r) { detail::drop_idle_settings(*fitting_[r], rows_, options_); });
-    const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(tried.size()));
-    detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
-                             detail::form_of(rows_), result_);
-    if (next == nullptr) return;
-    *next = detail::rows_at(tried, best_vectors(outcomes, classes, tried));
+    if (!options_.limits.any()) {
+      suggest(outcomes, all.rows, next);
+      return;
+    }
+    const Directed within = direct(of_classes, options_.limits, phase(2));
+    result_.separable =
+        static_cast<size_t>(*std::max_element(within.classes.begin(), within.classes.end()) + 1);
+    suggest(within.outcomes, within.rows, next);
   }
 
-  std::vector<size_t> best_vectors(const std::vector<IdentifyOutcomes>& outcomes,
-                                   const std::vector<int>& classes, const IdentifyRows& tried) {
-    std::vector<IdentifyOutcomes> of_classes;
-    for (size_t r = 0; r < classes.size(); ++r) {
-      if (classes[r] == static_cast<int>(of_classes.size())) of_classes.push_back(outcomes[r]);
+  /// Directed rows until no two rules can be told apart, or the searches are used up.
+  Directed direct(const std::vector<const IdentifyRule*>& rules, const IdentifyLimits& limits,
+                  detail::IdentifyPhase phase) {
+    Directed all;
+    all.rows = detail::rows_at(rows_, {});
+    all.outcomes.resize(rules.size());
+    all.classes.assign(rules.size(), 0);
+    detail::VectorDice dice(options_.seed * 0x9e3779b97f4a7c15u + rows_.size());
+    const size_t count =
+        std::clamp(kOutcomes / kIdentifySearches / rules.size(), size_t{250}, size_t{8000});
+    const std::optional<IdentifyRows> every =
+        detail::every_row(rows_, limits, count * kIdentifySearches);
+    std::vector<const IdentifyRule*> together = rules;
+    const size_t searches = every ? 1 : kIdentifySearches;
+    for (size_t search = 0; search < searches && together.size() > 1; ++search) {
+      const IdentifyRows rows =
+          every ? *every : detail::directed_rows(rows_, together, limits, count, dice);
+      detail::run_in_parts(
+          pool_, rules.size(), options_.progress, phase.part(search, searches), [&](size_t r) {
+            const IdentifyOutcomes got = detail::run_identify_rows(rules[r]->rules, rows, nullptr);
+            all.outcomes[r].insert(all.outcomes[r].end(), got.begin(), got.end());
+          });
+      detail::append_rows(all.rows, rows);
+      all.classes = detail::outcome_classes(all.outcomes);
+      together = detail::in_company<IdentifyRule>(rules, all.classes);
     }
-    // Small accumulators first; rows that a rule refuses only if nothing else separates.
+    return all;
+  }
+
+  /// Small accumulators first; rows that a rule refuses only if nothing else separates.
+  void suggest(const std::vector<IdentifyOutcomes>& of_classes, const IdentifyRows& tried,
+               IdentifyRows* next) {
+    if (next == nullptr) return;
     std::vector<int64_t> cost(tried.size());
     for (size_t v = 0; v < cost.size(); ++v) {
       const int64_t acc = tried.acc[v];
@@ -137,7 +165,7 @@ class RowIdentification {
           static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(acc < 0 ? -(acc + 1) : acc)));
       for (const IdentifyOutcomes& list : of_classes) cost[v] += list[v] ? 0 : 100;
     }
-    return detail::splitting_vectors(of_classes, options_.suggest, cost);
+    *next = detail::rows_at(tried, detail::splitting_vectors(of_classes, options_.suggest, cost));
   }
 
   const IdentifyRows& rows_;

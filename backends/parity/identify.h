@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/parity/vectors_gen.h"
@@ -53,6 +54,16 @@ struct IdentifySpace {
 /// Error with every finding; bad_value beyond 20000 combinations.
 IdentifySpace read_identify_space(const std::filesystem::path& file);
 
+/// What suggested rows keep to, because the device can be given nothing else.
+struct IdentifyLimits {
+  std::optional<std::pair<int64_t, int64_t>> acc;  ///< lowest and highest accumulator
+  /// Everything but the accumulator is that of a recorded row: multiplier or scales, zero point,
+  /// clamps, further arguments.
+  bool keeps_parameters = false;
+
+  bool any() const { return acc.has_value() || keeps_parameters; }
+};
+
 struct IdentifyOptions {
   ProfileSearch search;
   std::string op;  ///< phrase; empty: the rules of every op
@@ -63,6 +74,7 @@ struct IdentifyOptions {
   Knobs knobs = Knobs::if_nothing_fits;
   uint64_t seed = 1;
   int suggest = 0;                                            ///< vectors wanted, 0..1000
+  IdentifyLimits limits;                                      ///< of suggested rows
   int threads = 1;                                            ///< 0: one per core
   std::function<void(int64_t done, int64_t total)> progress;  ///< may throw
 };
@@ -99,15 +111,32 @@ struct IdentifyUndecided {
   std::vector<Value> values;
 };
 
+/// A shipped profile of which every op's rules contradict the device, and the first row or layer at
+/// which the op that holds longest does.
+struct IdentifyExclusion {
+  std::string profile, evidence;
+  std::vector<std::string> ops;    ///< whose rules hold longest
+  std::string layer;               ///< empty: of rows
+  std::vector<int64_t> index;      ///< the row, from 0, or of the layer's output
+  std::optional<double> expected;  ///< what the device gave; nothing where it refuses
+  std::optional<double> computed;
+  std::string reason;  ///< instead of an index: another shape or type of the output
+};
+
 struct IdentifyResult {
   int64_t rows = 0;                           ///< or values
   int64_t tried = 0;                          ///< settings
   int64_t programs = 0;                       ///< distinct rules among them
   std::vector<IdentifyCandidate> candidates;  ///< by class, then fewest settings
   std::vector<IdentifyClass> classes;
+  /// How many parts of the classes the rows within options.limits tell apart, so far as the search
+  /// found; nothing without limits.
+  std::optional<size_t> separable;
   std::vector<IdentifyUndecided> undecided;
   std::vector<IdentifyCandidate> cannot_run;  ///< refuse rows, and contradict none
   std::vector<IdentifyCandidate> nearest;     ///< if nothing fits: most rows explained first
+  int64_t shipped = 0;                        ///< profiles tried as shipped
+  std::vector<IdentifyExclusion> excluded;    ///< of these, by name
 };
 
 /// Finds every known setting that reproduces the rows; with options.suggest, `next` receives the
@@ -120,7 +149,16 @@ struct IdentifyAsked {
   std::string space;  ///< path of a space file, or empty
   IdentifyOptions::Knobs knobs = IdentifyOptions::Knobs::if_nothing_fits;
   uint64_t seed = 1;
+  IdentifyLimits limits;
 };
+
+/// One setting that is tried.
+struct IdentifySetting {
+  std::string base;  ///< profile
+  std::vector<ProfileOverride> overrides;
+};
+/// Of what fits, and of what contradicts nothing but cannot run everything.
+std::vector<IdentifySetting> settings_left(const IdentifyResult& result);
 
 /// A dialogue about layers so far.
 struct LayerDialogue {
@@ -128,13 +166,18 @@ struct LayerDialogue {
   std::vector<std::string> cases;
   /// Suggested layers: without an output yet, with the device's, and those it does not compute.
   std::vector<GeneratedCase> pending, answered, refused;
+  /// What the round before left: single settings besides these are not tried again, since answers
+  /// only exclude. Nothing in the first round.
+  std::optional<std::vector<IdentifySetting>> left;
   IdentifyAsked asked;
   int64_t round = 0, suggested = 0;
 };
 /// Finds every known setting that reproduces the recorded cases and the answered layers: of the
 /// shipped profiles and their single settings, and of options.space; with options.suggest, `next`
 /// receives small layers that split what is left best, without outputs. Whole outputs are compared:
-/// result.rows counts their values. Errors: of the suite; of a case that is broken.
+/// result.rows counts their values. Without a space, of the single settings only those in
+/// dialogue.left are tried, or, where none of these fits, all again. Errors: of the suite; of a
+/// case that is broken.
 IdentifyResult identify_layers(const LayerDialogue& dialogue, const IdentifyOptions& options,
                                std::vector<GeneratedCase>* next);
 /// Writes into a new or empty folder: manifest.json, arrays and networks of the pending layers, a
@@ -168,9 +211,11 @@ void answer(IdentifyState& state, const std::vector<int64_t>& out, const std::se
 /// One .npy per column.
 void write_identify_rows(const std::filesystem::path& folder, const IdentifyRows& rows);
 
+/// Error bad_value for a stem that is no profile name, io for a file that exists.
+void require_new_profile_file(const std::filesystem::path& file);
 /// A profile file that `extends` the candidate's and sets what differs. Its name is the file's
-/// stem. Error bad_value for a stem that is no profile name, or if the file would not load, lint
-/// without errors and mean the same.
+/// stem. Error as require_new_profile_file; bad_value if the file would not load, lint without
+/// errors and mean the same.
 void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
                               const ProfileSearch& search, const std::string& found_in);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "backends/parity/identify-internal.h"
 #include "backends/parity/vectors_gen-internal.h"
@@ -15,7 +16,8 @@ namespace {
 /// Parameters of rows like those recorded, and of others that the same form can express.
 class RowParameters {
  public:
-  RowParameters(const IdentifyRows& recorded, VectorDice& dice) : recorded_(recorded), dice_(dice) {
+  RowParameters(const IdentifyRows& recorded, bool keeps, VectorDice& dice)
+      : recorded_(recorded), keeps_(keeps), dice_(dice) {
     const auto [low, high] = std::minmax_element(recorded.shift.begin(), recorded.shift.end());
     if (!recorded.shift.empty()) {
       lowest_shift_ = *low - 2;
@@ -35,6 +37,7 @@ class RowParameters {
     IdentifyRows row = rows_at(recorded_, at);
     row.acc = {0};
     row.out.clear();
+    if (keeps_) return row;
     if (!dice_.one_in(4)) draw_real_multiplier(row);
     draw_codes(row);
     return row;
@@ -110,6 +113,7 @@ class RowParameters {
   }
 
   const IdentifyRows& recorded_;
+  bool keeps_;
   VectorDice& dice_;
   int64_t lowest_shift_ = 0, highest_shift_ = 62;
   int multiplier_width_ = 0;
@@ -126,8 +130,11 @@ VectorStrategy draw_strategy(VectorDice& dice) {
   }
 }
 
-/// Accumulators that a platform of 32 bits has, or, where some recorded are wider, of 40.
-std::pair<int64_t, int64_t> accumulator_range(const IdentifyRows& recorded) {
+/// The given limits; without, accumulators that a platform of 32 bits has, or, where some recorded
+/// are wider, of 40.
+std::pair<int64_t, int64_t> accumulator_range(const IdentifyRows& recorded,
+                                              const IdentifyLimits& limits) {
+  if (limits.acc) return *limits.acc;
   const auto [low, high] = std::minmax_element(recorded.acc.begin(), recorded.acc.end());
   if (*low >= INT32_MIN && *high <= INT32_MAX) return {INT32_MIN, INT32_MAX};
   return {-(int64_t{1} << 40), int64_t{1} << 40};
@@ -136,11 +143,11 @@ std::pair<int64_t, int64_t> accumulator_range(const IdentifyRows& recorded) {
 }  // namespace
 
 IdentifyRows directed_rows(const IdentifyRows& recorded, std::span<const IdentifyRule* const> rules,
-                           size_t count, VectorDice& dice) {
+                           const IdentifyLimits& limits, size_t count, VectorDice& dice) {
   constexpr size_t kPerProgram = 40;
   constexpr int kPrograms = 3;
-  const auto [low, high] = accumulator_range(recorded);
-  RowParameters parameters(recorded, dice);
+  const auto [low, high] = accumulator_range(recorded, limits);
+  RowParameters parameters(recorded, limits.keeps_parameters, dice);
   IdentifyRows rows = rows_at(recorded, {});
   for (size_t tries = 0; rows.size() < count && tries < count; ++tries) {
     IdentifyRows row = parameters.draw();
@@ -163,6 +170,28 @@ IdentifyRows directed_rows(const IdentifyRows& recorded, std::span<const Identif
       }
     }
   }
+  return rows;
+}
+
+std::optional<IdentifyRows> every_row(const IdentifyRows& recorded, const IdentifyLimits& limits,
+                                      size_t most) {
+  if (!limits.acc || !limits.keeps_parameters) return std::nullopt;
+  const auto [low, high] = *limits.acc;
+  const std::vector<size_t> distinct = distinct_parameters(recorded);
+  const auto beyond_first = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  if (beyond_first >= most / distinct.size()) return std::nullopt;
+  std::vector<size_t> at;
+  std::vector<int64_t> acc;
+  for (const size_t row : distinct) {
+    for (int64_t value = low;; ++value) {
+      at.push_back(row);
+      acc.push_back(value);
+      if (value == high) break;
+    }
+  }
+  IdentifyRows rows = rows_at(recorded, at);
+  rows.acc = std::move(acc);
+  rows.out.clear();
   return rows;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "backends/parity/identify_layers-internal.h"
+#include "backends/parity/unflatten-internal.h"
 #include "backends/parity/vectors_gen_suite-internal.h"
 #include "backends/text/did_you_mean.h"
 #include "sim/core/error.h"
@@ -24,18 +25,44 @@ uint64_t hashed(uint64_t hash, const void* data, size_t bytes) {
   return hash;
 }
 
+/// Of two tensors of one type and shape.
+bool are_equal_at(const Tensor& a, const Tensor& b, int64_t i) {
+  if (a.dtype() != DType::float32) return a.int_at(i) == b.int_at(i);
+  const float x = a.data<float>()[i], y = b.data<float>()[i];
+  return x == y || (std::isnan(x) && std::isnan(y));
+}
+
 int64_t equal_elements(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) return 0;
   int64_t equal = 0;
-  for (int64_t i = 0; i < a.numel(); ++i) {
-    if (a.dtype() == DType::float32) {
-      const float x = a.data<float>()[i], y = b.data<float>()[i];
-      equal += x == y || (std::isnan(x) && std::isnan(y));
-    } else {
-      equal += a.int_at(i) == b.int_at(i);
-    }
-  }
+  for (int64_t i = 0; i < a.numel(); ++i) equal += are_equal_at(a, b, i);
   return equal;
+}
+
+double value_at(const Tensor& tensor, int64_t i) {
+  return tensor.dtype() == DType::float32 ? tensor.data<float>()[i]
+                                          : static_cast<double>(tensor.int_at(i));
+}
+
+std::string type_and_shape(const Tensor& tensor) {
+  return fmt::format("{}{}", to_string(tensor.dtype()), to_string(tensor.shape()));
+}
+
+/// The first element in which a computed output is not the device's.
+std::optional<IdentifyExclusion> first_difference(const Tensor& computed, const Tensor& golden) {
+  IdentifyExclusion found;
+  if (computed.dtype() != golden.dtype() || computed.shape() != golden.shape()) {
+    found.reason =
+        fmt::format("an output {} instead of {}", type_and_shape(computed), type_and_shape(golden));
+    return found;
+  }
+  int64_t at = 0;
+  while (at < golden.numel() && are_equal_at(computed, golden, at)) ++at;
+  if (at == golden.numel()) return std::nullopt;
+  found.index = unflatten(at, golden.shape());
+  found.expected = value_at(golden, at);
+  found.computed = value_at(computed, at);
+  return found;
 }
 
 /// The profile without some of its rules.
@@ -71,7 +98,7 @@ int64_t tensor_hash(const Tensor& tensor) {
 
 IdentifyCase::IdentifyCase(std::shared_ptr<const VectorSuite> suite, const VectorCase& vector_case,
                            const NpzFile& npz)
-    : suite_(std::move(suite)) {
+    : name_(vector_case.name), suite_(std::move(suite)) {
   data_.emplace(*suite_, vector_case, npz);
   golden_ = data_->golden();
   if (golden_.empty()) {
@@ -90,7 +117,7 @@ IdentifyCase::IdentifyCase(std::shared_ptr<const VectorSuite> suite, const Vecto
   check_output_shape(*data_);
 }
 
-IdentifyCase::IdentifyCase(const GeneratedCase& layer) : golden_(layer.golden) {
+IdentifyCase::IdentifyCase(const GeneratedCase& layer) : name_(layer.name), golden_(layer.golden) {
   network_ = CaseNetwork{layer.graph, layer_of(layer).inputs};
 }
 
@@ -125,9 +152,7 @@ IdentifyTally IdentifyCase::tally(const Profile& profile) const {
     counts.contradicted = values() - worst;
   } catch (const Error& error) {
     const ErrorInfo& first = error.infos().front();
-    const bool is_broken = suite_ && first.code != ErrorCode::unsupported &&
-                           first.place.starts_with(suite_->manifest.name + ":");
-    if (is_broken) throw;
+    if (is_broken(error)) throw;
     if (golden_.empty()) {
       counts.explained = 1;
     } else {
@@ -136,6 +161,30 @@ IdentifyTally IdentifyCase::tally(const Profile& profile) const {
     }
   }
   return counts;
+}
+
+bool IdentifyCase::is_broken(const Error& error) const {
+  const ErrorInfo& first = error.infos().front();
+  return suite_ && first.code != ErrorCode::unsupported &&
+         first.place.starts_with(suite_->manifest.name + ":");
+}
+
+std::optional<IdentifyExclusion> IdentifyCase::contradiction(const Profile& profile) const {
+  std::optional<IdentifyExclusion> found;
+  try {
+    const std::vector<Computed> all = compute(profile);
+    if (golden_.empty() && !all.empty()) {  // the device refuses it
+      found.emplace();
+      if (all.front().tensor.numel() > 0) found->computed = value_at(all.front().tensor, 0);
+    }
+    for (size_t i = 0; i < all.size() && !found; ++i) {
+      found = first_difference(all[i].tensor, golden_of(all[i]));
+    }
+  } catch (const Error& error) {
+    if (is_broken(error)) throw;
+  }
+  if (found) found->layer = name_;
+  return found;
 }
 
 std::optional<int64_t> IdentifyCase::fingerprint(const Profile& profile) const {

@@ -112,9 +112,15 @@ struct TriedProfile {
 
 class LayerCollector {
  public:
-  LayerCollector(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options)
+  LayerCollector(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
+                 const std::vector<IdentifySetting>* left)
       : cases_(cases), examples_(kind_examples(cases)), options_(options) {
     for (const IdentifyCase& c : cases) kinds_.push_back(c.kind());
+    if (left == nullptr) return;
+    left_.emplace();
+    for (const IdentifySetting& setting : *left) {
+      if (!setting.overrides.empty()) (*left_)[setting.base].push_back(setting.overrides);
+    }
   }
 
   /// With its single settings, if it is tried as shipped.
@@ -143,7 +149,7 @@ class LayerCollector {
     for (const auto& [key, rules] : slim.ops) all.insert(key);
     tried.profile = std::make_shared<const Profile>(std::move(slim));
     if (!with_knobs) return tried;
-    tried.knobs = KnobBench(name, options_.search, {}, all).knobs(KnobScope::own_values);
+    tried.knobs = single_settings(KnobBench(name, options_.search, {}, all), name);
     std::erase_if(tried.knobs, [&](const KnobRules& knob) {
       return std::none_of(read.begin(), read.end(),
                           [&](const std::string& key) { return knob.rules.contains(key); });
@@ -152,6 +158,23 @@ class LayerCollector {
   }
 
  private:
+  /// All of a profile, or those that are left.
+  std::vector<KnobRules> single_settings(const KnobBench& bench, const std::string& name) const {
+    if (!left_) return bench.knobs(KnobScope::own_values);
+    std::vector<KnobRules> knobs;
+    const auto known = left_->find(name);
+    if (known == left_->end()) return knobs;
+    for (const std::vector<ProfileOverride>& settings : known->second) {
+      std::optional<RulesByKey> rules = bench.changed_rules(settings);
+      if (!rules) continue;
+      KnobRules knob;
+      knob.knob.overrides = settings;
+      knob.rules = std::move(*rules);
+      knobs.push_back(std::move(knob));
+    }
+    return knobs;
+  }
+
   /// Of the first case of the kind that the profile computes.
   std::vector<std::string> keys_of_kind(const Profile& profile, const std::string& kind,
                                         TriedProfile& tried) const {
@@ -169,12 +192,14 @@ class LayerCollector {
   std::vector<size_t> examples_;
   std::vector<std::string> kinds_;
   const IdentifyOptions& options_;
+  /// By profile; nothing: all are tried.
+  std::optional<std::map<std::string, std::vector<std::vector<ProfileOverride>>>> left_;
 };
 
 }  // namespace
 
 LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
-                       sim::ThreadPool& pool) {
+                       const std::vector<IdentifySetting>* left, sim::ThreadPool& pool) {
   struct Wanted {
     std::string name;
     std::vector<ProfileOverride> settings;
@@ -189,7 +214,7 @@ LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOpt
   for (IdentifySetting& setting : settings_of(given)) {
     wanted.push_back({setting.base, std::move(setting.overrides), false});
   }
-  const LayerCollector collector(cases, options);
+  const LayerCollector collector(cases, options, left);
   std::vector<std::optional<TriedProfile>> tried(wanted.size());
   SpaceErrors errors;
   run_in_parts(pool, wanted.size(), options.progress, kIdentifyCollects, [&](size_t i) {

@@ -64,6 +64,40 @@ std::vector<GeneratedCase> read_layers(const std::filesystem::path& folder,
   return layers;
 }
 
+/// "onednn", ["/requantize/rounding=floor"] of each.
+nlohmann::ordered_json left_json(const std::vector<IdentifySetting>& left) {
+  auto list = nlohmann::ordered_json::array();
+  for (const IdentifySetting& setting : left) {
+    auto settings = nlohmann::ordered_json::array();
+    for (const ProfileOverride& one : setting.overrides) {
+      settings.push_back(one.pointer + "=" + one.value);
+    }
+    list.push_back({{"profile", setting.base}, {"settings", std::move(settings)}});
+  }
+  return list;
+}
+
+std::vector<IdentifySetting> read_left(const json::Document& document, json::ObjectReader& reader,
+                                       std::vector<ErrorInfo>& errors) {
+  constexpr size_t kMost = 1'000'000;
+  std::vector<IdentifySetting> left;
+  const auto list = reader.list("left", kMost, json::ObjectReader::Presence::required);
+  for (size_t i = 0; i < list.size(); ++i) {
+    json::ObjectReader one(document, list[i], json::child(reader.pointer("left"), i), errors);
+    IdentifySetting setting;
+    setting.base = one.text("profile");
+    for (const std::string& text : one.texts("settings", {0, 100})) {
+      const size_t equals = text.find('=');
+      if (equals == std::string::npos) one.fail("settings", text, "/pointer=value");
+      if (equals == std::string::npos) continue;
+      setting.overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
+    }
+    one.finish();
+    left.push_back(std::move(setting));
+  }
+  return left;
+}
+
 json::Document read_state_document(const std::filesystem::path& state) {
   json::ReadOptions options;
   options.max_bytes = uint64_t{1} << 28;
@@ -103,6 +137,7 @@ void write_layer_dialogue(const std::filesystem::path& folder, const LayerDialog
                                  {"suggested", dialogue.suggested},
                                  {"answered", !dialogue.answered.empty()},
                                  {"refused", !dialogue.refused.empty()}};
+  if (dialogue.left) json["left"] = left_json(*dialogue.left);
   detail::put_asked(json, dialogue.asked);
   if (before_file) before_file();
   write_file_atomically(folder / "state.json", json.dump(1) + "\n");
@@ -128,6 +163,7 @@ LayerDialogue read_layer_dialogue(const std::filesystem::path& state) {
   dialogue.round = reader.integer("round", {0, kMany});
   dialogue.suggested = reader.integer("suggested", {0, kMany});
   const bool answered = reader.boolean("answered"), refused = reader.boolean("refused");
+  if (reader.has("left")) dialogue.left = read_left(document, reader, errors);
   dialogue.asked = detail::read_asked(reader);
   reader.finish();
   if (!errors.empty()) throw Error(std::move(errors));

@@ -35,6 +35,9 @@ class IdentifyCase {
   int64_t values() const;
   /// Compares with the device. Error for what is wrong with the case itself.
   IdentifyTally tally(const Profile& profile) const;
+  /// The first element that a profile computes otherwise, of its first way of computing that does;
+  /// nothing if none does or the profile refuses the layer. Errors as tally().
+  std::optional<IdentifyExclusion> contradiction(const Profile& profile) const;
   /// A hash of what a profile computes; nothing where it refuses.
   std::optional<int64_t> fingerprint(const Profile& profile) const;
   /// Equal for cases of one op, element types, and forms of weights and scales: a profile follows
@@ -45,7 +48,9 @@ class IdentifyCase {
  private:
   std::vector<Computed> compute(const Profile& profile) const;
   const Tensor& golden_of(const Computed& computed) const;
+  bool is_broken(const Error& error) const;
 
+  std::string name_;
   std::shared_ptr<const VectorSuite> suite_;
   std::optional<CaseData> data_;
   Adapter adapter_ = nullptr;
@@ -75,8 +80,9 @@ struct LayerRules {
   std::vector<IdentifyCandidate> cannot_run;  ///< profiles that compute none of the cases
   int64_t tried = 0;
 };
+/// `left`: of the profiles' single settings only these; null: all.
 LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
-                       sim::ThreadPool& pool);
+                       const std::vector<IdentifySetting>* left, sim::ThreadPool& pool);
 
 /// Numbers of the kinds of cases, and the first case of each.
 std::vector<size_t> kind_examples(const std::vector<IdentifyCase>& cases);

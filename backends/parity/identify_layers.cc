@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/parity/identify_exclusions-internal.h"
 #include "backends/parity/identify_layers-internal.h"
 #include "sim/core/error.h"
 
@@ -17,26 +18,28 @@ using detail::IdentifyOutcomes;
 using detail::IdentifyTally;
 using detail::LayerRule;
 
-/// Candidates that are shown when nothing fits.
 /// Rules times layers of one search, of which there are at most this many.
 constexpr size_t kLayerOutcomes = 60'000;
 constexpr int kLayerSearches = 5;
 
 class LayerIdentification {
  public:
-  LayerIdentification(std::vector<IdentifyCase> cases, const IdentifyOptions& options)
-      : cases_(std::move(cases)),
+  LayerIdentification(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options)
+      : cases_(cases),
         examples_(detail::kind_examples(cases_)),
         options_(options),
         pool_(options.threads) {}
 
-  IdentifyResult run(std::vector<GeneratedCase>* next) {
+  IdentifyResult run(const std::vector<IdentifySetting>* left, std::vector<GeneratedCase>* next) {
     for (const IdentifyCase& c : cases_) result_.rows += c.values();
-    detail::LayerRules all = detail::layer_rules(cases_, options_, pool_);
+    detail::LayerRules all = detail::layer_rules(cases_, options_, left, pool_);
     rules_ = std::move(all.rules);
     result_.tried = all.tried;
     result_.programs = static_cast<int64_t>(rules_.size());
     try_rules();
+    detail::list_exclusions(
+        rules_, tallies_, pool_, [&](size_t r) { return first_contradiction(rules_[r]); }, result_);
+    for (const IdentifyCandidate& none : all.cannot_run) result_.shipped += none.settings.empty();
     for (IdentifyCandidate& candidate : all.cannot_run) {
       result_.cannot_run.push_back(std::move(candidate));
     }
@@ -70,6 +73,15 @@ class LayerIdentification {
     detail::run_in_parts(pool_, rules_.size(), options_.progress, detail::kIdentifyTries,
                          [&](size_t r) { tallies_[r] = tally(rules_[r], Thorough::no); });
     detail::sort_out(rules_, tallies_, fitting_, result_);
+  }
+
+  std::optional<detail::FirstContradiction> first_contradiction(const LayerRule& rule) const {
+    for (size_t c = 0; c < cases_.size(); ++c) {
+      if (auto found = cases_[c].contradiction(*rule.profile)) {
+        return detail::FirstContradiction{c, std::move(*found)};
+      }
+    }
+    return std::nullopt;
   }
 
   void list_nearest() {
@@ -137,7 +149,7 @@ class LayerIdentification {
     return detail::splitting_vectors(of_classes, options_.suggest, cost);
   }
 
-  std::vector<IdentifyCase> cases_;
+  const std::vector<IdentifyCase>& cases_;
   std::vector<size_t> examples_;
   const IdentifyOptions& options_;
   sim::ThreadPool pool_;
@@ -154,7 +166,19 @@ IdentifyResult identify_layers(const LayerDialogue& dialogue, const IdentifyOpti
   std::vector<IdentifyCase> cases = detail::read_identify_cases(dialogue.suite, dialogue.cases);
   for (const GeneratedCase& layer : dialogue.answered) cases.emplace_back(layer);
   for (const GeneratedCase& layer : dialogue.refused) cases.emplace_back(layer);
-  return LayerIdentification(std::move(cases), options).run(next);
+  if (dialogue.left && !options.space) {
+    IdentifyResult result = LayerIdentification(cases, options).run(&*dialogue.left, next);
+    if (!result.classes.empty()) return result;
+  }
+  return LayerIdentification(cases, options).run(nullptr, next);
+}
+
+std::vector<IdentifySetting> settings_left(const IdentifyResult& result) {
+  std::vector<IdentifySetting> left;
+  for (const auto* list : {&result.candidates, &result.cannot_run}) {
+    for (const IdentifyCandidate& one : *list) left.push_back({one.profile, one.settings});
+  }
+  return left;
 }
 
 }  // namespace facsim::backends

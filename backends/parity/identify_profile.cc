@@ -33,21 +33,26 @@ void set_in_profile(IdentifiedText& profile, const std::string& pointer,
   }
 }
 
-void require_profile_name(const std::filesystem::path& file) {
+}  // namespace
+
+void require_new_profile_file(const std::filesystem::path& file) {
   const std::string name = file.stem().string();
   const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
-  if (plain && file.extension() == ".json") return;
-  throw Error({ErrorCode::bad_value, file.string(), "not the name of a profile's file",
-               "lower-case letters, digits and hyphens, then .json", ""});
+  if (!plain || file.extension() != ".json") {
+    throw Error({ErrorCode::bad_value, file.string(), "not the name of a profile's file",
+                 "lower-case letters, digits and hyphens, then .json", ""});
+  }
+  std::error_code error;
+  if (std::filesystem::exists(file, error)) {
+    throw Error({ErrorCode::io, file.string(), "exists already", "the name of a new file", ""});
+  }
 }
-
-}  // namespace
 
 void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
                               const ProfileSearch& search, const std::string& found_in) {
-  require_profile_name(file);
+  require_new_profile_file(file);
   IdentifiedText profile = {
       {"schema_version", 1},
       {"name", file.stem().string()},
@@ -58,10 +63,6 @@ void write_identified_profile(const std::filesystem::path& file, const IdentifyC
        {{"level", "assumed"}, {"sources", {fmt::format("facsim identify: {}", found_in)}}}}};
   for (const ProfileOverride& setting : candidate.settings) {
     set_in_profile(profile, setting.pointer, override_json(setting.value));
-  }
-  std::error_code error;
-  if (std::filesystem::exists(file, error)) {
-    throw Error({ErrorCode::io, file.string(), "exists already", "the name of a new file", ""});
   }
   // Checked as a file: what does not read back is removed.
   const Profile wanted = load_profile(candidate.profile, search, candidate.settings);

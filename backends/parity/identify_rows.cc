@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "backends/lower/requantize-internal.h"
 #include "backends/parity/identify-internal.h"
@@ -228,6 +229,19 @@ IdentifyRows rows_at(const IdentifyRows& rows, std::span<const size_t> at) {
   for (const auto& [name, values] : rows.reals) some.reals[name] = picked_rows(values, at);
   some.out = picked_rows(rows.out, at);
   return some;
+}
+
+std::vector<size_t> distinct_parameters(const IdentifyRows& rows) {
+  std::set<std::string> seen;
+  std::vector<size_t> numbers;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    std::string text;
+    for_each_column(rows, [&](std::string_view, const auto& column) {
+      if (!column.empty()) text += fmt::format("{};", column[row]);
+    });
+    if (seen.insert(text).second) numbers.push_back(row);
+  }
+  return numbers;
 }
 
 void require_same_columns(const IdentifyRows& rows, const IdentifyRows& more,

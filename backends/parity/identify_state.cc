@@ -122,6 +122,8 @@ void put_asked(nlohmann::ordered_json& json, const IdentifyAsked& asked) {
   json["seed"] = asked.seed;
   json["knobs"] = asked.knobs == IdentifyOptions::Knobs::always ? kKnobWords[1] : kKnobWords[0];
   if (!asked.space.empty()) json["space"] = asked.space;
+  if (asked.limits.acc) json["acc_range"] = {asked.limits.acc->first, asked.limits.acc->second};
+  if (asked.limits.keeps_parameters) json["keep_scales"] = true;
 }
 
 IdentifyAsked read_asked(json::ObjectReader& reader) {
@@ -132,6 +134,14 @@ IdentifyAsked read_asked(json::ObjectReader& reader) {
     asked.knobs = IdentifyOptions::Knobs::always;
   }
   asked.space = reader.text("space", "");
+  if (reader.has("acc_range")) {
+    const auto range = reader.integers("acc_range", kAnyInteger, {2, 2});
+    if (range.size() == 2) asked.limits.acc = {range[0], range[1]};
+    if (range.size() == 2 && range[0] > range[1]) {
+      reader.fail("acc_range", fmt::format("{} above {}", range[0], range[1]), "lowest, highest");
+    }
+  }
+  asked.limits.keeps_parameters = reader.boolean("keep_scales", false);
   return asked;
 }
 

@@ -23,7 +23,8 @@ bool has_bare_requantizer(const Profile& profile, const std::string& op);
 std::optional<DifferingVector> differing_accumulator(const OpRules& a, const OpRules& b,
                                                      VectorDice& dice, DiffCount& count);
 
-/// The smallest output of steered layers that differs. `reason`: why a side computed none of them.
+/// The smallest output of steered layers that differs, in a layer reduced to what it needs.
+/// `reason`: why a side computed none of them.
 std::optional<DifferingVector> differing_layer(const Profile& a, const Profile& b,
                                                const std::string& phrase, VectorDice& dice,
                                                DiffCount& count, std::string& reason);

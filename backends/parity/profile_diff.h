@@ -29,7 +29,7 @@ struct DifferingVector {
     sim::IntType type;
   };
   std::optional<Scales> scales;
-  std::string layer;           ///< of a whole layer: "conv2d int8[1,3,3,2] …"; else empty
+  std::string layer;           ///< of a whole layer: "add: x int8[1] = [3] …"; else empty
   std::vector<int64_t> index;  ///< of the layer's output element
 };
 
@@ -68,7 +68,8 @@ struct ProfileDiffOptions {
 /// accumulators the bare requantizer, exhaustively for |accumulator| <= 256 under a list of scales
 /// that starts with 1/2, 1/4, … and goes on to more complicated ones, with the smallest
 /// |accumulator| and then the first scale reported; then the ties, edges and overflows of both
-/// programs; then small layers steered as `vectors gen` steers them, by both profiles' rules. What
+/// programs; then small layers steered as `vectors gen` steers them, by both profiles' rules, of
+/// which the one that differs is reduced (see reduce.h). What
 /// stays equal is called not_separated with the number of outputs compared, never equal. Outputs
 /// that a side refuses are not counted. Errors of load_profile; unsupported for an op that neither
 /// has.

@@ -7,6 +7,8 @@
 #include <array>
 
 #include "backends/parity/profile_diff-internal.h"
+#include "backends/parity/reduce.h"
+#include "backends/parity/unflatten-internal.h"
 #include "backends/parity/vectors_gen-internal.h"
 #include "sim/core/error.h"
 
@@ -29,21 +31,44 @@ std::string element(const Tensor& tensor, int64_t i) {
                                           : fmt::format("{}", tensor.int_at(i));
 }
 
-std::vector<int64_t> unflatten(int64_t flat, const Shape& shape) {
-  std::vector<int64_t> index(static_cast<size_t>(shape.rank()));
-  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-    index[static_cast<size_t>(axis)] = flat % shape[axis];
-    flat /= shape[axis];
-  }
-  return index;
+/// Of two tensors of one type and shape.
+bool are_equal_at(const Tensor& a, const Tensor& b, int64_t i) {
+  if (a.dtype() == DType::float32) return a.data<float>()[i] == b.data<float>()[i];
+  return a.int_at(i) == b.int_at(i);
 }
 
-/// "x int8[1,3,3,2] scale 0.5 zero_point 3; …".
+/// Outputs of another type or shape are not compared, so nothing in them differs.
+bool same_outputs(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return true;
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    if (!are_equal_at(a, b, i)) return false;
+  }
+  return true;
+}
+
+/// Of an input or a constant; nothing for an output.
+const Tensor* values_of(const VectorLayer& layer, size_t tensor) {
+  const auto& inputs = layer.graph.inputs;
+  const auto at = std::find(inputs.begin(), inputs.end(), static_cast<int>(tensor));
+  if (at != inputs.end()) return &layer.inputs[static_cast<size_t>(at - inputs.begin())];
+  const auto& data = layer.graph.tensors[tensor].data;
+  return data ? &*data : nullptr;
+}
+
+/// "x int8[1,1,1,2] = [1,0] scale 0.5 zero_point 3; …": values where they are few.
 std::string describe(const VectorLayer& layer) {
+  constexpr int64_t kShown = 16;
   std::vector<std::string> parts;
-  for (const IntTensor& tensor : layer.graph.tensors) {
+  for (size_t t = 0; t < layer.graph.tensors.size(); ++t) {
+    const IntTensor& tensor = layer.graph.tensors[t];
     std::string part =
         fmt::format("{} {}{}", tensor.name, to_string(tensor.dtype), to_string(tensor.shape));
+    const Tensor* values = values_of(layer, t);
+    if (values != nullptr && values->numel() <= kShown) {
+      std::vector<std::string> list;
+      for (int64_t i = 0; i < values->numel(); ++i) list.push_back(element(*values, i));
+      part += fmt::format(" = [{}]", fmt::join(list, ","));
+    }
     if (tensor.qparams && tensor.qparams->scale.size() == 1) {
       part += fmt::format(" scale {} zero_point {}", tensor.qparams->scale.front(),
                           tensor.qparams->zero_point.front());
@@ -69,6 +94,16 @@ uint64_t magnitude_of(const sim::Explanation& how) {
   return value > UINT64_MAX ? UINT64_MAX : static_cast<uint64_t>(value);
 }
 
+/// The layer with fewer and smaller numbers, as `facsim reduce` finds them, of which an output
+/// still differs.
+VectorLayer shrunk(const VectorLayer& layer, const Profile& a, const Profile& b) {
+  Reproduction small = reduce({layer.graph, layer.inputs}, [&](const Reproduction& at) {
+    return !same_outputs(compute_layer({at.graph, at.inputs}, a),
+                         compute_layer({at.graph, at.inputs}, b));
+  });
+  return {std::move(small.graph), std::move(small.inputs)};
+}
+
 class LayerPair {
  public:
   LayerPair(const Profile& a, const Profile& b, DiffCount& count) : a_(a), b_(b), count_(count) {}
@@ -92,10 +127,7 @@ class LayerPair {
     count_.compared += out_a.numel();
     bool any = false;
     for (int64_t i = 0; i < out_a.numel(); ++i) {
-      const bool is_real = out_a.dtype() == DType::float32;
-      const bool equal = is_real ? out_a.data<float>()[i] == out_b.data<float>()[i]
-                                 : out_a.int_at(i) == out_b.int_at(i);
-      if (equal) continue;
+      if (are_equal_at(out_a, out_b, i)) continue;
       any = true;
       ++count_.differing;
       consider(layer, i, out_a, out_b);
@@ -104,6 +136,8 @@ class LayerPair {
   }
 
   std::optional<DifferingVector> best() { return std::move(best_); }
+  /// Where best() is from.
+  const VectorLayer& best_layer() const { return best_layer_; }
   const std::string& reason() const { return reason_; }
 
  private:
@@ -138,6 +172,7 @@ class LayerPair {
     found.layer = describe(layer);
     found.index = unflatten(i, out_a.shape());
     best_ = std::move(found);
+    best_layer_ = layer;
     best_size_ = size;
   }
 
@@ -145,6 +180,7 @@ class LayerPair {
   const Profile &a_, &b_;
   DiffCount& count_;
   std::optional<DifferingVector> best_;
+  VectorLayer best_layer_;
   VectorSize best_size_;
   uint64_t magnitude_ = UINT64_MAX;  ///< of the last explanation
   int considered_ = 0;
@@ -180,7 +216,12 @@ std::optional<DifferingVector> differing_layer(const Profile& a, const Profile& 
     }
   }
   if (!pair.reason().empty()) reason = pair.reason();
-  return pair.best();
+  std::optional<DifferingVector> found = pair.best();
+  if (!found) return found;
+  DiffCount not_counted;  // what shrinking tries is no evidence
+  LayerPair small(a, b, not_counted);
+  if (small.compare(shrunk(pair.best_layer(), a, b))) return small.best();
+  return found;
 }
 
 }  // namespace facsim::backends::detail

@@ -60,10 +60,11 @@ TEST_CASE("identify layers: recorded layers name their runtime's profile, a dial
         [&](const IdentifyResult& result) { return names_profile(result, profile); });
     std::cout << key << ": " << names.size() << " cases, " << end.first_classes << " classes, "
               << end.suggested << " suggested layers, then " << end.classes << ", " << end.seconds
-              << " s" << std::endl;
+              << " s, of processors " << end.processor_seconds << " s" << std::endl;
     CHECK(end.always_named);
     CHECK(end.classes == 1);
     CHECK(end.suggested <= 16);
+    CHECK(end.processor_seconds < test::kMostDialogueSeconds);
   }
 }
 

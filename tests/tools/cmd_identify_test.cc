@@ -9,40 +9,16 @@
 #include <sstream>
 
 #include "backends/io/npy.h"
-#include "tests/tools/command_runner.h"
+#include "tests/tools/identify_issue.h"
+#include "tests/tools/printed_schema.h"
 
 namespace facsim::test {
 
 namespace {
 
 /// Words of lines whose numbers grow with every profile that is shipped.
-constexpr const char* kCounting[] = {"settings tried", "directed", "more (", "settings contradict"};
-
-/// The sample of tensorflow issue 102943.
-const std::vector<std::string> kIssue = {"identify",
-                                         "--acc",
-                                         "585",
-                                         "--input-scale",
-                                         "0.05296124517917633",
-                                         "--weight-scale",
-                                         "0.024093778803944588",
-                                         "--output-scale",
-                                         "0.11484327912330627",
-                                         "--zero-point",
-                                         "-126"};
-
-CommandResult identify_issue(std::vector<std::string> more) {
-  std::vector<std::string> words = kIssue;
-  words.insert(words.end(), more.begin(), more.end());
-  return run_command(words);
-}
-
-bool names_profile(const nlohmann::json& candidates, const std::string& profile) {
-  for (const auto& c : candidates) {
-    if (c.at("profile") == profile && c.at("settings").empty()) return true;
-  }
-  return false;
-}
+constexpr const char* kCounting[] = {"settings tried",      "directed",         "more (",
+                                     "settings contradict", "tried as shipped", "excluded:"};
 
 bool has_value(const nlohmann::json& result, const std::string& pointer, const nlohmann::json& v) {
   for (const auto& undecided : result.at("undecided")) {
@@ -154,6 +130,7 @@ TEST_CASE(
     CAPTURE(round);
     CAPTURE(result.err);
     REQUIRE(result.exit_code == 0);
+    CHECK(schema_findings("identify", result.out) == "");
     const auto json = nlohmann::json::parse(result.out);
     CHECK(names_profile(json.at("candidates"), "xnnpack-x86"));
     if (!json.contains("suggested")) {
@@ -182,10 +159,11 @@ TEST_CASE(
     next = (folder / ("next" + std::to_string(round))).string();
     result = run_command({"identify", "--continue", state, "--out", file, "--suggest-vectors", "4",
                           "-o", next, "--format", "json", "--emit", emitted});
-    if (result.exit_code == 4) {  // several classes are left: nothing to emit, but the next rows
-      CHECK(result.err.find("classes are left") != std::string::npos);
-      result = {0, result.out, result.err};
-    }
+    const auto answer = nlohmann::json::parse(result.out);
+    const bool is_decided = answer.at("classes").size() == 1;
+    CHECK(answer.at("emitted").at("file").is_null() != is_decided);
+    CHECK(std::filesystem::exists(emitted) == is_decided);
+    CHECK(std::filesystem::exists(next) != is_decided);  // the next rows are written all the same
   }
   CHECK(suggested >= 4);
   REQUIRE(std::filesystem::exists(emitted));
@@ -251,10 +229,18 @@ TEST_CASE("facsim identify: layers of a suite, suggested layers answered, refuse
     CAPTURE(round);
     CAPTURE(result.err);
     REQUIRE(result.exit_code == 0);
+    CHECK(schema_findings("identify", result.out) == "");
     const auto json = nlohmann::json::parse(result.out);
     CHECK(names_profile(json.at("candidates"), "xnnpack-x86"));
+    CHECK(fits_as_shipped(json, "xnnpack-x86"));
+    for (const auto& excluded : json.at("shipped").at("excluded")) {
+      CHECK(excluded.at("layer") != "");
+      CHECK(excluded.at("index").size() == 4);
+      CHECK(excluded.at("expected") != excluded.at("computed"));
+    }
     if (!json.contains("suggested")) {
       CHECK(json.at("classes").size() == 1);
+      CHECK(json.at("shipped").at("excluded").size() >= 5);
       break;
     }
     REQUIRE(json.at("suggested").at("all_rounds") <= 16);
@@ -377,7 +363,7 @@ TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {
   CHECK(identify_issue({"--out", "-120", "--suggest-vectors", "4"}).exit_code == 2);
   CHECK(identify_issue({"--out", "-120,3,4", "--acc", "1,2"}).exit_code != 0);
   CHECK(identify_issue({"--out", (folder / "absent.npy").string()}).exit_code == 3);
-  CHECK(identify_issue({"--out", "-120", "--emit", (folder / "x.json").string()}).exit_code == 4);
+  CHECK(identify_issue({"--out", "-120", "--emit", (folder / "X.json").string()}).exit_code == 3);
   const std::string state = (folder / "state.json").string();
   std::ofstream(state) << R"({"format": "facsim-identify-1", "op": "", "round": -1})";
   const CommandResult broken = run_command({"identify", "--continue", state, "--out", "1"});

@@ -9,6 +9,7 @@
 
 #include "tests/tools/command_runner.h"
 #include "tests/tools/deployed_fixture.h"
+#include "tests/tools/printed_schema.h"
 
 namespace facsim::test {
 namespace {
@@ -42,6 +43,7 @@ TEST_CASE("facsim profile diff: rules, exit code 1 if one differs, JSON") {
   const CommandResult set =
       profile_command({"diff", "ruy", "ruy", "--set", "/accumulator/bits=24", "--format", "json"});
   CHECK(set.exit_code == 1);
+  CHECK(schema_findings("profile-diff", set.out) == "");
   const ProfileJson json = ProfileJson::parse(set.out);
   REQUIRE(json["settings"].size() == 1);
   CHECK(json["settings"][0]["pointer"] == "/accumulator/bits");
@@ -64,17 +66,49 @@ TEST_CASE("facsim profile diff --numeric: the smallest vectors, or a proof") {
   const CommandResult equal = profile_command({"diff", "ruy", "ruy", "--numeric"});
   CHECK(equal.exit_code == 0);
   CHECK(mentions(equal.out, "linear  proved equal: the same rules and the same step program\n"));
-  const ProfileJson json = ProfileJson::parse(
-      profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--format", "json"}).out);
+  const std::string printed =
+      profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--format", "json"}).out;
+  CHECK(schema_findings("profile-diff", printed) == "");
+  const ProfileJson json = ProfileJson::parse(printed);
   CHECK(json["ops"][0]["op"] == "linear");
   CHECK(json["ops"][0]["verdict"] == "separated");
   CHECK(json["ops"][0]["smallest"]["a"]["accumulator"] == 1);
+  CHECK(json["ops"][0]["smallest"]["a"]["output"].is_number());
+  // Not separated and not proved is not equal.
+  const CommandResult undecided =
+      profile_command({"diff", "ruy", "ruy", "--numeric", "--op", "linear", "--set",
+                       "/accumulator/order=sequential"});
+  CHECK(
+      mentions(undecided.out, "0 of 1 ops proved equal, 0 not the same, 1 not decided: linear\n"));
+  CHECK(undecided.exit_code == 1);
   CHECK(profile_command({"diff", "ruy", "gemmlowp", "--op", "linear"}).exit_code == 2);
   CHECK(profile_command({"diff", "ruy"}).exit_code == 2);
   CHECK(profile_command({"diff", "ruy", "gemmlowp", "--numeric", "--op", "svdf"}).exit_code == 4);
   const CommandResult unknown = profile_command({"diff", "ruy", "gemlowp"});
   CHECK(unknown.exit_code == 3);
   CHECK(mentions(unknown.err, "did you mean \"gemmlowp\"?"));
+}
+
+TEST_CASE("facsim profile diff --numeric: a whole layer is reduced to what it needs") {
+  const std::vector<std::string> words = {
+      "diff", "tflite-micro", "tflite-micro", "--numeric",
+      "--op", "mul",          "--set",        "/requantize/rounding=floor"};
+  const CommandResult table = profile_command(words);
+  CHECK(table.exit_code == 1);
+  CHECK(mentions(table.out, "smallest: mul: "));
+  // One product; its operands are in the text.
+  CHECK(mentions(table.out, " at [0"));
+  std::vector<std::string> as_json = words;
+  as_json.insert(as_json.end(), {"--format", "json"});
+  const std::string printed = profile_command(as_json).out;
+  CHECK(schema_findings("profile-diff", printed) == "");
+  const ProfileJson smallest = ProfileJson::parse(printed)["ops"][0]["smallest"];
+  const std::string layer = smallest["layer"];
+  CAPTURE(layer);
+  for (const ProfileJson& index : smallest["index"]) CHECK(index == 0);
+  CHECK(mentions(layer, "input1 int8(1, 1, 1, 1) = ["));
+  CHECK(mentions(layer, "input2 int8(1, 1, 1, 1) = ["));
+  CHECK(smallest["a"]["output"] != smallest["b"]["output"]);
 }
 
 TEST_CASE("facsim profile diff --model: the share of each layer, as two runs show it") {
@@ -86,6 +120,7 @@ TEST_CASE("facsim profile diff --model: the share of each layer, as two runs sho
   words.insert(words.end(), set.begin(), set.end());
   const CommandResult result = profile_command(words);
   CHECK(result.exit_code == 1);
+  CHECK(schema_findings("profile-diff", result.out) == "");
   const ProfileJson json = ProfileJson::parse(result.out);
   REQUIRE(json["layers"].size() == f.graph.nodes.size());
   const auto dump = [&](const std::string& name, const std::vector<std::string>& more) {

@@ -99,6 +99,49 @@ TEST_CASE("facsim requantize: --scale, one value for all rows, another output ty
   CHECK(json.at("elements_per_ns") > 0);
 }
 
+TEST_CASE("facsim requantize: three scales, from which the profile derives its multiplier") {
+  // tensorflow issue 102943: XNNPACK's float32 scale makes 6.5 of 585, TFLite's multiplier a little
+  // more.
+  const Rows rows;
+  const std::string in = rows.write("x.npy", std::vector<float>{0.05296124517917633f});
+  const std::string weight = rows.write("w.npy", std::vector<float>{0.024093778803944588f});
+  const std::string out = rows.write("y.npy", std::vector<float>{0.11484327912330627f});
+  const auto words = [&](const char* profile) {
+    return std::vector<std::string>{"requantize",
+                                    "--profile",
+                                    profile,
+                                    "--acc",
+                                    rows.write("acc.npy", std::vector<int32_t>{585, 0}),
+                                    "--input-scale",
+                                    in,
+                                    "--weight-scale",
+                                    weight,
+                                    "--output-scale",
+                                    out,
+                                    "--zero-point",
+                                    rows.write("z.npy", std::vector<int32_t>{-126}),
+                                    "-o",
+                                    rows.out()};
+  };
+  for (const auto& [profile, code] : {std::pair{"xnnpack-x86", -120}, {"tflite-micro", -119}}) {
+    const CommandResult result = run_command(words(profile));
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(values_of(rows.out()) == std::vector<int64_t>{code, -126});
+  }
+  // All three, and no other form of the multiplier; each a scale.
+  std::vector<std::string> two_forms = words("tflite-micro");
+  two_forms.insert(two_forms.end(), {"--scale", in});
+  CHECK(run_command(two_forms).exit_code == 2);
+  std::vector<std::string> one = words("tflite-micro");
+  one.erase(one.begin() + 7, one.begin() + 9);
+  CHECK(run_command(one).exit_code == 2);
+  rows.write("y.npy", std::vector<float>{0});
+  const CommandResult zero = run_command(words("tflite-micro"));
+  CHECK(zero.exit_code == 3);
+  CHECK(zero.err.find("output_scale") != std::string::npos);
+}
+
 TEST_CASE("facsim requantize: phrases choose variants and types; biases and offsets by --arg") {
   const Rows rows;
   std::ofstream(rows.folder / "chip.json") << R"({

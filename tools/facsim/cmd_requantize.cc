@@ -67,7 +67,15 @@ class RequantizeCommand final : public Command {
     auto* scale = app.add_option("--scale", scale_, "real multipliers, float32 .npy");
     multiplier->needs(shift);
     shift->needs(multiplier);
+    auto* input_scale = app.add_option("--input-scale", input_scale_,
+                                       "scales of the input, float32 .npy: the real multiplier is "
+                                       "derived as the profile derives a layer's");
+    auto* weight_scale = app.add_option("--weight-scale", weight_scale_, "of the weights");
+    auto* output_scale = app.add_option("--output-scale", output_scale_, "of the output");
     scale->excludes(multiplier);
+    input_scale->needs(weight_scale)->needs(output_scale)->excludes(multiplier)->excludes(scale);
+    weight_scale->needs(input_scale);
+    output_scale->needs(input_scale);
     app.add_option(
            "--shift-sign", shift_sign_,
            "right: real = multiplier * 2^-shift (default); left: the exponent of TFLite and "
@@ -95,12 +103,18 @@ class RequantizeCommand final : public Command {
         "Examples:\n"
         "  facsim requantize --profile tflite-micro --acc acc.npy --multiplier m.npy --shift s.npy "
         "\\\n    --shift-sign left --zero-point zp.npy -o out.npy\n"
-        "  facsim requantize --profile xnnpack-x86 --acc acc.npy --scale f.npy -o out.npy");
+        "  facsim requantize --profile xnnpack-x86 --acc acc.npy --scale f.npy -o out.npy\n"
+        "  facsim requantize --profile onednn --acc acc.npy --input-scale x.npy --weight-scale "
+        "w.npy "
+        "\\\n    --output-scale y.npy -o out.npy");
   }
 
   ExitCode run(const Globals& globals) override {
-    if (multiplier_.empty() && scale_.empty()) {
-      throw UsageError("requantize needs --multiplier and --shift, or --scale");
+    if (multiplier_.empty() && scale_.empty() && input_scale_.empty()) {
+      throw UsageError(
+          "requantize needs --multiplier and --shift, --scale, or --input-scale, --weight-scale "
+          "and "
+          "--output-scale");
     }
     const backends::Profile profile = globals.load_profile();
     const backends::Profile::Choice choice = profile.choose(op_);
@@ -166,9 +180,14 @@ class RequantizeCommand final : public Command {
       if (shift_sign_ == "left") {
         for (int64_t& shift : given.shift) shift = right_shift(*choice.rules, shift);
       }
-    } else {
-      given.scale = real_values(files.at(scale_), scale_);
     }
+    const auto read_reals = [&](const std::string& file) {
+      return file.empty() ? std::vector<float>{} : real_values(files.at(file), file);
+    };
+    given.scale = read_reals(scale_);
+    given.input_scale = read_reals(input_scale_);
+    given.weight_scale = read_reals(weight_scale_);
+    given.output_scale = read_reals(output_scale_);
     if (!zero_point_.empty()) given.zero_point = read(zero_point_);
     if (!clamp_min_.empty()) given.clamp_min = read(clamp_min_);
     if (!clamp_max_.empty()) given.clamp_max = read(clamp_max_);
@@ -186,7 +205,8 @@ class RequantizeCommand final : public Command {
   RowValues read_files() const {
     RowValues files(RowValues::Literals::refused);
     for (const std::string* file :
-         {&acc_, &multiplier_, &shift_, &scale_, &zero_point_, &clamp_min_, &clamp_max_}) {
+         {&acc_, &multiplier_, &shift_, &scale_, &input_scale_, &weight_scale_, &output_scale_,
+          &zero_point_, &clamp_min_, &clamp_max_}) {
       files.read(*file);
     }
     for (const auto& [name, file] : named_files()) files.read(file);
@@ -195,9 +215,15 @@ class RequantizeCommand final : public Command {
 
   /// The NAME=FILE of --arg.
   std::vector<std::pair<std::string, std::string>> named_files() const {
-    constexpr std::pair<const char*, const char*> kOptions[] = {
-        {"multiplier", "--multiplier"}, {"shift", "--shift"},         {"scale", "--scale"},
-        {"zero_point", "--zero-point"}, {"clamp_min", "--clamp-min"}, {"clamp_max", "--clamp-max"}};
+    constexpr std::pair<const char*, const char*> kOptions[] = {{"multiplier", "--multiplier"},
+                                                                {"shift", "--shift"},
+                                                                {"scale", "--scale"},
+                                                                {"input_scale", "--input-scale"},
+                                                                {"weight_scale", "--weight-scale"},
+                                                                {"output_scale", "--output-scale"},
+                                                                {"zero_point", "--zero-point"},
+                                                                {"clamp_min", "--clamp-min"},
+                                                                {"clamp_max", "--clamp-max"}};
     std::vector<std::pair<std::string, std::string>> files;
     for (const std::string& argument : arguments_) {
       const size_t equals = argument.find('=');
@@ -224,8 +250,9 @@ class RequantizeCommand final : public Command {
     return rules.multiplier.bits - 1 - exponent;
   }
 
-  std::string acc_, multiplier_, shift_, shift_sign_ = "right", scale_, zero_point_, clamp_min_,
-                                         clamp_max_, op_ = "conv2d", out_type_, output_;
+  std::string acc_, multiplier_, shift_, shift_sign_ = "right", scale_, input_scale_, weight_scale_,
+                                         output_scale_, zero_point_, clamp_min_, clamp_max_,
+                                         op_ = "conv2d", out_type_, output_;
   std::vector<std::string> arguments_;
   int repeat_ = 0;
 };

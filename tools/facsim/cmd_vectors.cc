@@ -16,6 +16,7 @@
 #include "tools/facsim/one_of.h"
 #include "tools/facsim/output.h"
 #include "tools/facsim/progress.h"
+#include "tools/facsim/staged_folder.h"
 
 namespace facsim::cli {
 
@@ -317,8 +318,10 @@ class VectorsCommand final : public Command {
       return std::find(emit_.begin(), emit_.end(), word) != emit_.end();
     };
     const GeneratedSuite suite = backends::generate_vectors(options);
-    backends::write_vectors(out_, suite, {emits("npz"), emits("hex"), emits("c")},
+    StagedFolder staged(without_trailing_slash(out_));
+    backends::write_vectors(staged.path(), suite, {emits("npz"), emits("hex"), emits("c")},
                             throw_if_interrupted);
+    staged.commit();
     if (globals.format == OutputFormat::json) {
       print_json(to_json(suite));
       return ExitCode::equal;
