@@ -25,21 +25,13 @@ std::string bracketed(const std::vector<int64_t>& index) {
   return fmt::format("[{}]", fmt::join(index, ","));
 }
 
+constexpr size_t kLayerNameCells = 48;
+
 const TensorComparison* first_different(const SuiteCaseRun& c) {
   for (const TensorComparison& t : c.report.tensors) {
     if (t.mismatches > 0) return &t;
   }
   return nullptr;
-}
-
-/// Names of exported networks can be hundreds of letters long: the end tells them apart.
-std::string short_layer_name(const std::string& name) {
-  constexpr size_t kShown = 48;
-  const std::string text = printable(name);
-  if (text.size() <= kShown) return text;
-  size_t start = text.size() - kShown + 3;
-  while (start < text.size() && (text[start] & 0xc0) == 0x80) ++start;  // not inside a letter
-  return "..." + text.substr(start);
 }
 
 SuiteRunJson suite_error_json(const std::vector<ErrorInfo>& errors) {
@@ -182,9 +174,9 @@ void print_suite_layers(const SuiteCaseRun& c) {
       continue;
     }
     const backends::Mismatch& m = t.first.front();
-    table.add_row({"    " + short_layer_name(t.name), std::string(to_string(t.dtype)),
-                   to_string(t.shape), with_commas(t.mismatches), with_commas(t.compared),
-                   fmt::format("{}", t.max_difference),
+    table.add_row({"    " + shortened(printable(t.name), kLayerNameCells),
+                   std::string(to_string(t.dtype)), to_string(t.shape), with_commas(t.mismatches),
+                   with_commas(t.compared), fmt::format("{}", t.max_difference),
                    fmt::format("{} got {}, expected {}", bracketed(m.index), m.got, m.expected)});
   }
   if (c.report.mismatches() > 0) print(table.text());
