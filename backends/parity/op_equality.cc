@@ -9,6 +9,7 @@
 #include <iterator>
 #include <type_traits>
 
+#include "backends/parity/op_sums-internal.h"
 #include "backends/parity/ops_by_params-internal.h"
 #include "sim/ops/conv2d_range.h"
 
@@ -115,8 +116,6 @@ class OpText {
 
   fmt::memory_buffer text_;
 };
-
-bool pads(const sim::Window2d& window) { return !(window.padding == sim::Padding2d{}); }
 
 /// The parameters of each op, in the order of its struct. Weights are left out, and numbers that
 /// the node itself gives.

@@ -11,6 +11,9 @@
 
 namespace facsim::backends::detail {
 
+/// Whether the window reaches outside the image.
+inline bool pads(const sim::Window2d& window) { return !(window.padding == sim::Padding2d{}); }
+
 /// A layer with weights, whatever its class.
 struct WeightedLayer {
   const sim::Conv2dParams* params = nullptr;  ///< null: it has none

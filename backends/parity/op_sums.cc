@@ -139,8 +139,6 @@ bool is_exact(const sim::Accumulator& accumulator, const ProductSums& sums, int6
   return seen.inside(accumulator.min(), accumulator.max());
 }
 
-bool pads(const sim::Window2d& window) { return !(window.padding == sim::Padding2d{}); }
-
 }  // namespace
 
 WeightedLayer weighted_layer(const sim::Op& op) {
