@@ -14,11 +14,8 @@
 #include "sim/core/error.h"
 #include "sim/ops/in_place.h"
 #include "sim/ops/op.h"
-<<<<<<< HEAD
 #include "sim/ops/sources.h"
-=======
 #include "sim/requantize/requantizer.h"
->>>>>>> 8417750 (Unit tests compile in groups; fuzz drivers share their objects: 131 sanitized objects instead of 234)
 
 namespace facsim::sim::test {
 
