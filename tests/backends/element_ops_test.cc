@@ -192,7 +192,7 @@ TEST_CASE("element_chain: moved elements name their source and no setting") {
 
 TEST_CASE("element_chain: concat requantizes an input of another scale, by /requantize") {
   NodeAttributes attributes;
-  attributes.axis = -1;
+  attributes.axis = 1;
   const OneOp op("concat", {int8({1, 2}, {10, 20}), int8({1, 1}, {7})}, {1, 3}, attributes,
                  codes_of(0.5f, 1));
   const ElementChain copied = op.chain(1);

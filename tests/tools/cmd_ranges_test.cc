@@ -88,7 +88,7 @@ TEST_CASE("facsim ranges: an input that overflows a narrower accumulator is show
   const CommandResult table =
       run_command({"ranges", "--model", f.file("net.json"), "--bits", "16"});
   CHECK(table.exit_code == 1);
-  CHECK(contains(table.out, "NOT PROVED  0 of 1 layers"));
+  CHECK(contains(table.out, "NOT PROVED  0 of 1 layer proved"));
   CHECK(contains(table.out, "can leave int16 wrap"));
   // One bit more than the widest sum needs is enough, one less is not.
   CHECK(run_command({"ranges", "--model", f.file("net.json"), "--bits", "17"}).exit_code == 0);
