@@ -311,9 +311,14 @@ std::string element_text(const ExplainedElement& side) {
     text += labelled_line("exact", fmt::format("{:.9g} steps of the output, tie distance {:.3g}",
                                                *chain.exact, *chain.tie_distance));
   }
+  size_t step_width = kStepWidth, value_width = 14;
+  for (const ElementStep& step : chain.steps) {
+    step_width = std::max(step_width, step_text(step).size());
+    value_width = std::max(value_width, step.value.size());
+  }
   for (size_t i = 0; i < chain.steps.size(); ++i) {
-    std::string row =
-        fmt::format("  {:<{}} {:>14}", step_text(chain.steps[i]), kStepWidth, chain.steps[i].value);
+    std::string row = fmt::format("  {:<{}} {:>{}}", step_text(chain.steps[i]), step_width,
+                                  chain.steps[i].value, value_width);
     if (side.step_settings[i]) row += "   " + setting_text(*side.step_settings[i]);
     text += row + "\n";
   }
