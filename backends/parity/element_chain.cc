@@ -176,12 +176,13 @@ std::optional<long double> elementwise(const IntGraph& graph, const IntNode& nod
                         flat_index);
   };
   if (node.op == "requantize") return operand(0);
+  // The operands of other ops (concat) do not broadcast.
+  if (node.op != "add" && node.op != "sub" && node.op != "mul") return std::nullopt;
   const auto a = operand(0), b = operand(1);
   if (!a || !b) return std::nullopt;
   if (node.op == "add") return *a + *b;
   if (node.op == "sub") return *a - *b;
-  if (node.op == "mul") return *a * *b;
-  return std::nullopt;
+  return *a * *b;
 }
 
 /// The bias of a layer that is not in its accumulator, in real units.
