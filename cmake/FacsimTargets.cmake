@@ -66,6 +66,9 @@ function(facsim_test name)
   target_link_libraries(${name} PRIVATE facsim_test_main ${ARG_LIBRARIES} facsim_warnings)
   # A test's code runs once: not worth the optimiser's time.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(CMAKE_CXX_FLAGS MATCHES "sanitize=address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${name} PRIVATE -fno-sanitize-address-use-after-scope)  # a quarter of their compile time
+  endif()
   if(ARG_UNITY)
     facsim_unity(${name})
   endif()

@@ -7,8 +7,8 @@
 #include <functional>
 #include <map>
 
+#include "backends/parity/compare.h"
 #include "backends/parity/identify_layers-internal.h"
-#include "backends/parity/unflatten-internal.h"
 #include "backends/parity/vectors_gen_suite-internal.h"
 #include "backends/text/did_you_mean.h"
 #include "sim/core/error.h"

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/parity/compare.h"
 #include "backends/parity/profile_diff-internal.h"
 #include "backends/parity/reduce.h"
-#include "backends/parity/unflatten-internal.h"
 #include "backends/parity/vectors_gen-internal.h"
 #include "sim/core/error.h"
 

@@ -2,6 +2,11 @@
 // A published JSON Schema as a third-party validator understands it.
 #pragma once
 
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
 #include <nlohmann/json.hpp>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
@@ -12,8 +17,12 @@ namespace facsim::test {
 
 class PublishedSchema {
  public:
-  explicit PublishedSchema(const nlohmann::json& json) {
-    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(json), schema_);
+  /// `folder`: of the files that it refers to by name.
+  explicit PublishedSchema(const nlohmann::json& json, std::filesystem::path folder = {})
+      : folder_(std::move(folder)) {
+    valijson::SchemaParser().populateSchema(
+        valijson::adapters::NlohmannJsonAdapter(json), schema_,
+        [this](const std::string& name) { return other(name); }, [](const nlohmann::json*) {});
   }
   bool accepts(const nlohmann::json& value) {
     return valijson::Validator().validate(schema_, valijson::adapters::NlohmannJsonAdapter(value),
@@ -34,6 +43,13 @@ class PublishedSchema {
   }
 
  private:
+  const nlohmann::json* other(const std::string& name) {
+    std::ifstream file(folder_ / name);
+    return file ? &(others_[name] = nlohmann::json::parse(file)) : nullptr;
+  }
+
+  std::filesystem::path folder_;
+  std::map<std::string, nlohmann::json> others_;
   valijson::Schema schema_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "fused/value.h"
 #include "tests/tools/deployed_fixture.h"
+#include "tests/tools/printed_schema.h"
 
 namespace facsim::test {
 
@@ -43,16 +44,24 @@ TEST_CASE("facsim compare: equal files exit 0, different ones 1, with counts and
 
   const CommandResult result = compare_json({a, b});
   CHECK(result.exit_code == 1);
-  const auto json = nlohmann::json::parse(result.out);
+  const auto json = printed_json("compare", result.out);
   CHECK(json.at("equal") == false);
   CHECK(json.at("compared") == 24);
   CHECK(json.at("mismatches") == 1);
   CHECK(json.at("max_difference") == 2);
   const auto t = json.at("tensors")[1];
   CHECK(t.at("name") == "t");
-  CHECK(t.at("histogram") == nlohmann::json({{"+0", 11}, {"-2", 1}}));
+  CHECK(t.at("histogram") == nlohmann::json({{{"difference", -2}, {"elements", 1}},
+                                             {{"difference", 0}, {"elements", 11}}}));
   CHECK(t.at("first")[0].at("index") == nlohmann::json({1, 2}));
   CHECK(t.at("argmax").at("images") == 3);
+  // The schema sees what is missing or of another kind.
+  auto spoilt = json;
+  spoilt["tensors"][1]["histogram"] = {{"-2", 1}};
+  CHECK(contains(schema_findings("compare", spoilt.dump()), "histogram"));
+  spoilt = json;
+  spoilt.erase("accepted");
+  CHECK(contains(schema_findings("compare", spoilt.dump()), "accepted"));
 }
 
 TEST_CASE("facsim compare: --fail-on decides what is refused") {
@@ -69,7 +78,7 @@ TEST_CASE("facsim compare: --fail-on decides what is refused") {
     const CommandResult result = compare_json(
         {(folder / "x.npy").string(), (folder / "y.npy").string(), "--fail-on", tolerance});
     CHECK(result.exit_code == code);
-    CHECK(nlohmann::json::parse(result.out).at("accepted") == (code == 0));
+    CHECK(printed_json("compare", result.out).at("accepted") == (code == 0));
   }
 }
 
@@ -126,11 +135,11 @@ TEST_CASE("facsim compare: a network against golden tensors, and how the first m
     const CommandResult good = against("good.npz");
     CAPTURE(good.err);
     CHECK(good.exit_code == 0);
-    CHECK(nlohmann::json::parse(good.out).at("compared") == 300 * 24);
+    CHECK(printed_json("compare", good.out).at("compared") == 300 * 24);
 
     const CommandResult bad = against("bad.npz");
     CHECK(bad.exit_code == 1);
-    const auto json = nlohmann::json::parse(bad.out);
+    const auto json = printed_json("compare", bad.out);
     CHECK(json.at("mismatches") == 1);
     CHECK(json.at("first_divergence") == "y");
     const auto first = json.at("tensors")[0].at("first")[0];
@@ -179,7 +188,7 @@ TEST_CASE("facsim compare: the probable cause, unless it is not asked for") {
   CHECK(contains(table.out, "  set by             "));
   std::vector<std::string> as_json = arguments;
   as_json.insert(as_json.end(), {"--format", "json"});
-  const auto json = nlohmann::json::parse(run_command(as_json).out);
+  const auto json = printed_json("compare", run_command(as_json).out);
   const auto& cause = json.at("probable_cause");
   CHECK(cause.at("images") == 8);
   CHECK(cause.at("complete") == true);
@@ -246,14 +255,14 @@ TEST_CASE("facsim compare: --runtime, where the runtimes are") {
     const CommandResult result = run_command(arguments);
     CAPTURE(result.err);
     CHECK(result.exit_code == 0);
-    CHECK(nlohmann::json::parse(result.out).at("compared") > 0);
+    CHECK(printed_json("compare", result.out).at("compared") > 0);
     // Under another rounding it differs, and the cause is the one that was put in.
     std::vector<std::string> changed = arguments;
     changed.insert(changed.end(), {"--set", "/requantize/rounding=ceil"});
     const CommandResult other = run_command(changed);
     CAPTURE(other.err);
     CHECK(other.exit_code == 1);
-    const auto json = nlohmann::json::parse(other.out);
+    const auto json = printed_json("compare", other.out);
     CHECK(json.at("mismatches") > 0);
     CHECK(json.at("probable_cause").at("causes")[0].at("settings")[0].at("pointer") ==
           "/requantize/rounding");
@@ -287,7 +296,7 @@ TEST_CASE("facsim compare: results of other inputs, networks or profiles are cal
   run("other.npz", "b.npz");
   run("x.npz", "c.npz", {"--set", "/requantize/rounding=floor"});
   const auto differing = [&](const char* other) {
-    const auto json = nlohmann::json::parse(compare_json({f.file("a.npz"), f.file(other)}).out);
+    const auto json = printed_json("compare", compare_json({f.file("a.npz"), f.file(other)}).out);
     return json.value("runs_differ", std::vector<std::string>{});
   };
   CHECK(differing("same.npz").empty());
@@ -369,7 +378,7 @@ TEST_CASE("facsim compare: another layout is one line, not thousands of mismatch
   backends::write_npz(f.folder / "turned.npz", {{"t", other}});
   const CommandResult turned = compare_json({f.file("cube.npz"), f.file("turned.npz")});
   CHECK(turned.exit_code == 1);
-  const auto json = nlohmann::json::parse(turned.out);
+  const auto json = printed_json("compare", turned.out);
   REQUIRE(json.contains("layouts"));
   CHECK(json.at("layouts")[0].at("theirs") == "NCHW");
   CHECK(json.at("layouts")[0].at("mismatches_transposed") == 0);
@@ -378,7 +387,7 @@ TEST_CASE("facsim compare: another layout is one line, not thousands of mismatch
   Tensor wrong = cube.clone();
   wrong.set_int(5, wrong.int_at(5) == 0 ? 1 : 0);
   backends::write_npz(f.folder / "wrong.npz", {{"t", wrong}});
-  CHECK_FALSE(nlohmann::json::parse(compare_json({f.file("cube.npz"), f.file("wrong.npz")}).out)
+  CHECK_FALSE(printed_json("compare", compare_json({f.file("cube.npz"), f.file("wrong.npz")}).out)
                   .contains("layouts"));
 }
 
@@ -487,11 +496,12 @@ TEST_CASE("facsim compare: two big files are never in memory") {
   const int64_t kRoom = 8 << 10;
   CHECK(peak("zero.npy", "zero.npz", 0) < base + kRoom);
   CHECK(peak("zero.npz", "one.npz", 1) < base + kRoom);
-  const auto json = nlohmann::json::parse(
-      compare_json({(folder / "zero.npz").string(), (folder / "one.npz").string()}).out);
+  const auto json = printed_json(
+      "compare", compare_json({(folder / "zero.npz").string(), (folder / "one.npz").string()}).out);
   CHECK(json.at("mismatches") == kElements - 1);
   CHECK(json.at("tensors")[0].at("histogram") ==
-        nlohmann::json({{"+0", 1}, {"-1", kElements - 1}}));
+        nlohmann::json({{{"difference", -1}, {"elements", kElements - 1}},
+                        {{"difference", 0}, {"elements", 1}}}));
 }
 
 }  // namespace facsim::test

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "tests/tools/deployed_fixture.h"
+#include "tests/tools/printed_schema.h"
 
 namespace facsim::test {
 namespace {
@@ -50,7 +51,7 @@ TEST_CASE("diagnose: names the setting, in words, as options and with its place"
   CHECK(table.out.find(".json:") != std::string::npos);
 
   const CommandResult result = diagnose_command(fixture, {"--format", "json"});
-  const Json json = Json::parse(result.out);
+  const Json json = printed_json("diagnose", result.out);
   const Json& first = json["causes"][0];
   CHECK(first["explained"] == first["of"]);
   CHECK(first["introduced"] == 0);
@@ -71,7 +72,7 @@ TEST_CASE("diagnose: two settings at once, from the network's output alone") {
       device_run(fixture, {{"/requantize/rounding", "ceil"}, {"/output/narrow_range", "true"}});
   golden.erase(golden.begin());
   backends::write_npz(fixture.folder / "device.npz", golden);
-  const Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  const Json json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   const Json& first = json["causes"][0];
   CHECK(first["explained"] == first["of"]);
   CHECK(first["introduced"] == 0);
@@ -113,7 +114,7 @@ TEST_CASE("diagnose: a device without the bias, or with other weights in a chann
   backends::IntGraph other = fixture.graph;
   other.nodes[0].inputs.resize(2);
   backends::write_npz(fixture.folder / "device.npz", run_of(other, fixture.input));
-  Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  Json json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   REQUIRE(json["findings"].size() == 1);
   CHECK(json["findings"][0]["node"] == "conv");
   CHECK(json["findings"][0]["what"] == "the device adds no bias");
@@ -127,14 +128,14 @@ TEST_CASE("diagnose: a device without the bias, or with other weights in a chann
   for (int64_t i = taps; i < 2 * taps; ++i) weights.set_int(i, 100 - weights.int_at(i) / 2);
   other.tensors[1].data = weights;
   backends::write_npz(fixture.folder / "device.npz", run_of(other, fixture.input));
-  json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   REQUIRE(json["findings"].size() == 1);
   CHECK(json["findings"][0]["what"].get<std::string>().starts_with("only channels 1 of 3 differ"));
 
   // A setting is no finding.
   backends::write_npz(fixture.folder / "device.npz",
                       device_run(fixture, {{"/requantize/rounding", "floor"}}));
-  json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   CHECK(json["findings"].empty());
 }
 
@@ -144,7 +145,7 @@ TEST_CASE("diagnose: says how many settings cannot matter") {
                       device_run(fixture, {{"/requantize/rounding", "floor"}}));
   const CommandResult table = diagnose_command(fixture);
   CHECK(table.out.find("of them cannot change this network") != std::string::npos);
-  const Json json = Json::parse(diagnose_command(fixture, {"--format", "json"}).out);
+  const Json json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   CHECK(json["settings_without_effect"] > 10);
   CHECK(json["settings_without_effect"] < json["settings_tried"]);
 }

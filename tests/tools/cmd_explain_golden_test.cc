@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/tools/printed_schema.h"
 #include "tests/tools/ten_layer_fixture.h"
 
 namespace facsim::test {
@@ -38,7 +39,7 @@ TEST_CASE("facsim explain: golden's inputs that differ are said, with the first 
 
   Words as_json = against;
   as_json.insert(as_json.end(), {"--format", "json"});
-  const auto json = nlohmann::json::parse(f.command({"explain", "conv3"}, as_json).out);
+  const auto json = printed_json("explain", f.command({"explain", "conv3"}, as_json).out);
   const auto& inputs = json.at("golden_inputs");
   REQUIRE(inputs.at("differ").size() == 1);
   CHECK(inputs.at("first_to_differ").at("node") == "conv1");
@@ -70,7 +71,8 @@ TEST_CASE("facsim explain: from golden's inputs the layer computes golden's outp
   for (int64_t i = 0; i < changed.numel(); i += 3) changed.set_int(i, neighbour(changed.int_at(i)));
   backends::NamedTensors golden = f.run(changed);
   const auto json_of = [&](const char* file, const char* element) {
-    return nlohmann::json::parse(
+    return printed_json(
+        "explain",
         f.command({"explain", element}, {"--against", f.file(file), "--format", "json"}).out);
   };
   backends::write_npz(f.folder / "followed.npz", golden);
@@ -115,7 +117,8 @@ TEST_CASE("facsim explain: equal inputs of golden leave the rounding to explain"
   const CommandResult result = f.command({"explain", "conv2"}, {"--against", f.file("golden.npz")});
   CHECK(result.exit_code == 1);
   CHECK_FALSE(contains(result.out, "inputs"));
-  const auto json = nlohmann::json::parse(
+  const auto json = printed_json(
+      "explain",
       f.command({"explain", "conv2"}, {"--against", f.file("golden.npz"), "--format", "json"}).out);
   CHECK(json.at("golden_inputs").at("known") == true);
   CHECK(json.at("golden_inputs").at("differ").empty());

@@ -7,6 +7,7 @@
 #include "backends/parity/compare.h"
 #include "fused/value.h"
 #include "tests/tools/deployed_fixture.h"
+#include "tests/tools/printed_schema.h"
 
 namespace facsim::test {
 
@@ -27,7 +28,7 @@ nlohmann::json explain_json(const DeployedFixture& f, const std::string& element
   more.insert(more.end(), {"--format", "json"});
   const CommandResult result = explain(f, element, more, inputs);
   CAPTURE(result.err);
-  return nlohmann::json::parse(result.out);
+  return printed_json("explain", result.out);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "fused/value.h"
 #include "tests/tools/deployed_fixture.h"
+#include "tests/tools/printed_schema.h"
 #include "tests/tools/ten_layer_fixture.h"
 
 namespace facsim::test {
@@ -138,7 +139,7 @@ TEST_CASE("golden files: other inputs end the comparison, unless --fail-on lets 
                  "ours "));
   CHECK(contains(stopped.out, "nothing else was compared"));
   CHECK(contains(backends::read_file(f.folder / "j.xml"), "<testcase name=\"inputs\""));
-  const auto json = nlohmann::json::parse(with({"--format", "json"}).out);
+  const auto json = printed_json("compare", with({"--format", "json"}).out);
   CHECK(json.at("accepted") == false);
   CHECK(contains(json.at("stopped").get<std::string>(), "inputs differ: x"));
   CHECK(json.at("tensors").size() == 1);
@@ -213,7 +214,8 @@ TEST_CASE("compare: the first layer that differs comes first, the others a line 
   CHECK(count_of(result.out, "\nconv2 ") == 1);
   CHECK(contains(result.out, "no value differs in "));  // the network's input, layers of small sums
   // Classes are the largest of an output's values, not of a hidden layer's.
-  const auto json = nlohmann::json::parse(
+  const auto json = printed_json(
+      "compare",
       f.command({"compare"}, {"--golden", f.file("golden.npz"), "--format", "json"}).out);
   for (const auto& tensor : json.at("tensors")) {
     CAPTURE(tensor.at("name").get<std::string>());

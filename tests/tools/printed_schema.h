@@ -17,8 +17,14 @@ inline std::string schema_findings(const std::string& name, const std::string& p
   const std::filesystem::path folder = FACSIM_SOURCE_DIR "/configs/schema";
   const auto value = nlohmann::json::parse(printed, nullptr, false);
   if (value.is_discarded()) return "no JSON: " + printed.substr(0, 80);
-  PublishedSchema schema(nlohmann::json::parse(contents(folder / (name + ".schema.json"))));
+  PublishedSchema schema(nlohmann::json::parse(contents(folder / (name + ".schema.json"))), folder);
   return schema.findings(value);
+}
+
+/// A printed text as JSON, held to its schema.
+inline nlohmann::json printed_json(const std::string& name, const std::string& printed) {
+  CHECK(schema_findings(name, printed) == "");
+  return nlohmann::json::parse(printed);
 }
 
 }  // namespace facsim::test

@@ -116,7 +116,8 @@ class CompareCommand final : public Command {
       backends::write_file_atomically(junit_, report_junit(result, tolerance_));
     }
     if (globals.format == OutputFormat::json) {
-      nlohmann::ordered_json json = report_json(result, accepted);
+      nlohmann::ordered_json json = {{"format", "facsim-compare"}, {"version", 1}};
+      json.update(report_json(result, accepted));
       if (!differing_.empty()) json["runs_differ"] = differing_;
       if (!runtime_version_.empty()) json["runtime_version"] = runtime_version_;
       if (cause_) json["probable_cause"] = probable_cause_json(*cause_);

@@ -124,7 +124,9 @@ class DiagnoseCommand final : public Command {
                         {"mismatches", layer.mismatches}});
     }
     for (const Cause& cause : diagnosis.causes) causes.push_back(cause_json(cause));
-    return {{"network", network.graph().name},
+    return {{"format", "facsim-diagnose"},
+            {"version", 1},
+            {"network", network.graph().name},
             {"profile", network.profile().name},
             {"profile_fingerprint", network.profile().fingerprint},
             {"images", diagnosis.images},

@@ -129,7 +129,9 @@ class ExplainCommand final : public Command {
                                     : first_mismatch(network, node, inputs, golden, globals);
     if (flat < 0) {
       if (globals.format == OutputFormat::json) {
-        print_json({{"equal", true}, {"node", network.graph().nodes[node].name}});
+        Json json = head_json();
+        json.update(Json{{"equal", true}, {"node", network.graph().nodes[node].name}});
+        print_json(json);
       } else {
         print(fmt::format("{}: EQUAL, every value is the golden one\n", printable(name.layer)));
       }
@@ -315,9 +317,12 @@ class ExplainCommand final : public Command {
     return inside.int_at(flat);
   }
 
+  static Json head_json() { return {{"format", "facsim-explain"}, {"version", 1}}; }
+
   static Json to_json(const ExplainedElement& ours, const std::optional<ExplainedElement>& theirs,
                       const std::optional<Expected>& expected, const std::string& drift) {
-    Json json = element_json(ours);
+    Json json = head_json();
+    json.update(element_json(ours));
     if (expected) {
       json["expected"] = expected->code;
       json["equal"] = expected->code == ours.chain.result();

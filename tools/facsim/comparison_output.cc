@@ -25,13 +25,6 @@ std::string_view unit(const TensorComparison& t) {
   return t.dtype == DType::float32 ? "ULP" : "LSB";
 }
 
-std::string difference_key(int64_t difference) {
-  const int64_t beyond = TensorComparison::kHistogramLimit + 1;
-  if (difference >= beyond) return fmt::format(">{}", beyond - 1);
-  if (difference <= -beyond) return fmt::format("<-{}", beyond - 1);
-  return fmt::format("{:+}", difference);
-}
-
 Json explanation_json(const Divergence& divergence) {
   Json json = element_json(divergence.element);
   json["op"] = divergence.op;
@@ -69,11 +62,10 @@ Json tensor_json(const TensorComparison& t) {
                {"rate", t.rate()},
                {"max_difference", t.max_difference},
                {"unit", unit(t)}};
-  Json histogram = Json::object();
+  json["histogram"] = Json::array();
   for (const auto& [difference, elements] : t.histogram) {
-    histogram[difference_key(difference)] = elements;
+    json["histogram"].push_back({{"difference", difference}, {"elements", elements}});
   }
-  json["histogram"] = std::move(histogram);
   json["first"] = Json::array();
   for (const backends::Mismatch& m : t.first) {
     json["first"].push_back({{"index", m.index},
@@ -115,12 +107,20 @@ Json report_json(const NetworkComparison& comparison, bool accepted) {
 
 namespace {
 
+/// "+2", and ">255" of the entry that holds everything beyond.
+std::string difference_text(int64_t difference) {
+  const int64_t beyond = TensorComparison::kHistogramLimit + 1;
+  if (difference >= beyond) return fmt::format(">{}", beyond - 1);
+  if (difference <= -beyond) return fmt::format("<-{}", beyond - 1);
+  return fmt::format("{:+}", difference);
+}
+
 /// Counts of differences and the first of them.
 std::string mismatches_text(const TensorComparison& t) {
   std::string text = fmt::format("  got - expected ({}):", unit(t));
   for (const auto& [difference, elements] : t.histogram) {
     if (difference != 0) {
-      text += fmt::format("  {}: {}", difference_key(difference), with_commas(elements));
+      text += fmt::format("  {}: {}", difference_text(difference), with_commas(elements));
     }
   }
   text += '\n';
