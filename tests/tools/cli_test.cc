@@ -77,7 +77,10 @@ TEST_CASE("facsim: usage errors exit 2, say what is wrong and suggest the neares
     const char* text;
   };
   const Case cases[] = {
-      {{}, "subcommand is required"},
+      {{}, "facsim needs a command: "},
+      {{"profile"}, "profile needs a command: "},
+      {{"list", "rounding", "b", "c"}, "unexpected arguments \"b\", \"c\""},
+      {{"run", "--model", "m", "--inputs"}, "--inputs needs a value"},
       {{"comprae", "a", "b"}, "unknown command \"comprae\"; did you mean \"compare\"?"},
       {{"zzz"}, "unknown command \"zzz\""},
       {{"compare", "--fial-on", "any", "a", "b"},
@@ -85,7 +88,7 @@ TEST_CASE("facsim: usage errors exit 2, say what is wrong and suggest the neares
       {{"list", "--fromat=json", "ops"}, "unknown option \"--fromat\"; did you mean \"--format\"?"},
       {{"list", "-q", "ops"}, "unknown option \"-q\""},
       {{"list", "roundng"}, "did you mean \"rounding\"?"},
-      {{"list", "ops", "more"}, "more"},
+      {{"list", "ops", "more"}, "unexpected argument \"more\""},
       {{"list"}, "what is required"},
       {{"list", "ops", "--format", "jsn"}, "did you mean \"json\"?"},
       {{"list", "ops", "--isa", "avx9"}, "is not one of best, scalar"},
@@ -95,7 +98,7 @@ TEST_CASE("facsim: usage errors exit 2, say what is wrong and suggest the neares
       {{"list", "ops", "--profile", ""}, "--profile: empty name"},
       {{"list", "ops", "--set", "bits=4"}, "--set \"bits=4\": expected /pointer=value"},
       {{"run", "--model", "m.json"}, "is required"},
-      {{"run", "--model"}, "--model"},
+      {{"run", "--model"}, "--model needs a value"},
       {{"compare", "a.npy"}, "compare needs two files"},
       {{"compare", "a.npy", "b.npy", "--fail-on", "some"}, "any, lsb:N"},
       {{"compare", "a.npy", "b.npy", "--fail-on", "ayn"}, "did you mean \"any\"?"},

@@ -263,7 +263,7 @@ std::optional<ExitCode> parse(CLI::App& root, std::vector<std::string> words, Er
     print(std::string(version.what()) + "\n");
     return ExitCode::equal;
   } catch (const CLI::ParseError& error) {
-    return report_usage(printable(error.what()), command_path(root), style);
+    return report_usage(usage_message(root, error), command_path(root), style);
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "backends/text/did_you_mean.h"
@@ -50,7 +51,33 @@ bool is_option(const std::string& word) {
          (word[1] == '-' || std::isalpha(static_cast<unsigned char>(word[1])) != 0);
 }
 
+/// The innermost command that was given.
+const CLI::App& innermost(const CLI::App& root) {
+  const CLI::App* app = &root;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return *app;
+}
+
 }  // namespace
+
+std::string usage_message(const CLI::App& root, const CLI::ParseError& error) {
+  const std::string what = error.what();
+  const CLI::App& app = innermost(root);
+  if (what == "A subcommand is required") {
+    return fmt::format("{} needs a command: {}", app.get_name(),
+                       fmt::join(command_names(&app), ", "));
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && what.ends_with("missing")) {
+    return printable(what.substr(0, what.find(": "))) + " needs a value";
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> extra = root.remaining(true);
+    for (std::string& word : extra) word = fmt::format("\"{}\"", printable(word));
+    return fmt::format("unexpected argument{} {}", extra.size() == 1 ? "" : "s",
+                       fmt::join(extra, ", "));
+  }
+  return printable(what);
+}
 
 std::optional<Misspelling> find_misspelling(const CLI::App& root,
                                             const std::vector<std::string>& words) {

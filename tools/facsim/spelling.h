@@ -7,7 +7,8 @@
 
 namespace CLI {
 class App;
-}
+class ParseError;
+}  // namespace CLI
 
 namespace facsim::cli {
 
@@ -20,5 +21,9 @@ struct Misspelling {
 /// would report such a word as a surplus argument, or the value after it as a missing file.
 std::optional<Misspelling> find_misspelling(const CLI::App& root,
                                             const std::vector<std::string>& words);
+
+/// What a command line lacks or has too much, in words of facsim: `profile needs a command: diff, …`,
+/// `--acc needs a value`, `unexpected argument "c"`; what CLI11 says of the rest.
+std::string usage_message(const CLI::App& root, const CLI::ParseError& error);
 
 }  // namespace facsim::cli
