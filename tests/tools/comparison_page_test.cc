@@ -117,7 +117,7 @@ TEST_CASE("facsim compare --html: one page with every part, which needs nothing 
   for (const char* part :
        {"Mismatch rate per layer", "Differences", "Distance to a tie", "Mismatches per channel",
         "Accumulator occupancy", "The first mismatch, step by step", "Where this comes from",
-        "another rounding or multiplier of the same sum", "fingerprint",
+        "another rounding or multiplier of the same sum", "fingerprint", "probable cause",
         "/requantize/rounding=floor", "prefers-color-scheme", "tflite-reference.json:"}) {
     CAPTURE(part);
     CHECK(contains(page, part));

@@ -277,6 +277,7 @@ class CompareCommand final : public Command {
     page.accepted = accepted;
     page.fail_on = fail_on_;
     page.runs_differ = differing_;
+    if (cause_) page.cause = probable_cause_lines(*cause_, repeated(globals, "compare"));
     if (!stopped_.empty()) page.runs_differ.push_back(stopped_);
     if (!model_.given()) {
       page.title = file_name(files_[0]) + " and " + file_name(files_[1]);

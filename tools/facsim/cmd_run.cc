@@ -140,7 +140,7 @@ class RunCommand final : public Command {
       print_json(json);
       return;
     }
-    TextTable table({{"tensor"}, {"dtype"}, {"shape"}});
+    TextTable table({{"tensor", TextTable::Align::name}, {"dtype"}, {"shape"}});
     for (const auto& [name, tensor] : tensors) {
       table.add_row(
           {printable(name), std::string(to_string(tensor.dtype())), to_string(tensor.shape())});
@@ -153,7 +153,7 @@ class RunCommand final : public Command {
 
   static std::string events_table(const sim::Graph& graph, const sim::RunResult& result) {
     using Align = TextTable::Align;
-    TextTable table({{"node"},
+    TextTable table({{"node", Align::name},
                      {"op"},
                      {"saturated", Align::right},
                      {"wrapped", Align::right},

@@ -44,6 +44,12 @@ struct NetworkComparison {
   std::vector<TieSample> ties;  ///< with CompareOptions::page
   std::vector<LayerOccupancy> occupancy;
   int64_t occupancy_images = 0;
+
+  /// The name people look for: of the node that computes a tensor, or its own.
+  const std::string& layer(const backends::TensorComparison& tensor) const {
+    const auto node = nodes.find(tensor.name);
+    return node == nodes.end() ? tensor.name : node->second;
+  }
 };
 
 struct CompareOptions {

@@ -221,12 +221,6 @@ const Divergence* divergence_of(const NetworkComparison& comparison, const Tenso
   return found == all.end() ? nullptr : &*found;
 }
 
-/// The name people look for: of the node that computes a tensor, or its own.
-std::string layer_name(const NetworkComparison& comparison, const TensorComparison& t) {
-  const auto node = comparison.nodes.find(t.name);
-  return printable(node == comparison.nodes.end() ? t.name : node->second);
-}
-
 std::string summary_text(const NetworkComparison& comparison, const ReportView& view) {
   const ComparisonReport& report = comparison.report;
   const bool equal = report.equal() && comparison.stopped.empty();
@@ -245,7 +239,7 @@ std::string summary_text(const NetworkComparison& comparison, const ReportView& 
                         counted(static_cast<int64_t>(report.structure.size()), "tensor"));
   }
   if (const TensorComparison* first = first_different(report)) {
-    text += "; first in " + shortened(layer_name(comparison, *first), kNameCells);
+    text += "; first in " + shortened(printable(comparison.layer(*first)), kNameCells);
   }
   return text + (view.accepted && !equal ? " (accepted by --fail-on)\n" : "\n");
 }
@@ -262,7 +256,7 @@ std::string details_text(const NetworkComparison& comparison, const ReportView& 
     const bool explains = divergence != nullptr && (is_first || view.every_chain);
     if (!explains && !is_first && !view.every_tensor) continue;
     text += "\n" + (explains ? mismatch_text(*divergence, t)
-                             : shortened(layer_name(comparison, t), kTerminalCells) + "\n");
+                             : shortened(printable(comparison.layer(t)), kTerminalCells) + "\n");
     if (is_first || view.every_tensor) text += mismatches_text(t);
     if (is_first) text += view.cause;
   }
@@ -287,8 +281,8 @@ std::string tensors_text(const NetworkComparison& comparison) {
       ++equal;
       continue;
     }
-    table.add_row({layer_name(comparison, t), std::string(to_string(t.dtype)), to_string(t.shape),
-                   with_commas(t.mismatches), percent(t.rate()),
+    table.add_row({printable(comparison.layer(t)), std::string(to_string(t.dtype)),
+                   to_string(t.shape), with_commas(t.mismatches), percent(t.rate()),
                    fmt::format("{} {}", t.max_difference, unit(t)),
                    t.argmax.images > 0
                        ? fmt::format("{} of {}", t.argmax.flips, with_commas(t.argmax.images))

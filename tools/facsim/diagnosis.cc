@@ -20,6 +20,7 @@ namespace {
 using backends::Cause;
 using CauseJson = nlohmann::ordered_json;
 
+constexpr const char* kProbableCause = "probable cause";
 constexpr int64_t kQuickImages = 8;
 constexpr int64_t kQuickWork = 4'000'000'000;  // about a second
 constexpr size_t kQuickLayers = 16;            // that are lowered under every setting
@@ -183,23 +184,25 @@ std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
   return found;
 }
 
-std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color) {
+std::vector<std::pair<std::string, std::string>> probable_cause_lines(const ProbableCause& cause,
+                                                                      const std::string& again) {
   const backends::Diagnosis& diagnosis = cause.diagnosis;
   const std::string where =
       counted(cause.images, "image") +
       (cause.layer.empty() ? "" : ", layer " + shortened(printable(cause.layer), 48) + " alone");
-  std::string text;
+  std::vector<std::pair<std::string, std::string>> lines;
   for (const backends::LayerFinding& finding : diagnosis.findings) {
-    text += labelled_line(text.empty() ? "probable cause" : "",
-                          colored(finding_text(finding), Color::bold, color));
+    lines.emplace_back(lines.empty() ? kProbableCause : "", finding_text(finding));
   }
-  if (!text.empty()) return text + labelled_line("", where);
+  if (!lines.empty()) {
+    lines.emplace_back("", where);
+    return lines;
+  }
   if (diagnosis.causes.empty()) {
-    if (!diagnosis.complete) return "";
-    return labelled_line(
-        "probable cause",
-        fmt::format("none of {} settings explains it ({}): other weights, inputs or layers?",
-                    with_commas(diagnosis.settings_tried), where));
+    if (!diagnosis.complete) return {};
+    return {{kProbableCause,
+             fmt::format("none of {} settings explains it ({}): other weights, inputs or layers?",
+                         with_commas(diagnosis.settings_tried), where)}};
   }
   const Cause& best = diagnosis.causes[0];
   const auto counts = [](const Cause& one) {
@@ -207,23 +210,35 @@ std::string probable_cause_text(const ProbableCause& cause, const std::string& a
         one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
     return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
   };
-  text += labelled_line("probable cause", colored(sentence_of(best.knobs), Color::bold, color));
-  text += labelled_line("", fmt::format("explains {} ({})", counts(best), where));
+  lines.emplace_back(kProbableCause, sentence_of(best.knobs));
+  lines.emplace_back("", fmt::format("explains {} ({})", counts(best), where));
   if (!best.also.empty()) {
     const auto proved = std::count_if(best.also.begin(), best.also.end(),
                                       [](const Cause::Same& same) { return same.proved; });
-    text +=
-        labelled_line("", fmt::format("{} other settings do the same here, {} of them on any input",
-                                      best.also.size(), proved));
+    lines.emplace_back(
+        "", fmt::format("{} do the same here, {} of them on any input",
+                        counted(static_cast<int64_t>(best.also.size()), "other setting"), proved));
   }
   constexpr size_t kOthers = 2;
   for (size_t i = 1; i < std::min(diagnosis.causes.size(), kOthers + 1); ++i) {
     const Cause& other = diagnosis.causes[i];
-    text += labelled_line(i == 1 ? "also possible" : "",
-                          set_options(other.knobs) + "  " + counts(other));
+    lines.emplace_back(i == 1 ? "also possible" : "",
+                       set_options(other.knobs) + "  " + counts(other));
   }
-  text += labelled_line("try", again + " " + set_options(best.knobs));
-  for (const std::string& place : set_by_lines(best)) text += labelled_line("set by", place);
+  lines.emplace_back("try", again + " " + set_options(best.knobs));
+  for (const std::string& place : set_by_lines(best)) lines.emplace_back("set by", place);
+  return lines;
+}
+
+std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color) {
+  const bool is_known = !cause.diagnosis.findings.empty() || !cause.diagnosis.causes.empty();
+  const size_t sentences = std::max<size_t>(1, cause.diagnosis.findings.size());
+  std::string text;
+  size_t line = 0;
+  for (const auto& [label, words] : probable_cause_lines(cause, again)) {
+    const bool is_sentence = is_known && line++ < sentences;
+    text += labelled_line(label, is_sentence ? colored(words, Color::bold, color) : words);
+  }
   return text;
 }
 

@@ -88,26 +88,27 @@ std::string overview(const ComparisonPage& page, const NetworkComparison& compar
   return html + "</section>\n";
 }
 
-std::string layers(const ComparisonReport& report) {
+std::string layers(const NetworkComparison& comparison) {
+  const ComparisonReport& report = comparison.report;
   std::vector<Cell> cells;
   for (const TensorComparison& t : report.tensors) {
-    cells.push_back(
-        {heat(t.rate()), fmt::format("{}: {} of {} differ ({})", t.name, with_commas(t.mismatches),
-                                     with_commas(t.compared), rate_text(t.rate()))});
+    cells.push_back({heat(t.rate()), fmt::format("{}: {} of {} differ ({})", comparison.layer(t),
+                                                 with_commas(t.mismatches), with_commas(t.compared),
+                                                 rate_text(t.rate()))});
   }
   std::string html =
       "<section>\n<h2>Mismatch rate per layer</h2>\n" +
       cell_strip("Mismatch rate per layer, in graph order", cells, kCellsInLine) +
       "<p class=\"dim\">One cell per tensor in graph order; the colour is logarithmic in the "
-      "rate.</p>\n<div class=\"scroll\"><table>\n<tr><th>tensor</th><th>type</th><th>shape</th>"
-      "<th>compared</th><th>differ</th><th>rate</th><th>max |d|</th></tr>\n";
+      "rate.</p>\n<div class=\"scroll\"><table>\n<tr><th>layer</th><th>differ</th><th>rate</th>"
+      "<th>max |d|</th><th>compared</th><th>type</th><th>shape</th></tr>\n";
   for (const TensorComparison& t : report.tensors) {
     html += fmt::format(
-        "<tr><td title=\"{}\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{}\">{}</td>"
+        "<tr><td title=\"{}\">{}</td><td class=\"{}\">{}</td><td>{}</td><td>{}</td><td>{}</td>"
         "<td>{}</td><td>{}</td></tr>\n",
-        escape_html(t.name), escape_html(short_name(t.name)), to_string(t.dtype),
-        to_string(t.shape), with_commas(t.compared), t.mismatches == 0 ? "good" : "bad",
-        with_commas(t.mismatches), rate_text(t.rate()), t.max_difference);
+        escape_html(t.name), escape_html(short_name(comparison.layer(t))),
+        t.mismatches == 0 ? "good" : "bad", with_commas(t.mismatches), rate_text(t.rate()),
+        t.max_difference, with_commas(t.compared), to_string(t.dtype), to_string(t.shape));
   }
   return html + "</table></div>\n</section>\n";
 }
@@ -136,16 +137,16 @@ std::string differences(const ComparisonReport& report) {
          "scale, sum or input.</p>\n</div>\n";
 }
 
-std::string channels(const ComparisonReport& report) {
+std::string channels(const NetworkComparison& comparison) {
   std::vector<HeatRow> rows;
-  for (const TensorComparison& t : report.tensors) {
+  for (const TensorComparison& t : comparison.report.tensors) {
     if (t.mismatches == 0 || t.channel_mismatches.empty() || rows.size() == kHeatRows) continue;
     const size_t count = t.channel_mismatches.size();
     const size_t bins = std::min(count, kChannelsShown);
     const double per_channel = static_cast<double>(t.compared) / static_cast<double>(count);
-    HeatRow heat_row{
-        fmt::format("{}, {}", short_name(t.name), counted(static_cast<int64_t>(count), "channel")),
-        {}};
+    HeatRow heat_row{fmt::format("{}, {}", short_name(comparison.layer(t)),
+                                 counted(static_cast<int64_t>(count), "channel")),
+                     {}};
     for (size_t bin = 0; bin < bins; ++bin) {
       const size_t first = bin * count / bins, last = (bin + 1) * count / bins;
       int64_t mismatches = 0;
@@ -260,6 +261,13 @@ std::string first_mismatch(const NetworkComparison& comparison) {
   return html + "</table></div>\n</section>\n";
 }
 
+std::string cause(const ComparisonPage& page) {
+  if (page.cause.empty()) return "";
+  std::string html = "<section>\n<h2>Why</h2>\n<div class=\"scroll\"><table class=\"wrap\">\n";
+  for (const auto& [label, text] : page.cause) html += row(label, text);
+  return html + "</table></div>\n</section>\n";
+}
+
 std::string provenance(const ComparisonPage& page) {
   std::string html =
       "<section>\n<h2>Where this comes from</h2>\n<div class=\"scroll\"><table "
@@ -282,10 +290,10 @@ std::string provenance(const ComparisonPage& page) {
 
 std::string comparison_sections(const ComparisonPage& page, const NetworkComparison& comparison) {
   const ComparisonReport& report = comparison.report;
-  return overview(page, comparison) + layers(report) + "<section>\n<div class=\"pair\">\n" +
-         differences(report) + ties(comparison) + "</div>\n</section>\n" +
-         first_mismatch(comparison) + channels(report) + accumulators(comparison) +
-         provenance(page);
+  return overview(page, comparison) + cause(page) + layers(comparison) +
+         "<section>\n<div class=\"pair\">\n" + differences(report) + ties(comparison) +
+         "</div>\n</section>\n" + first_mismatch(comparison) + channels(comparison) +
+         accumulators(comparison) + provenance(page);
 }
 
 std::string comparison_html(const ComparisonPage& page, const NetworkComparison& comparison) {

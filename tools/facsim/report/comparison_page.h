@@ -15,6 +15,7 @@ struct ComparisonPage {
   bool accepted = false;  ///< by --fail-on
   std::string fail_on;
   std::vector<std::string> runs_differ;                      ///< other inputs, network or profile
+  std::vector<std::pair<std::string, std::string>> cause;    ///< probable_cause_lines
   std::vector<std::pair<std::string, std::string>> sources;  ///< what was read: label, text
   std::vector<backends::ProfileSetting> settings;  ///< the profile's rules, with who set them
 };
