@@ -250,10 +250,10 @@ std::string first_mismatch(const NetworkComparison& comparison) {
   }
   html +=
       "</table></div>\n<div class=\"scroll\"><table>\n<tr><th>step</th><th>value</th>"
-      "<th style=\"text-align:left\">set by</th></tr>\n";
+      "<th class=\"text\">set by</th></tr>\n";
   for (size_t i = 0; i < chain.steps.size(); ++i) {
     const auto& setting = d.element.step_settings[i];
-    html += fmt::format("<tr{}><td>{}</td><td>{}</td><td style=\"text-align:left\">{}</td></tr>\n",
+    html += fmt::format("<tr{}><td>{}</td><td>{}</td><td class=\"text\">{}</td></tr>\n",
                         chain.steps[i].changed ? "" : " class=\"dim\"",
                         escape_html(step_text(chain.steps[i])), escape_html(chain.steps[i].value),
                         setting ? escape_html(setting_text(*setting)) : "");

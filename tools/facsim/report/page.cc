@@ -37,6 +37,7 @@ svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
 .grid { stroke: var(--edge); } .divider { stroke: var(--dim); stroke-dasharray: 4 4; }
 .track { fill: var(--edge); } .mark { stroke: var(--c1); stroke-width: 2.5; }
 .heat { fill: var(--bad); }
+.text { text-align: left; white-space: normal; min-width: 14rem; }
 .wrap td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
 .wrap td:first-child { color: var(--dim); white-space: nowrap; vertical-align: top; }
 @media (max-width: 40rem) { .wrap td { display: block; border: 0; padding: .1rem 0; }

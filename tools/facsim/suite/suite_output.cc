@@ -25,8 +25,6 @@ std::string bracketed(const std::vector<int64_t>& index) {
   return fmt::format("[{}]", fmt::join(index, ","));
 }
 
-constexpr size_t kLayerNameCells = 48;
-
 const TensorComparison* first_different(const SuiteCaseRun& c) {
   for (const TensorComparison& t : c.report.tensors) {
     if (t.mismatches > 0) return &t;
@@ -54,8 +52,9 @@ SuiteRunJson suite_change_json(const SuiteChange& change) {
   return json;
 }
 
-SuiteRunJson suite_layer_json(const TensorComparison& t) {
+SuiteRunJson suite_layer_json(const TensorComparison& t, const std::string& node) {
   SuiteRunJson json = {{"name", t.name},
+                       {"node", node},
                        {"dtype", to_string(t.dtype)},
                        {"shape", t.shape.extents()},
                        {"compared", t.compared},
@@ -89,7 +88,8 @@ SuiteRunJson case_run_json(const SuiteRun& run, const SuiteCaseRun& c) {
   for (const auto& difference : c.report.structure) {
     json["structure"].push_back(to_string(difference));
   }
-  for (const TensorComparison& t : c.report.tensors) json["layers"].push_back(suite_layer_json(t));
+  for (const TensorComparison& t : c.report.tensors)
+    json["layers"].push_back(suite_layer_json(t, c.layer(t)));
   if (!c.received_file.empty()) json["received"] = c.received_file.string();
   return json;
 }
@@ -160,10 +160,8 @@ void print_suite_changes(const SuiteCaseRun& c) {
 
 void print_suite_layers(const SuiteCaseRun& c) {
   using Align = TextTable::Align;
-  TextTable table({{"    layer"},
-                   {"dtype"},
-                   {"shape"},
-                   {"mismatches", Align::right},
+  TextTable table({{"    layer", Align::name},
+                   {"differ", Align::right},
                    {"of", Align::right},
                    {"max |d|", Align::right},
                    {"first"}});
@@ -174,8 +172,7 @@ void print_suite_layers(const SuiteCaseRun& c) {
       continue;
     }
     const backends::Mismatch& m = t.first.front();
-    table.add_row({"    " + shortened(printable(t.name), kLayerNameCells),
-                   std::string(to_string(t.dtype)), to_string(t.shape), with_commas(t.mismatches),
+    table.add_row({"    " + printable(c.layer(t)), with_commas(t.mismatches),
                    with_commas(t.compared), fmt::format("{}", t.max_difference),
                    fmt::format("{} got {}, expected {}", bracketed(m.index), m.got, m.expected)});
   }
@@ -248,7 +245,7 @@ std::vector<std::string> next_commands(const SuiteRun& run, const SuiteCaseRun& 
         fmt::format("facsim explain --model {} --profile {} --inputs {} --against {} {}",
                     shell_quoted(run.network_file), shell_quoted(run.profile),
                     shell_quoted(c.inputs_file.string()), shell_quoted(c.golden_file.string()),
-                    shell_quoted(t->name + bracketed(t->first.front().index)));
+                    shell_quoted(c.layer(*t) + bracketed(t->first.front().index)));
     for (const auto& setting : run.settings) {
       explain += " --set " + shell_quoted(setting.pointer + "=" + setting.value);
     }

@@ -231,7 +231,7 @@ void OpenSuite::compare(const SuiteCase& c, SuiteCaseRun& result) const {
   require_fingerprint(result.inputs_file, backends::fingerprint(arrays), c.inputs_fingerprint,
                       "inputs",
                       "the golden belongs to other inputs: restore them, or make another suite");
-  const backends::NamedTensors golden = backends::read_npz(result.golden_file);
+  backends::NamedTensors golden = backends::read_npz(result.golden_file);
   require_fingerprint(result.golden_file, backends::fingerprint(golden), c.golden.fingerprint,
                       "golden outputs", "only facsim suite approve changes a golden");
   result.changes = changes_since(c.golden);
@@ -239,9 +239,13 @@ void OpenSuite::compare(const SuiteCase& c, SuiteCaseRun& result) const {
   result.provenance = network_->provenance(inputs);
   result.report = compare_in_parts(*network_, inputs, golden, globals_);
   result.status = result.report.equal() ? SuiteStatus::passed : SuiteStatus::failed;
+  for (const sim::Graph::Node& node : network_->executable().nodes) {
+    result.nodes[network_->executable().tensors[static_cast<size_t>(node.output)].name] = node.name;
+  }
   if (result.status == SuiteStatus::passed) return;
   std::vector<std::string> names;
   for (const auto& [name, tensor] : golden) names.push_back(name);
+  golden.clear();  // the two are never in memory together
   result.received = computed_tensors(*network_, inputs, names, globals_);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,8 @@ struct SuiteCaseRun {
   SuiteStatus status = SuiteStatus::invalid;
   std::vector<ErrorInfo> errors;  ///< why nothing was compared
   std::vector<SuiteChange> changes;
-  backends::ComparisonReport report;  ///< layers in graph order
+  backends::ComparisonReport report;         ///< layers in graph order
+  std::map<std::string, std::string> nodes;  ///< by tensor: the node that computes it
   backends::NamedTensors received;    ///< of a failed case: what the golden's tensors are now
   backends::Provenance provenance;    ///< of `received`
   std::filesystem::path inputs_file, golden_file;
@@ -42,6 +44,12 @@ struct SuiteCaseRun {
   std::string received_error;           ///< why it could not be written
   std::string page;                     ///< sections of the HTML page, if they were asked for
   double seconds = 0;
+
+  /// What people call a tensor: the node that computes it, or its own name.
+  const std::string& layer(const backends::TensorComparison& tensor) const {
+    const auto node = nodes.find(tensor.name);
+    return node == nodes.end() ? tensor.name : node->second;
+  }
 };
 
 /// A suite whose network is read and bound to the profile.
