@@ -29,8 +29,8 @@ struct LayerSums {
     int64_t min = 0, max = 0;  ///< of v in AppliedProgram
   };
   /// True if every accumulator is proved to be the exact sum, whatever its width, overflow and
-  /// order: v is the sum of products, the bias the addend. Else v is the accumulator, anything that
-  /// its width holds.
+  /// order: v counts the sums from the least, with the bias, that the weights allow, multiples of
+  /// their common divisor apart. Else v is the accumulator, anything that its width holds.
   bool exact = false;
   std::vector<Channel> channels;
 
@@ -43,6 +43,7 @@ struct LayerSums {
 /// can have at the image's borders:
 ///   total   = [sum of min(w * xl, w * xh), sum of max(w * xl, w * xh)]
 ///   partial = [sum of min(0, w * xl, w * xh), sum of max(0, w * xl, w * xh)], bias included
+///   step    = the greatest common divisor of the w of taps with xl < xh
 /// Taps that may be left out can also be 0. Nothing if a sum leaves 62 bits.
 std::optional<LayerSums> layer_sums(const WeightedLayer& layer, const InputKind& input,
                                     const CodeRanges& codes);

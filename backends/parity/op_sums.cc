@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -34,7 +35,15 @@ bool fits_int64(Interval v) {
 
 struct ProductSums {
   Interval total, partial;
+  int64_t step = 0;  ///< totals are total.min + k * step; 0: total.min is the only one
 };
+
+/// Whether `a` can be nothing that `b` cannot be.
+bool is_part_of(const ProductSums& a, const ProductSums& b) {
+  if (a.total.min < b.total.min || a.total.max > b.total.max) return false;
+  const int64_t step = std::max<int64_t>(b.step, 1);
+  return a.step % step == 0 && (a.total.min - b.total.min) % step == 0;
+}
 
 /// What each input channel's X can be.
 std::vector<Interval> operands(const WeightedLayer& layer, const CodeRanges& codes) {
@@ -102,7 +111,9 @@ ProductSums product_sums(const sim::Conv2dParams& p, const std::vector<Interval>
     for (const char column : place.columns) {
       for (int64_t ic = 0; ic < per_group; ++ic, ++tap) {
         const Interval& own = row && column ? x[first + static_cast<size_t>(ic)] : padding;
-        const Interval product = own.times(p.weights.int_at(tap) - zero);
+        const int64_t weight = p.weights.int_at(tap) - zero;
+        const Interval product = own.times(weight);
+        if (own.min != own.max) sums.step = std::gcd(sums.step, weight);
         sums.total.add(product);
         sums.partial.add(product.with(0));
       }
@@ -111,14 +122,14 @@ ProductSums product_sums(const sim::Conv2dParams& p, const std::vector<Interval>
   return sums;
 }
 
-/// Without what another interval of the list holds.
-std::vector<Interval> largest(std::vector<Interval> intervals) {
-  std::sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) {
-    return a.min != b.min ? a.min < b.min : a.max > b.max;
-  });
-  std::vector<Interval> out;
-  for (const Interval& one : intervals) {
-    if (out.empty() || one.max > out.back().max) out.push_back(one);
+/// Without what is part of another one of the list.
+std::vector<ProductSums> largest(const std::vector<ProductSums>& list) {
+  std::vector<ProductSums> out;
+  for (const ProductSums& one : list) {
+    const auto holds_one = [&](const ProductSums& other) { return is_part_of(one, other); };
+    if (std::any_of(out.begin(), out.end(), holds_one)) continue;
+    std::erase_if(out, [&](const ProductSums& other) { return is_part_of(other, one); });
+    out.push_back(one);
   }
   return out;
 }
@@ -157,8 +168,8 @@ WeightedLayer weighted_layer(const sim::Op& op) {
 bool LayerSums::keeps_order() const {
   int64_t lowest = std::numeric_limits<int64_t>::max(), highest = -lowest;
   for (const Channel& channel : channels) {
-    lowest = std::min(lowest, channel.min + channel.program.add);
-    highest = std::max(highest, channel.max + channel.program.add);
+    lowest = std::min(lowest, channel.program.argument(channel.min));
+    highest = std::max(highest, channel.program.argument(channel.max));
   }
   return detail::keeps_order(*channels[0].program.program, lowest, highest);
 }
@@ -173,17 +184,19 @@ std::optional<LayerSums> layer_sums(const WeightedLayer& layer, const InputKind&
   bool each_is_exact = true;
   for (int64_t c = 0; c < p.weights.shape()[0]; ++c) {
     const int64_t bias = bias_of(p, c);
-    std::vector<Interval> totals;
+    std::vector<ProductSums> all;
     for (const Place& place : all_places) {
       const ProductSums sums = product_sums(p, x, place, c);
       if (!fits_int64(sums.partial) || !fits_int64(sums.total.plus(bias))) return std::nullopt;
       each_is_exact = each_is_exact && is_exact(p.accumulator, sums, bias);
-      totals.push_back(sums.total);
+      all.push_back(sums);
     }
-    for (const Interval& total : largest(std::move(totals))) {
-      exact.channels.push_back({{&p.requantize, c, bias},
-                                static_cast<int64_t>(total.min),
-                                static_cast<int64_t>(total.max)});
+    for (const ProductSums& sums : largest(all)) {
+      const auto least = static_cast<int64_t>(sums.total.min);
+      const auto greatest = static_cast<int64_t>(sums.total.max);
+      const int64_t step = std::max<int64_t>(sums.step, 1);
+      exact.channels.push_back(
+          {{&p.requantize, c, least + bias, step}, 0, (greatest - least) / step});
     }
     any.channels.push_back({{&p.requantize, c, 0}, p.accumulator.min(), p.accumulator.max()});
   }

@@ -60,8 +60,8 @@ const sim::Requantizer* last_program(const sim::Op& op) {
 /// A program that keeps the order gives its least and greatest results at the ends.
 Codes results_between(const AppliedProgram& side, int64_t min, int64_t max) {
   sim::Events events;
-  return {side.program->apply(min + side.add, side.channel, events),
-          side.program->apply(max + side.add, side.channel, events)};
+  return {side.program->apply(side.argument(min), side.channel, events),
+          side.program->apply(side.argument(max), side.channel, events)};
 }
 
 std::optional<CodeRanges> codes_of_layer(const WeightedLayer& layer, const InputKind& input) {
@@ -88,7 +88,7 @@ std::optional<CodeRanges> codes_of_taps(const TapSums& sums, const CodeRanges& c
     for (int64_t taps = sums.fewest; taps <= sums.most; ++taps) {
       const AppliedProgram side = sums.of_taps(taps);
       const int64_t min = taps * codes.channel(c).min, max = taps * codes.channel(c).max;
-      if (!keeps_order(*side.program, min + side.add, max + side.add)) return std::nullopt;
+      if (!keeps_order(*side.program, side.argument(min), side.argument(max))) return std::nullopt;
       const Codes results = results_between(side, min, max);
       own = own ? hull(*own, results) : results;
     }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <type_traits>
+#include <vector>
 
 #include "backends/parity/same_results-internal.h"
 #include "sim/core/error.h"
@@ -55,6 +59,118 @@ bool step_keeps_order(const sim::BoundStep& step, const sim::ValueRange& before)
   }
 }
 
+// --- what a program does to one channel, written in one way ---
+
+struct ChannelStep {
+  sim::StepKind kind;
+  sim::Rounding rounding = sim::Rounding::half_even;
+  sim::IntType type{};
+  sim::Overflow overflow = sim::Overflow::saturate;
+  std::optional<int64_t> a, b;
+  std::optional<float> real_a, real_b;
+
+  friend bool operator==(const ChannelStep&, const ChannelStep&) = default;
+};
+
+/// `step` has one channel.
+ChannelStep channel_step(const sim::BoundStep& step) {
+  const auto value = [&](const auto& values) {
+    using T = std::decay_t<decltype(values[0])>;
+    return values.values().empty() ? std::nullopt : std::optional<T>(values[0]);
+  };
+  return {step.kind,     step.rounding, step.type,          step.overflow,
+          value(step.a), value(step.b), value(step.real_a), value(step.real_b)};
+}
+
+bool is_identity(const ChannelStep& step) {
+  using Kind = sim::StepKind;
+  if (step.kind == Kind::mul) return step.a == 1;
+  return (step.kind == Kind::shl || step.kind == Kind::shr || step.kind == Kind::add ||
+          step.kind == Kind::sub) &&
+         step.a == 0;
+}
+
+/// Whether a resize or clamp gives every value of `range` unchanged.
+bool is_out_of_reach(const ChannelStep& step, const sim::ValueRange& range) {
+  const auto holds = [&](int64_t min, int64_t max) {
+    return range.bounded && range.min >= min && range.max <= max;
+  };
+  if (step.kind == sim::StepKind::resize) return holds(step.type.min(), step.type.max());
+  return step.kind == sim::StepKind::clamp && holds(*step.a, *step.b);
+}
+
+/// v * a / 2^s is v * (a / 2^k) / 2^(s - k), exactly, where 2^k divides a.
+void cancel(ChannelStep& factor, ChannelStep& shift) {
+  using Kind = sim::StepKind;
+  if (shift.kind != Kind::shr || (factor.kind != Kind::mul && factor.kind != Kind::shl)) return;
+  if (factor.kind == Kind::shl) {
+    const int64_t common = std::min(*factor.a, *shift.a);
+    *factor.a -= common;
+    *shift.a -= common;
+    return;
+  }
+  while (*factor.a != 0 && *factor.a % 2 == 0 && *shift.a > 0) {
+    *factor.a /= 2;
+    --*shift.a;
+  }
+}
+
+bool wraps(const ChannelStep& step) {
+  return step.kind == sim::StepKind::resize && step.overflow == sim::Overflow::wrap;
+}
+
+/// A value that is brought into fewer bits by wrapping, with sums and products at most since then,
+/// need not have been brought into more bits like that before.
+void drop_wider_wraps(std::vector<ChannelStep>& steps, const ChannelStep& last) {
+  using Kind = sim::StepKind;
+  if (!wraps(last)) return;
+  for (size_t i = steps.size(); i-- > 0;) {
+    const Kind kind = steps[i].kind;
+    if (wraps(steps[i]) && steps[i].type.bits >= last.type.bits) {
+      steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(i));
+    } else if (kind != Kind::mul && kind != Kind::shl && kind != Kind::add && kind != Kind::sub) {
+      return;
+    }
+  }
+}
+
+sim::BoundStep of_channel(const sim::BoundStep& step, int64_t channel) {
+  const auto one = [&](const auto& values) {
+    auto out = values;
+    if (!values.values().empty()) out = std::decay_t<decltype(values)>({values[channel]});
+    return out;
+  };
+  return {step.kind,   step.rounding, step.type,        step.overflow,
+          one(step.a), one(step.b),   one(step.real_a), one(step.real_b)};
+}
+
+/// Without steps that change no result between `min` and `max`, powers of two cancelled.
+std::vector<ChannelStep> simplest(const AppliedProgram& side, int64_t min, int64_t max) {
+  std::vector<sim::BoundStep> steps;
+  for (const sim::BoundStep& step : side.program->bound_steps()) {
+    steps.push_back(of_channel(step, side.channel));
+  }
+  const sim::ValueRange input = sim::ValueRange::integers(side.argument(min), side.argument(max));
+  const std::vector<sim::ValueRange> after = sim::infer_ranges(steps, 1, input);
+  std::vector<ChannelStep> out;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    ChannelStep step = channel_step(steps[i]);
+    if (is_out_of_reach(step, i == 0 ? input : after[i - 1])) continue;
+    if (!out.empty()) cancel(out.back(), step);
+    if (!out.empty() && is_identity(out.back())) out.pop_back();
+    drop_wider_wraps(out, step);
+    if (!is_identity(step)) out.push_back(step);
+  }
+  return out;
+}
+
+bool is_written_the_same(const AppliedProgram& f, const AppliedProgram& g, int64_t min,
+                         int64_t max) {
+  return f.add == g.add && f.step == g.step &&
+         f.program->output_type() == g.program->output_type() &&
+         simplest(f, min, max) == simplest(g, min, max);
+}
+
 struct ResultPair {
   int64_t f, g;
   bool equal() const { return f == g; }
@@ -99,7 +215,7 @@ class ProgramPair {
   ResultPair at(int64_t v) const { return {apply(f_, v), apply(g_, v)}; }
   static int64_t apply(const AppliedProgram& side, int64_t v) {
     sim::Events events;
-    return side.program->apply(v + side.add, side.channel, events);
+    return side.program->apply(side.argument(v), side.channel, events);
   }
 
   const AppliedProgram &f_, &g_;
@@ -124,6 +240,11 @@ bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min,
   for (const AppliedProgram* side : {&f, &g}) {
     if (side->program->output_is_real() || side->program->program().input_is_real) return false;
   }
+  if (budget <= 0) return false;
+  if (is_written_the_same(f, g, min, max)) {
+    budget -= f.program->channels() + g.program->channels();
+    return true;
+  }
   try {
     ProgramPair pair(f, g, budget);
     if (order == ProgramOrder::kept) return pair.by_bisection(min, max);
@@ -135,8 +256,8 @@ bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min,
 
 bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
                   ProofBudget& budget) {
-  const bool kept = keeps_order(*f.program, min + f.add, max + f.add) &&
-                    keeps_order(*g.program, min + g.add, max + g.add);
+  const bool kept = keeps_order(*f.program, f.argument(min), f.argument(max)) &&
+                    keeps_order(*g.program, g.argument(min), g.argument(max));
   budget -= f.program->channels() + g.program->channels();
   return same_program(f, g, min, max, kept ? ProgramOrder::kept : ProgramOrder::unknown, budget);
 }

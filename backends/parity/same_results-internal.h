@@ -49,11 +49,14 @@ std::optional<CodeRanges> reachable_codes(const sim::Op& op, const std::vector<I
 /// Evaluations of programs that proofs may still make; a proof that runs out of it is not made.
 using ProofBudget = int64_t;
 
-/// A program as one side applies it: to v + add, with the arguments of `channel`.
+/// A program as one side applies it: to v * step + add, with the arguments of `channel`.
 struct AppliedProgram {
   const sim::Requantizer* program = nullptr;
   int64_t channel = 0;
   int64_t add = 0;
+  int64_t step = 1;  ///< > 0
+
+  int64_t argument(int64_t v) const { return v * step + add; }
 };
 
 /// Whether a larger value never gives a smaller result, in any channel, for values in [min, max].
@@ -63,9 +66,12 @@ bool keeps_order(const sim::Requantizer& program, int64_t min, int64_t max);
 
 /// f(v) == g(v) for every integer v in [min, max]: true if that is proved.
 ///
-/// Two programs that keep the order are compared by bisection: between two places where both have
-/// equal results at both ends there is nothing to find, so that the work is that of finding their
-/// steps. Others are compared value by value, up to 2^22 of them.
+/// Two programs are equal that have the same steps left when those are taken away which change no
+/// value (shifts by 0, ranges that infer_ranges proves out of reach) and powers of two are
+/// cancelled from factors before shifts. Two programs that keep the order are compared by
+/// bisection: between two places where both have equal results at both ends there is nothing to
+/// find, so that the work is that of finding their steps. Others are compared value by value, up to
+/// 2^22 of them.
 enum class ProgramOrder { kept, unknown };
 bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min, int64_t max,
                   ProgramOrder order, ProofBudget& budget);
@@ -76,11 +82,12 @@ bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min,
 /// True if it is proved that two lowered ops of one node give equal outputs for all inputs of these
 /// kinds, although they may be written differently:
 ///   layers with weights: the accumulators are equal, or proved exact on both sides, and the
-///     programs agree on every accumulator that the weights allow (Conv2dRange), per channel;
+///     programs agree on every accumulator that the weights allow (layer_sums), per channel;
 ///   sums (average pools, means): the programs agree on every sum of each number of taps inside
 ///     the image;
 ///   elementwise ops of codes: the ops themselves are run on all codes, or all pairs of 8-bit ones;
-///   16-bit additions and products: by their programs.
+///   16-bit additions and products: by their programs; of additions, inputs may be in other units
+///     on both sides, all of them by the same factor.
 /// False: not proved; it does not say that they differ.
 bool same_results(const sim::Op& a, const sim::Op& b, const std::vector<InputKind>& inputs,
                   ProofBudget& budget);

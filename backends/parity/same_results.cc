@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "backends/parity/all_codes-internal.h"
 #include "backends/parity/op_sums-internal.h"
@@ -77,31 +81,49 @@ bool same_on_all_codes(const sim::Op& a, const sim::Op& b, const std::vector<Inp
   return results.size() == 2 && same_bytes(results[0], results[1]);
 }
 
-/// As the ops compute: two programs to integers, their sum or difference, a program.
-bool same_additions(const sim::AddParams& a, const sim::AddParams& b, ProofBudget& budget) {
-  int64_t low = 0, high = 0;
+/// What the two inputs of an addition become, for every code of each.
+struct Addends {
+  std::vector<int64_t> values[2];
+  int64_t unit = 0;  ///< greatest common divisor of all of them
+};
+
+std::optional<Addends> addends(const sim::AddParams& add) {
+  Addends out;
   for (const bool rhs : {false, true}) {
-    const sim::Requantizer &f = rhs ? a.rhs : a.lhs, &g = rhs ? b.rhs : b.lhs;
-    const sim::IntType type = rhs ? a.rhs_type : a.lhs_type;
-    const bool simple = type == (rhs ? b.rhs_type : b.lhs_type) && type.bits <= 16 &&
-                        f.channels() == 1 && g.channels() == 1 && !f.output_is_real() &&
-                        !g.output_is_real();
-    if (!simple) return false;
-    int64_t least = INT64_MAX, greatest = INT64_MIN;
+    const sim::Requantizer& program = rhs ? add.rhs : add.lhs;
+    const sim::IntType type = rhs ? add.rhs_type : add.lhs_type;
+    if (type.bits > 16 || program.channels() != 1 || program.output_is_real()) return std::nullopt;
     sim::Events events;
     for (int64_t code = type.min(); code <= type.max(); ++code) {
-      const int64_t value = f.apply(code, 0, events);
-      if (value != g.apply(code, 0, events)) return false;
-      least = std::min(least, value);
-      greatest = std::max(greatest, value);
+      const int64_t value = program.apply(code, 0, events);
+      out.values[rhs].push_back(value);
+      out.unit = std::gcd(out.unit, value);
     }
-    budget -= type.max() - type.min();
-    const bool subtracted = rhs && a.kind == sim::AddParams::Kind::sub;
-    low += subtracted ? -greatest : least;
-    high += subtracted ? -least : greatest;
   }
-  return a.output.channels() == 1 && b.output.channels() == 1 &&
-         same_program({&a.output}, {&b.output}, low, high, budget);
+  out.unit = std::max<int64_t>(out.unit, 1);
+  return out;
+}
+
+/// As the ops compute: two programs to integers, their sum or difference, a program. One side's
+/// integers may be the other's times a factor.
+bool same_additions(const sim::AddParams& a, const sim::AddParams& b, ProofBudget& budget) {
+  if (a.output.channels() != 1 || b.output.channels() != 1) return false;
+  const std::optional<Addends> f = addends(a), g = addends(b);
+  if (!f || !g) return false;
+  int64_t low = 0, high = 0;  // of the sum, in units
+  for (const bool rhs : {false, true}) {
+    const std::vector<int64_t>&of_f = f->values[rhs], &of_g = g->values[rhs];
+    if (of_f.size() != of_g.size()) return false;
+    budget -= static_cast<int64_t>(of_f.size());
+    for (size_t i = 0; i < of_f.size(); ++i) {
+      if (of_f[i] / f->unit != of_g[i] / g->unit) return false;
+    }
+    const auto [least, greatest] = std::minmax_element(of_f.begin(), of_f.end());
+    const bool subtracted = rhs && a.kind == sim::AddParams::Kind::sub;
+    low += (subtracted ? -*greatest : *least) / f->unit;
+    high += (subtracted ? -*least : *greatest) / f->unit;
+  }
+  return same_program({&a.output, 0, 0, f->unit}, {&b.output, 0, 0, g->unit}, low, high, budget);
 }
 
 bool same_products(const sim::MulParams& a, const sim::MulParams& b, ProofBudget& budget) {

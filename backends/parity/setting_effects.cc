@@ -93,6 +93,11 @@ std::optional<Effect> SettingEffects::effect(const RulesByKey& rules,
       });
   try {
     if (each_alone) {
+      // Only layers that differ have values to explain: most settings need no others.
+      const bool explains = std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
+        return wrong_values(change.node) > 0 && alone(change, rules).explained > 0;
+      });
+      if (!explains) return std::nullopt;
       for (const ChangedOps::Change& change : changes) {
         const Effect& one = alone(change, rules);
         effect.explained += one.explained;

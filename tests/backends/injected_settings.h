@@ -13,7 +13,7 @@
 #include "backends/parity/diagnose.h"
 #include "sim/core/error.h"
 #include "sim/graph/executor.h"
-#include "tests/backends/ten_layer_network.h"
+#include "tests/backends/separating_network.h"
 
 namespace facsim::test {
 
@@ -58,7 +58,7 @@ inline Injections inject(const std::string& name, size_t stride, int64_t images,
                          bool only_outputs) {
   const backends::Profile profile =
       backends::load_profile(name, backends::ProfileSearch::standard());
-  TenLayers network(profile);
+  SeparatingNetwork network(profile);
   const std::vector<Tensor> inputs = network.images(images);
   const backends::NamedTensors own = dump(backends::lower(network.graph(), profile), inputs);
   backends::DiagnoseOptions options;

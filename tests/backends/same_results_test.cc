@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "backends/parity/op_equality-internal.h"
+#include "sim/ops/add.h"
 #include "sim/ops/conv2d.h"
 #include "sim/requantize/programs.h"
 #include "tests/backends/ten_layer_network.h"
@@ -59,7 +60,11 @@ TEST_CASE("same_program: a wrapping resize has no order, and is compared one by 
     return rounding_shift(r, 3, 1, sim::Overflow::wrap);
   };
   const sim::Requantizer f = wrapping(sim::Rounding::half_up);
-  const sim::Requantizer g = wrapping(sim::Rounding::half_up);
+  sim::StepProgram as_floor = f.program();  // half_up is floor of one half more
+  as_floor.steps.insert(as_floor.steps.begin() + 1,
+                        {sim::StepKind::add, sim::Operand::constant(1), {}});
+  as_floor.steps[2].rounding = sim::Rounding::floor;
+  const sim::Requantizer g(as_floor, {}, sim::kInt8);
   const sim::Requantizer h = wrapping(sim::Rounding::half_even);
   CHECK_FALSE(keeps_order(f, -1000, 1000));
   CHECK(keeps_order(f, -20, 20));  // nothing leaves int8
@@ -75,6 +80,93 @@ TEST_CASE("same_program: sides with another addend") {
   ProofBudget budget = 1 << 20;
   CHECK(same_program({&f, 0, 8}, {&f, 0, 8}, -300, 300, budget));
   CHECK_FALSE(same_program({&f, 0, 8}, {&f, 0, 9}, -300, 300, budget));
+}
+
+sim::Requantizer program_of(std::vector<sim::Step> steps, sim::IntType output = sim::kInt8) {
+  return sim::Requantizer({std::move(steps)}, {}, output);
+}
+
+sim::Step step_of(sim::StepKind kind, int64_t a,
+                  sim::Rounding rounding = sim::Rounding::half_even) {
+  return {kind, sim::Operand::constant(a), {}, rounding};
+}
+
+sim::Step wrap_to(sim::IntType type) {
+  return {sim::StepKind::resize, {}, {}, {}, type, sim::Overflow::wrap};
+}
+
+TEST_CASE("same_program: steps that do nothing and powers of two, also where nothing is tried") {
+  using Kind = sim::StepKind;
+  const sim::Step end = wrap_to(sim::kInt8);
+  const auto half_up = [](int64_t by) { return step_of(Kind::shr, by, sim::Rounding::half_up); };
+  const sim::Requantizer shift = program_of({half_up(3), end});
+  const int64_t far = int64_t{1} << 40;  // too many values for one by one
+  const auto equal = [&](const sim::Requantizer& f, const sim::Requantizer& g) {
+    ProofBudget budget = 1 << 20;
+    return same_program({&f}, {&g}, -far, far, budget);
+  };
+  CHECK(equal(shift, program_of({step_of(Kind::mul, 1 << 20), half_up(23), end})));
+  CHECK(equal(shift, program_of({step_of(Kind::shl, 2), half_up(5), end})));
+  CHECK(equal(shift, program_of({half_up(3), step_of(Kind::add, 0), wrap_to(sim::kInt16), end})));
+  CHECK(equal(shift, program_of({half_up(3), wrap_to({63, true}), end})));
+  CHECK_FALSE(equal(shift, program_of({step_of(Kind::mul, 1 << 20), half_up(22), end})));
+  CHECK_FALSE(equal(shift, program_of({wrap_to(sim::kInt16), half_up(3), end})));
+  CHECK_FALSE(equal(shift, program_of({half_up(2), half_up(1), end})));
+  CHECK_FALSE(equal(shift, program_of({half_up(3), wrap_to({4, true}), end})));
+  const sim::Step clamp{Kind::clamp, sim::Operand::constant(-9), sim::Operand::constant(9)};
+  CHECK_FALSE(equal(shift, program_of({half_up(3), wrap_to(sim::kInt16), clamp, end})));
+}
+
+TEST_CASE("same_program: what is written the same gives the same, value by value") {
+  using Kind = sim::StepKind;
+  int proved = 0;
+  for (const int64_t factor : {1, 2, 3, 6, 8, 12, -4}) {
+    for (const int64_t shift : {0, 1, 2, 4}) {
+      for (const int bits : {4, 6, 9}) {
+        for (const int64_t other : {1, 3, -1}) {
+          for (const int64_t less : {0, 1, 2}) {
+            const sim::Requantizer f =
+                program_of({step_of(Kind::mul, factor), step_of(Kind::shr, shift),
+                            wrap_to({bits, true}), step_of(Kind::add, 3), wrap_to({5, true})});
+            const sim::Requantizer g =
+                program_of({step_of(Kind::mul, other), step_of(Kind::shr, less),
+                            step_of(Kind::add, 3), wrap_to({5, true})});
+            ProofBudget none = 2;  // for no value
+            const bool same = same_program({&f}, {&g}, -200, 200, ProgramOrder::unknown, none);
+            CAPTURE(factor);
+            CAPTURE(shift);
+            CAPTURE(bits);
+            if (same) CHECK(equal_one_by_one(f, g, -200, 200));
+            proved += same;
+          }
+        }
+      }
+    }
+  }
+  CHECK(proved > 10);
+}
+
+sim::AddParams addition(int64_t unit, int64_t rhs_unit, sim::Rounding rounding) {
+  sim::AddParams p;
+  p.lhs_type = p.rhs_type = sim::kInt16;
+  p.lhs = program_of({step_of(sim::StepKind::mul, unit)}, sim::kInt32);
+  p.rhs = program_of({step_of(sim::StepKind::mul, rhs_unit)}, sim::kInt32);
+  p.output = program_of({step_of(sim::StepKind::mul, 16 / unit),
+                         step_of(sim::StepKind::shr, 6, rounding), wrap_to(sim::kInt16)},
+                        sim::kInt16);
+  return p;
+}
+
+TEST_CASE("same_results: 16-bit additions in other units") {
+  const InputKind any{Shape{1, 4}, DType::int16, Codes{-32768, 32767}};
+  const auto same = [&](const sim::AddParams& a, const sim::AddParams& b) {
+    ProofBudget budget = 1 << 24;
+    return same_results(sim::Add(a), sim::Add(b), {any, any}, budget);
+  };
+  const sim::Rounding up = sim::Rounding::half_up;
+  CHECK(same(addition(1, 3, up), addition(4, 12, up)));
+  CHECK_FALSE(same(addition(1, 3, up), addition(4, 8, up)));
+  CHECK_FALSE(same(addition(1, 3, up), addition(4, 12, sim::Rounding::half_even)));
 }
 
 sim::Conv2dParams small_layer() {
@@ -156,6 +248,33 @@ TEST_CASE("reachable_codes: of a layer, by its weights and the codes of each inp
   REQUIRE(padded);
   CHECK(padded->channel(0) == Codes{-26, 1});  // sums -100 * 90 outside, 250 inside
   CHECK(padded->channel(1) == Codes{0, 26});   // -50 inside, 100 * 90 outside
+}
+
+TEST_CASE("same_results: sums are multiples of the weights' common divisor apart") {
+  sim::Conv2dParams p;
+  p.weights = Tensor(DType::int8, {1, 1, 1, 3});
+  for (const int64_t i : {0, 1, 2}) p.weights.set_int(i, i == 1 ? -24 : 16);
+  p.bias = Tensor(DType::int32, {1});
+  p.requantize = rounding_shift(sim::Rounding::half_up, 1, 4);
+  const sim::Conv2d up(p);
+  p.requantize = rounding_shift(sim::Rounding::half_even, 1, 4);
+  const sim::Conv2d even(p);
+  const InputKind small{Shape{1, 1, 1, 3}, DType::int8, Codes{-30, 30}};
+  ProofBudget budget = 1 << 20;
+  // Multiples of 8: half of them are on ties of 16.
+  CHECK_FALSE(same_results(up, even, {small}, budget));
+  const auto constant = InputKind{Shape{1, 1, 1, 3}, DType::int8,
+                                  CodeRanges(std::vector<Codes>{{-30, 30}, {2, 2}, {-30, 30}})};
+  CHECK(same_results(up, even, {constant}, budget));  // of 16, less 48: no ties
+  // With a bias of 3 none is on a tie, though numbers between them are.
+  p.bias = Tensor(DType::int32, {1});
+  p.bias.set_int(0, 3);
+  const sim::Conv2d even_with_bias(p);
+  p.requantize = rounding_shift(sim::Rounding::half_up, 1, 4);
+  CHECK(same_results(sim::Conv2d(p), even_with_bias, {small}, budget));
+  const std::optional<CodeRanges> codes = reachable_codes(up, {constant});
+  REQUIRE(codes);
+  CHECK(codes->all() == Codes{-63, 57});
 }
 
 TEST_CASE("same_results: sums at the borders are those of windows that are there") {
