@@ -138,16 +138,18 @@ class ArgumentBinder {
   /// The output zero point in accumulator units, zero_point / real multiplier: added before the
   /// scaling (gemmlowp result_offset), or subtracted with the other sign (NVDLA).
   void add_offset(StepKind kind) {
-    const size_t channels = values_.given != nullptr ? values_.given->multiplier.size()
-                                                     : values_.real_multiplier.size();
+    const std::vector<int64_t>& rows = values_.folded_zero_points;
+    const size_t multipliers = values_.given != nullptr ? values_.given->multiplier.size()
+                                                        : values_.real_multiplier.size();
+    const size_t channels = std::max(multipliers, rows.size());  // one holds for all rows
     std::vector<int64_t>& offset = arguments_.integers["offset"];
     offset.clear();
     for (size_t c = 0; c < channels; ++c) {
-      const quant::Multiplier m = multiplier_of(c);
+      const size_t own = multipliers == 1 ? 0 : c;
+      const quant::Multiplier m = multiplier_of(own);
       const double real = values_.given != nullptr
                               ? std::ldexp(static_cast<double>(m.multiplier), -m.shift)
-                              : values_.real_multiplier[c];
-      const std::vector<int64_t>& rows = values_.folded_zero_points;
+                              : values_.real_multiplier[own];
       const int64_t zero_point = rows.empty() ? values_.zero_point : rows[rows.size() == 1 ? 0 : c];
       const double steps = static_cast<double>(zero_point) / real;
       if (zero_point != 0 && !(std::abs(steps) < 0x1p53)) {

@@ -13,6 +13,7 @@
 
 #include "backends/lower/given_arguments.h"
 #include "backends/parity/identify.h"
+#include "backends/parity/knobs-internal.h"
 #include "backends/parity/vector_dice-internal.h"
 #include "sim/core/error.h"
 #include "sim/core/parallel.h"
@@ -171,10 +172,10 @@ std::string row_rules_key(const OpRules& rules, const IdentifyRows& rows);
 /// All rules that the options name, distinct by key.
 enum class IdentifyKnobs { left_out, included };
 std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOptions& options,
-                                    IdentifyKnobs knobs, int64_t& tried);
+                                    IdentifyKnobs knobs, KnobBenches& benches,
+                                    sim::ThreadPool& pool, int64_t& tried);
 /// Leaves out settings without which a member's rules are the same.
-void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
-                        const IdentifyOptions& options);
+void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows, KnobBenches& benches);
 /// Numbers of rows whose parameters, all columns but the accumulators, are those of no row before.
 std::vector<size_t> distinct_parameters(const IdentifyRows& rows);
 /// Directed rows within the limits: about `count`, steered by the programs of `rules`, with
@@ -200,7 +201,7 @@ std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_cl
 /// layers.
 void describe_classes(const std::vector<const IdentifyRule*>& rules,
                       const std::vector<int>& classes, const std::vector<int64_t>& vectors,
-                      const ProfileSearch& search, std::optional<IdentifyForm> form,
+                      KnobBenches& benches, std::optional<IdentifyForm> form,
                       IdentifyResult& result);
 
 }  // namespace facsim::backends::detail

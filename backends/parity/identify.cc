@@ -35,7 +35,7 @@ std::vector<size_t> sampled_rows(size_t rows, size_t most) {
 class RowIdentification {
  public:
   RowIdentification(const IdentifyRows& rows, const IdentifyOptions& options)
-      : rows_(rows), options_(options), pool_(options.threads) {}
+      : rows_(rows), options_(options), benches_(options.search), pool_(options.threads) {}
 
   IdentifyResult run(IdentifyRows* next) {
     using detail::IdentifyKnobs;
@@ -58,7 +58,7 @@ class RowIdentification {
  private:
   void collect(detail::IdentifyKnobs knobs) {
     result_ = {};
-    rules_ = detail::row_rules(rows_, options_, knobs, result_.tried);
+    rules_ = detail::row_rules(rows_, options_, knobs, benches_, pool_, result_.tried);
     result_.rows = static_cast<int64_t>(rows_.size());
     result_.programs = static_cast<int64_t>(rules_.size());
     try_rules();
@@ -103,11 +103,11 @@ class RowIdentification {
     const auto phase = [](size_t part) { return detail::kIdentifySeparates.part(part, 3); };
     const Directed all = direct({fitting_.begin(), fitting_.end()}, {}, phase(0));
     detail::run_in_parts(pool_, fitting_.size(), options_.progress, phase(1), [&](size_t r) {
-      detail::drop_idle_settings(*fitting_[r], rows_, options_);
+      detail::drop_idle_settings(*fitting_[r], rows_, benches_);
     });
     const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(all.rows.size()));
-    detail::describe_classes({fitting_.begin(), fitting_.end()}, all.classes, vectors,
-                             options_.search, detail::form_of(rows_), result_);
+    detail::describe_classes({fitting_.begin(), fitting_.end()}, all.classes, vectors, benches_,
+                             detail::form_of(rows_), result_);
     std::vector<const IdentifyRule*> of_classes;
     std::vector<IdentifyOutcomes> outcomes;
     for (size_t r = 0; r < all.classes.size(); ++r) {
@@ -170,6 +170,7 @@ class RowIdentification {
 
   const IdentifyRows& rows_;
   const IdentifyOptions& options_;
+  detail::KnobBenches benches_;
   sim::ThreadPool pool_;
   std::vector<IdentifyRule> rules_;
   std::vector<IdentifyTally> tallies_;

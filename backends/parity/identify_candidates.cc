@@ -89,32 +89,8 @@ std::vector<Profile::Choice> requantizing_ops(const Profile& profile, const std:
 /// The op of a plain profile whose rules a setting of the space changes.
 constexpr const char* kSpaceOp = "conv2d";
 
-/// Profiles of which many settings are tried, each read once.
-class SettingBenches {
- public:
-  explicit SettingBenches(const ProfileSearch& search) : search_(search) {}
-
-  /// With the rules of every op.
-  const KnobBench& of(const std::string& profile) {
-    const std::lock_guard lock(mutex_);
-    auto known = benches_.find(profile);
-    if (known == benches_.end()) {
-      std::set<std::string> ops;
-      for (const auto& [key, rules] : load_profile(profile, search_).ops) ops.insert(key);
-      known = benches_.try_emplace(profile, profile, search_, std::vector<ProfileOverride>{}, ops)
-                  .first;
-    }
-    return known->second;
-  }
-
- private:
-  const ProfileSearch& search_;
-  std::mutex mutex_;
-  std::map<std::string, KnobBench> benches_;
-};
-
 LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyRows& rows,
-                                 const IdentifyOptions& options, SettingBenches& benches,
+                                 const IdentifyOptions& options, KnobBenches& benches,
                                  SpaceErrors& errors) {
   LoadedSetting loaded;
   try {
@@ -148,10 +124,9 @@ LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyR
 
 /// Returns how many of them are platforms.
 int64_t add_settings(const std::vector<IdentifySetting>& settings, const IdentifyRows& rows,
-                     const IdentifyOptions& options, sim::ThreadPool& pool, IdentifyPhase phase,
-                     SpaceErrors& errors, DistinctRules& rules) {
+                     const IdentifyOptions& options, KnobBenches& benches, sim::ThreadPool& pool,
+                     IdentifyPhase phase, SpaceErrors& errors, DistinctRules& rules) {
   std::vector<LoadedSetting> loaded(settings.size());
-  SettingBenches benches(options.search);
   run_in_parts(pool, settings.size(), options.progress, phase, [&](size_t i) {
     loaded[i] = load_space_setting(settings[i], rows, options, benches, errors);
   });
@@ -213,27 +188,29 @@ std::vector<LoadedSetting> load_shipped(const std::string& name, const IdentifyR
 
 }  // namespace
 
-void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows,
-                        const IdentifyOptions& options) {
+void drop_idle_settings(IdentifyRule& rule, const IdentifyRows& rows, KnobBenches& benches) {
   for (IdentifyCandidate& member : rule.members) {
+    if (member.settings.empty()) continue;
+    const KnobBench& bench = benches.of(member.profile);
+    const std::string& op = member.ops.front();
     for (size_t i = member.settings.size(); i-- > 0;) {
       std::vector<ProfileOverride> fewer = member.settings;
       fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+      const std::optional<OpRules> rules = bench.rules_with(fewer, op);
+      if (!rules) continue;  // the others contradict each other without it
       try {
-        const Profile profile = load_profile(member.profile, options.search, fewer);
-        if (row_rules_key(profile.rules(member.ops.front()), rows) == rule.key) {
-          member.settings = std::move(fewer);
-        }
+        if (row_rules_key(*rules, rows) != rule.key) continue;
       } catch (const Error&) {
-        continue;  // the others contradict each other without it
+        continue;  // not a requantization by steps
       }
+      if (bench.changed_rules(fewer)) member.settings = std::move(fewer);  // it loads as a whole
     }
   }
 }
 
 std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOptions& options,
-                                    IdentifyKnobs knobs, int64_t& tried) {
-  sim::ThreadPool pool(options.threads);
+                                    IdentifyKnobs knobs, KnobBenches& benches,
+                                    sim::ThreadPool& pool, int64_t& tried) {
   DistinctRules rules;
   tried = 0;
   const IdentifySpace given = options.space.value_or(IdentifySpace{});
@@ -261,11 +238,11 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
   }
   const std::vector<IdentifySetting> asked = settings_of(given);
   SpaceErrors errors, ignored;
-  tried += add_settings(asked, rows, options, pool, {300, 350}, errors, rules);
+  tried += add_settings(asked, rows, options, benches, pool, {300, 350}, errors, rules);
   errors.raise_if_all(asked.size());
   if (!given.replaces) {
-    tried += add_settings(settings_of(default_identify_space(form_of(rows))), rows, options, pool,
-                          {350, 500}, ignored, rules);
+    tried += add_settings(settings_of(default_identify_space(form_of(rows))), rows, options,
+                          benches, pool, {350, 500}, ignored, rules);
   }
   return rules.take();
 }

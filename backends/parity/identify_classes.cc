@@ -79,36 +79,30 @@ constexpr const char* kRowParts[] = {"requantize", "zero_point_add", "output"};
 /// Reads what candidates set; each profile's files once.
 class EffectiveValues {
  public:
-  EffectiveValues(const ProfileSearch& search, std::optional<IdentifyForm> form)
-      : search_(search), form_(form) {}
+  EffectiveValues(KnobBenches& benches, std::optional<IdentifyForm> form)
+      : benches_(benches), form_(form) {}
 
   /// The effective values of all settings that matter to a candidate.
   SettingValues of(const IdentifyCandidate& candidate) {
-    ResolvedProfile resolved = base(candidate.profile);
-    std::vector<ErrorInfo> errors;
-    for (const ProfileOverride& setting : candidate.settings) {
-      apply_override(resolved, setting, errors);
-    }
-    if (!errors.empty()) throw Error(std::move(errors));
-    if (form_) return of_rules(resolved, candidate.ops.front(), kRowParts, *form_);
-    if (candidate.ops.size() == 1) return of_layer(resolved, candidate.ops.front());
+    if (form_) return of_rules(candidate, candidate.ops.front(), kRowParts, *form_);
+    if (candidate.ops.size() == 1) return of_layer(candidate, candidate.ops.front());
     SettingValues all;  // of several ops, each by its name
     for (const std::string& op : candidate.ops) {
       const std::string place = RulesKey::parse(op).places().front();
-      for (auto& [pointer, value] : of_layer(resolved, op)) all[place + pointer] = value;
+      for (auto& [pointer, value] : of_layer(candidate, op)) all[place + pointer] = value;
     }
     return all;
   }
 
  private:
-  static SettingValues of_layer(const ResolvedProfile& resolved, const std::string& op) {
-    return of_rules(resolved, op, kLayerParts, IdentifyForm::three_scales);
+  SettingValues of_layer(const IdentifyCandidate& candidate, const std::string& op) {
+    return of_rules(candidate, op, kLayerParts, IdentifyForm::three_scales);
   }
 
-  static SettingValues of_rules(const ResolvedProfile& resolved, const std::string& op,
-                                std::span<const char* const> parts, IdentifyForm form) {
+  SettingValues of_rules(const IdentifyCandidate& candidate, const std::string& op,
+                         std::span<const char* const> parts, IdentifyForm form) {
     SettingValues values, read;
-    const Json rules = effective_rules(resolved.value, RulesKey::parse(op));
+    const Json rules = benches_.of(candidate.profile).effective(candidate.settings, op);
     for (const char* part : parts) {
       if (rules.contains(part)) flatten_settings(rules[part], std::string("/") + part, values);
     }
@@ -120,19 +114,8 @@ class EffectiveValues {
     return read;
   }
 
-  const ResolvedProfile& base(const std::string& profile) {
-    auto known = bases_.find(profile);
-    if (known == bases_.end()) {
-      known = bases_.emplace(profile, resolve_profile(profile, search_, {})).first;
-      known->second.sources.clear();  // texts, which would be copied for each candidate
-      known->second.origin.clear();
-    }
-    return known->second;
-  }
-
-  const ProfileSearch& search_;
+  KnobBenches& benches_;
   std::optional<IdentifyForm> form_;
-  std::map<std::string, ResolvedProfile> bases_;
 };
 
 /// SettingValues of each pointer by class; a class without an entry does not read it, so it takes
@@ -244,7 +227,7 @@ std::vector<size_t> splitting_vectors(const std::vector<IdentifyOutcomes>& of_cl
 
 void describe_classes(const std::vector<const IdentifyRule*>& rules,
                       const std::vector<int>& classes, const std::vector<int64_t>& vectors,
-                      const ProfileSearch& search, std::optional<IdentifyForm> form,
+                      KnobBenches& benches, std::optional<IdentifyForm> form,
                       IdentifyResult& result) {
   const int count = classes.empty() ? 0 : *std::max_element(classes.begin(), classes.end()) + 1;
   struct Group {
@@ -271,7 +254,7 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
     return candidate_comes_first(a.candidates.front(), b.candidates.front());
   });
   ValuesByClass values;
-  EffectiveValues effective(search, form);
+  EffectiveValues effective(benches, form);
   for (size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];
     const int number = static_cast<int>(g);

@@ -113,8 +113,8 @@ struct TriedProfile {
 class LayerCollector {
  public:
   LayerCollector(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
-                 const std::vector<IdentifySetting>* left)
-      : cases_(cases), examples_(kind_examples(cases)), options_(options) {
+                 const std::vector<IdentifySetting>* left, KnobBenches& benches)
+      : cases_(cases), examples_(kind_examples(cases)), options_(options), benches_(benches) {
     for (const IdentifyCase& c : cases) kinds_.push_back(c.kind());
     if (left == nullptr) return;
     left_.emplace();
@@ -129,7 +129,8 @@ class LayerCollector {
     TriedProfile tried;
     tried.member.profile = name;
     tried.member.settings = settings;
-    const Profile whole = load_profile(name, options_.search, settings);
+    const Profile whole = settings.empty() ? benches_.of(name).profile()
+                                           : load_profile(name, options_.search, settings);
     if (settings.empty()) tried.member.evidence = evidence_level_word(whole.evidence.level);
     KeysByKind keys;
     std::set<std::string> read;
@@ -149,7 +150,7 @@ class LayerCollector {
     for (const auto& [key, rules] : slim.ops) all.insert(key);
     tried.profile = std::make_shared<const Profile>(std::move(slim));
     if (!with_knobs) return tried;
-    tried.knobs = single_settings(KnobBench(name, options_.search, {}, all), name);
+    tried.knobs = single_settings(KnobBench(benches_.of(name), all), name);
     std::erase_if(tried.knobs, [&](const KnobRules& knob) {
       return std::none_of(read.begin(), read.end(),
                           [&](const std::string& key) { return knob.rules.contains(key); });
@@ -192,6 +193,7 @@ class LayerCollector {
   std::vector<size_t> examples_;
   std::vector<std::string> kinds_;
   const IdentifyOptions& options_;
+  KnobBenches& benches_;
   /// By profile; nothing: all are tried.
   std::optional<std::map<std::string, std::vector<std::vector<ProfileOverride>>>> left_;
 };
@@ -199,7 +201,8 @@ class LayerCollector {
 }  // namespace
 
 LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
-                       const std::vector<IdentifySetting>* left, sim::ThreadPool& pool) {
+                       const std::vector<IdentifySetting>* left, KnobBenches& benches,
+                       sim::ThreadPool& pool) {
   struct Wanted {
     std::string name;
     std::vector<ProfileOverride> settings;
@@ -214,7 +217,7 @@ LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOpt
   for (IdentifySetting& setting : settings_of(given)) {
     wanted.push_back({setting.base, std::move(setting.overrides), false});
   }
-  const LayerCollector collector(cases, options, left);
+  const LayerCollector collector(cases, options, left, benches);
   std::vector<std::optional<TriedProfile>> tried(wanted.size());
   SpaceErrors errors;
   run_in_parts(pool, wanted.size(), options.progress, kIdentifyCollects, [&](size_t i) {

@@ -82,7 +82,8 @@ struct LayerRules {
 };
 /// `left`: of the profiles' single settings only these; null: all.
 LayerRules layer_rules(const std::vector<IdentifyCase>& cases, const IdentifyOptions& options,
-                       const std::vector<IdentifySetting>* left, sim::ThreadPool& pool);
+                       const std::vector<IdentifySetting>* left, KnobBenches& benches,
+                       sim::ThreadPool& pool);
 
 /// Numbers of the kinds of cases, and the first case of each.
 std::vector<size_t> kind_examples(const std::vector<IdentifyCase>& cases);

@@ -28,11 +28,12 @@ class LayerIdentification {
       : cases_(cases),
         examples_(detail::kind_examples(cases_)),
         options_(options),
+        benches_(options.search),
         pool_(options.threads) {}
 
   IdentifyResult run(const std::vector<IdentifySetting>* left, std::vector<GeneratedCase>* next) {
     for (const IdentifyCase& c : cases_) result_.rows += c.values();
-    detail::LayerRules all = detail::layer_rules(cases_, options_, left, pool_);
+    detail::LayerRules all = detail::layer_rules(cases_, options_, left, benches_, pool_);
     rules_ = std::move(all.rules);
     result_.tried = all.tried;
     result_.programs = static_cast<int64_t>(rules_.size());
@@ -124,7 +125,7 @@ class LayerIdentification {
       together = detail::in_company<LayerRule>(fitting_, classes);
     }
     const std::vector<int64_t> vectors(fitting_.size(), static_cast<int64_t>(layers.size()));
-    detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, options_.search,
+    detail::describe_classes({fitting_.begin(), fitting_.end()}, classes, vectors, benches_,
                              std::nullopt, result_);
     if (next == nullptr) return;
     for (const size_t v : best_layers(outcomes, classes, layers)) {
@@ -152,6 +153,7 @@ class LayerIdentification {
   const std::vector<IdentifyCase>& cases_;
   std::vector<size_t> examples_;
   const IdentifyOptions& options_;
+  detail::KnobBenches benches_;
   sim::ThreadPool pool_;
   std::vector<LayerRule> rules_;
   std::vector<IdentifyTally> tallies_;

@@ -7,8 +7,10 @@
 
 #include "backends/parity/knob_values-internal.h"
 #include "backends/parity/knobs-internal.h"
+#include "backends/profile/algorithms-internal.h"
 #include "backends/profile/profile_fields-internal.h"
 #include "backends/profile/variants-internal.h"
+#include "sim/core/check.h"
 #include "sim/core/error.h"
 
 namespace facsim::backends {
@@ -98,42 +100,145 @@ void validate_at(const Json& profile, const std::string& pointer, std::vector<Er
   detail::validate(profile.at(at), *field, pointer, {place, place}, errors);
 }
 
+/// What an op or variant says itself, and which algorithms it may name: where two say the same,
+/// the same profile gives them the same rules.
+std::string own_rules_text(const Json& ops, const RulesKey& key) {
+  Json own = ops[key.op];
+  own.erase("aliases");
+  own.erase("variants");
+  std::string text = own.dump();
+  if (!key.variant.empty()) {
+    Json variant = ops[key.op]["variants"][key.variant];
+    variant.erase("aliases");
+    text += " variant " + variant.dump();
+  }
+  for (const std::string& name : detail::algorithms_of(key.op)) text += " " + name;
+  if (detail::algorithm_is_optional(key.op)) text += " optional";
+  if (key.op == "lut") text += " lut";  // has a setting of its own
+  return text;
+}
+
 }  // namespace
 
 namespace detail {
 
-KnobBench::KnobBench(std::string_view name_or_path, const ProfileSearch& search,
-                     const std::vector<ProfileOverride>& base, const std::set<std::string>& ops)
-    : profile_(load_profile(name_or_path, search, base)),
-      resolved_(resolve_profile(name_or_path, search, base)) {
+KnobBench::KnobBench(ResolvedProfile resolved)
+    : profile_(read_profile(resolved)), resolved_(std::move(resolved)) {
   resolved_.sources.clear();
   resolved_.origin.clear();
+  keys_ = rules_keys(resolved_.value);
+  std::map<std::string, size_t> first;
+  for (const RulesKey& key : keys_) {
+    alike_.push_back(
+        first.emplace(own_rules_text(resolved_.value["ops"], key), alike_.size()).first->second);
+  }
+}
+
+KnobBench::KnobBench(std::string_view name_or_path, const ProfileSearch& search,
+                     const std::vector<ProfileOverride>& base, const std::set<std::string>& ops)
+    : KnobBench(resolve_profile(name_or_path, search, base)) {
   for (const std::string& op : ops) {
     if (profile_.ops.contains(op)) ops_.insert(op);
   }
 }
 
+KnobBench::KnobBench(std::string_view name_or_path, const ProfileSearch& search)
+    : KnobBench(resolve_profile(name_or_path, search, {})) {
+  for (const auto& [key, rules] : profile_.ops) ops_.insert(key);
+}
+
+KnobBench::KnobBench(const KnobBench& bench, const std::set<std::string>& ops) : KnobBench(bench) {
+  ops_.clear();
+  for (const std::string& op : ops) {
+    if (profile_.ops.contains(op)) ops_.insert(op);
+  }
+}
+
+std::optional<KnobBench::Changed> KnobBench::changed(
+    const std::vector<ProfileOverride>& settings) const {
+  Changed changed;
+  for (const ProfileOverride& setting : settings) {
+    const std::string op = op_of(setting.pointer);
+    changed.all |= op.empty();
+    if (!op.empty()) changed.ops.insert(op);
+  }
+  Json& value = changed.resolved.value;
+  const Json& ops = resolved_.value["ops"];
+  const bool of_all_ops =
+      std::any_of(settings.begin(), settings.end(), [](const ProfileOverride& setting) {
+        return setting.pointer.starts_with("/ops") && op_of(setting.pointer).empty();
+      });
+  if (of_all_ops) {
+    for (const auto& [op, rules] : ops.items()) changed.ops.insert(op);
+  }
+  for (const auto& [word, member] : resolved_.value.items()) {
+    if (word != "ops") value[word] = member;
+  }
+  value["ops"] = Json::object();
+  for (const std::string& op : changed.ops) {
+    if (ops.contains(op)) value["ops"][op] = ops[op];
+  }
+  std::vector<ErrorInfo> errors;
+  for (const ProfileOverride& setting : settings) {
+    apply_override(changed.resolved, setting, errors);
+  }
+  for (const ProfileOverride& setting : settings) {
+    validate_at(value, member_of(setting.pointer), errors);
+  }
+  if (!errors.empty()) return std::nullopt;
+  return changed;
+}
+
+const Json& KnobBench::ops_for(const Changed& changed, const RulesKey& key) const {
+  const bool is_own = changed.ops.contains(key.op);
+  return is_own ? changed.resolved.value["ops"] : resolved_.value["ops"];
+}
+
+Json KnobBench::effective(const std::vector<ProfileOverride>& settings,
+                          const std::string& op) const {
+  const RulesKey key = RulesKey::parse(op);
+  if (settings.empty()) return effective_rules(resolved_.value, key);
+  const std::optional<Changed> now = changed(settings);
+  FACSIM_CHECK(now.has_value());
+  return effective_rules(now->resolved.value, ops_for(*now, key), key);
+}
+
+std::optional<OpRules> KnobBench::rules_with(const std::vector<ProfileOverride>& settings,
+                                             const std::string& op) const {
+  const std::optional<Changed> now = changed(settings);
+  if (!now) return std::nullopt;
+  const RulesKey key = RulesKey::parse(op);
+  std::vector<ErrorInfo> errors;
+  OpRules rules = read_op_rules(now->resolved, ops_for(*now, key), key, errors);
+  if (!errors.empty()) return std::nullopt;
+  return rules;
+}
+
 std::optional<RulesByKey> KnobBench::changed_rules(
     const std::vector<ProfileOverride>& settings) const {
-  ResolvedProfile changed = resolved_;
+  const std::optional<Changed> now = changed(settings);
+  if (!now) return std::nullopt;
   std::vector<ErrorInfo> errors;
-  std::set<std::string> touched;  // ops; "" is all
-  for (const ProfileOverride& setting : settings) {
-    apply_override(changed, setting, errors);
-    touched.insert(op_of(setting.pointer));
-  }
-  for (const ProfileOverride& setting : settings) {
-    validate_at(changed.value, member_of(setting.pointer), errors);
-  }
   RulesByKey rules;
-  if (!errors.empty()) return std::nullopt;
+  const auto keep = [&](const std::string& name, const OpRules& read) {
+    if (ops_.contains(name) && !(read == profile_.rules(name))) rules.emplace(name, read);
+  };
   // Every rule is read, also of ops that nobody asked about: the profile as a whole must load.
-  for (const RulesKey& key : rules_keys(changed.value)) {
-    if (!touched.contains("") && !touched.contains(key.op)) continue;
-    OpRules now = read_op_rules(changed, key, errors);
+  for (const RulesKey& key : rules_keys(now->resolved.value)) {
+    const OpRules read = read_op_rules(now->resolved, now->resolved.value["ops"], key, errors);
     if (!errors.empty()) return std::nullopt;
-    const std::string name = key.name();
-    if (ops_.contains(name) && !(now == profile_.rules(name))) rules.emplace(name, std::move(now));
+    keep(key.name(), read);
+  }
+  if (!now->all) return rules;
+  std::vector<std::optional<OpRules>> of_first(keys_.size());  // of those alike
+  for (size_t k = 0; k < keys_.size(); ++k) {
+    if (now->ops.contains(keys_[k].op)) continue;
+    std::optional<OpRules>& read = of_first[alike_[k]];
+    if (!read) {
+      read = read_op_rules(now->resolved, resolved_.value["ops"], keys_[k], errors);
+      if (!errors.empty()) return std::nullopt;
+    }
+    keep(keys_[k].name(), *read);
   }
   return rules;
 }
@@ -168,6 +273,16 @@ std::vector<KnobRules> KnobBench::knobs(KnobScope scope) const {
     }
   }
   return knobs;
+}
+
+const KnobBench& KnobBenches::of(const std::string& profile) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = benches_.find(profile); known != benches_.end()) return known->second;
+  }
+  KnobBench bench(profile, search_);  // several threads may read several profiles
+  const std::lock_guard lock(mutex_);
+  return benches_.try_emplace(profile, std::move(bench)).first->second;
 }
 
 }  // namespace detail

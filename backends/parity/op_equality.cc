@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <iterator>
 #include <type_traits>
@@ -16,6 +17,9 @@
 namespace facsim::backends::detail {
 
 namespace {
+
+template <class T>
+using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
 
 /// The text is made of every parameter in turn, separated by spaces.
 class OpText {
@@ -48,21 +52,29 @@ class OpText {
     }
   }
 
-  void add(std::string_view word) { append("{} ", word); }
-  void add(const char* word) { append("{} ", word); }
-  void add(const std::string& word) { append("{} ", word); }
+  void add(std::string_view word) {
+    text_.append(word.data(), word.data() + word.size());
+    text_.push_back(' ');
+  }
+  void add(const char* word) { add(std::string_view(word)); }
+  void add(const std::string& word) { add(std::string_view(word)); }
+  void add(int64_t value) {
+    const fmt::format_int digits(value);
+    add(std::string_view(digits.data(), digits.size()));
+  }
   template <class T>
   requires std::is_arithmetic_v<T>
   void add(T value) {
     if constexpr (std::floating_point<T>) {
-      append("{:a} ", value);
+      add("f");
+      add(static_cast<int64_t>(std::bit_cast<BitsOf<T>>(value)));
     } else {
-      append("{} ", static_cast<int64_t>(value));
+      add(static_cast<int64_t>(value));
     }
   }
   template <class T>
   requires std::is_enum_v<T>
-  void add(T value) { append("{} ", static_cast<int64_t>(value)); }
+  void add(T value) { add(static_cast<int64_t>(value)); }
   void add(const sim::IntType& type) { add(sim::to_string(type)); }
   void add(const Shape& shape) { add(to_string(shape)); }
   template <class T>

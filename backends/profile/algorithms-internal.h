@@ -26,6 +26,6 @@ bool algorithm_is_optional(std::string_view op);
 /// Null if there is no algorithm of that name.
 const Algorithm* find_algorithm(std::string_view name);
 /// The algorithms an op may name; empty for ops that have none.
-std::vector<std::string> algorithms_of(std::string_view op);
+const std::vector<std::string>& algorithms_of(std::string_view op);
 
 }  // namespace facsim::backends::detail

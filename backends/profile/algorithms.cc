@@ -2,6 +2,7 @@
 #include "backends/profile/algorithms-internal.h"
 
 #include <algorithm>
+#include <map>
 
 namespace facsim::backends::detail {
 
@@ -175,14 +176,18 @@ const Algorithm* find_algorithm(std::string_view name) {
   return nullptr;
 }
 
-std::vector<std::string> algorithms_of(std::string_view op) {
-  std::vector<std::string> names;
-  for (const Algorithm& algorithm : algorithms()) {
-    if (std::find(algorithm.ops.begin(), algorithm.ops.end(), op) != algorithm.ops.end()) {
-      names.push_back(algorithm.name);
+const std::vector<std::string>& algorithms_of(std::string_view op) {
+  using NamesByOp = std::map<std::string, std::vector<std::string>, std::less<>>;
+  static const NamesByOp names = [] {
+    NamesByOp all;
+    for (const Algorithm& algorithm : algorithms()) {
+      for (const std::string& own : algorithm.ops) all[own].push_back(algorithm.name);
     }
-  }
-  return names;
+    return all;
+  }();
+  static const std::vector<std::string> none;
+  const auto found = names.find(op);
+  return found == names.end() ? none : found->second;
 }
 
 }  // namespace facsim::backends::detail

@@ -155,7 +155,7 @@ class Findings {
 void read_algorithm(const RulesKey& key_of_rules, const Json& rules, OpRules& out,
                     Findings& findings) {
   const std::string& op = key_of_rules.op;
-  const std::vector<std::string> allowed = detail::algorithms_of(op);
+  const std::vector<std::string>& allowed = detail::algorithms_of(op);
   if (!rules.contains("algorithm")) {
     if (!allowed.empty() && !detail::algorithm_is_optional(op)) {
       findings.add(key_of_rules, "", "ops." + op + " without \"algorithm\"",
@@ -294,10 +294,10 @@ OpRules read_rules(const RulesKey& key, const Json& rules, Findings& findings) {
 
 /// A variant's `when` needs a condition, and types that its rules take: nobody reaches it
 /// otherwise.
-void check_condition(const Json& json, const RulesKey& key, const OpRules& rules,
+void check_condition(const Json& ops, const RulesKey& key, const OpRules& rules,
                      Findings& findings) {
+  if (key.variant.empty() || !ops[key.op]["variants"][key.variant].contains("when")) return;
   const std::string place = key.places().front();
-  if (key.variant.empty() || !json.contains(Json::json_pointer(place + "/when"))) return;
   if (rules.when.count() == 0) {
     findings.add_at(place + "/when", "no condition", "activation, weight or bias; or no \"when\"");
   }
@@ -342,6 +342,10 @@ void read_aliases(const Json& json, Profile& profile, Findings& findings) {
   }
 }
 
+}  // namespace
+
+namespace detail {
+
 Profile read_profile(const ResolvedProfile& resolved) {
   const Json& json = resolved.value;
   Profile profile;
@@ -362,10 +366,11 @@ Profile read_profile(const ResolvedProfile& resolved) {
   profile.file = resolved.file;
 
   Findings findings(resolved);
+  const Json& ops = json["ops"];
   for (const RulesKey& key : detail::rules_keys(json)) {
-    OpRules rules = read_rules(key, detail::effective_rules(json, key), findings);
-    rules.when = detail::read_condition(json, key);
-    check_condition(json, key, rules, findings);
+    OpRules rules = read_rules(key, detail::effective_rules(json, ops, key), findings);
+    rules.when = detail::read_condition(ops, key);
+    check_condition(ops, key, rules, findings);
     profile.ops[key.name()] = std::move(rules);
   }
   read_aliases(json, profile, findings);
@@ -379,16 +384,12 @@ Profile read_profile(const ResolvedProfile& resolved) {
   return profile;
 }
 
-}  // namespace
-
-namespace detail {
-
-OpRules read_op_rules(const ResolvedProfile& resolved, const RulesKey& key,
+OpRules read_op_rules(const ResolvedProfile& resolved, const Json& ops, const RulesKey& key,
                       std::vector<ErrorInfo>& errors) {
   Findings findings(resolved);
-  OpRules rules = read_rules(key, effective_rules(resolved.value, key), findings);
-  rules.when = read_condition(resolved.value, key);
-  check_condition(resolved.value, key, rules, findings);
+  OpRules rules = read_rules(key, effective_rules(resolved.value, ops, key), findings);
+  rules.when = read_condition(ops, key);
+  check_condition(ops, key, rules, findings);
   for (ErrorInfo& info : findings.take()) errors.push_back(std::move(info));
   return rules;
 }
@@ -397,7 +398,7 @@ OpRules read_op_rules(const ResolvedProfile& resolved, const RulesKey& key,
 
 Profile load_profile(std::string_view name_or_path, const ProfileSearch& search,
                      const std::vector<ProfileOverride>& overrides) {
-  return read_profile(detail::resolve_profile(name_or_path, search, overrides));
+  return detail::read_profile(detail::resolve_profile(name_or_path, search, overrides));
 }
 
 std::string resolved_profile_json(std::string_view name_or_path, const ProfileSearch& search,

@@ -33,13 +33,19 @@ std::vector<RulesKey> rules_keys(const Json& resolved);
 /// (null deletes), defaults filled in. A variant whose `when` names a type has that type, unless
 /// it writes another.
 Json effective_rules(const Json& resolved, const RulesKey& key);
+/// With the op as it is in `ops` instead of /ops.
+Json effective_rules(const Json& resolved, const Json& ops, const RulesKey& key);
 
-/// The rules of one op or variant, checked and lowered; what is wrong with them goes to `errors`.
-OpRules read_op_rules(const ResolvedProfile& resolved, const RulesKey& key,
+/// The rules of one op or variant of `ops`, checked and lowered; what is wrong with them goes to
+/// `errors`.
+OpRules read_op_rules(const ResolvedProfile& resolved, const Json& ops, const RulesKey& key,
                       std::vector<ErrorInfo>& errors);
 
+/// Every op's rules, checked. Error with all findings.
+Profile read_profile(const ResolvedProfile& resolved);
+
 /// The checked `when` of a variant; no condition for an op or a variant without one.
-VariantCondition read_condition(const Json& resolved, const RulesKey& key);
+VariantCondition read_condition(const Json& ops, const RulesKey& key);
 
 /// A type word: "int4", "uint8".
 sim::IntType type_from_word(std::string_view word);

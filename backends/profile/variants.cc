@@ -33,6 +33,18 @@ void take_types_of(const Json& variant, Json& rules) {
   if (!is_real) set_unless_written(rules, variant, "bias", "bits", type_from_word(bias).bits);
 }
 
+/// merge_patch without the members that are no rules, the largest of all.
+void merge_rules(Json& rules, const Json& own) {
+  for (const auto& [key, value] : own.items()) {
+    if (key == "aliases" || key == "variants" || key == "when") continue;
+    if (value.is_null()) {
+      rules.erase(key);
+    } else {
+      rules[key].merge_patch(value);
+    }
+  }
+}
+
 DType bias_dtype(const std::string& word) {
   return word == "float32" ? DType::float32 : type_from_word(word).storage();
 }
@@ -82,17 +94,17 @@ std::vector<RulesKey> rules_keys(const Json& resolved) {
 }
 
 Json effective_rules(const Json& resolved, const RulesKey& key) {
+  return effective_rules(resolved, resolved["ops"], key);
+}
+
+Json effective_rules(const Json& resolved, const Json& ops, const RulesKey& key) {
   Json rules = Json::object();
   for (const std::string& word : rule_keys()) rules[word] = resolved[word];
-  const Json& op = resolved["ops"][key.op];
-  rules.merge_patch(op);
-  rules.erase("aliases");
-  rules.erase("variants");
+  const Json& op = ops[key.op];
+  merge_rules(rules, op);
   if (!key.variant.empty()) {
     const Json& variant = op["variants"][key.variant];
-    rules.merge_patch(variant);
-    rules.erase("when");
-    rules.erase("aliases");
+    merge_rules(rules, variant);
     take_types_of(variant, rules);
   }
   // merge_patch drops nulls that are values (intermediate_bits).
@@ -102,10 +114,10 @@ Json effective_rules(const Json& resolved, const RulesKey& key) {
   return rules;
 }
 
-VariantCondition read_condition(const Json& resolved, const RulesKey& key) {
+VariantCondition read_condition(const Json& ops, const RulesKey& key) {
   VariantCondition condition;
   if (key.variant.empty()) return condition;
-  const Json& variant = resolved["ops"][key.op]["variants"][key.variant];
+  const Json& variant = ops[key.op]["variants"][key.variant];
   if (!variant.contains("when")) return condition;
   const Json& when = variant["when"];
   if (when.contains("activation")) {

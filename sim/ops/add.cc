@@ -195,10 +195,13 @@ Add::Add(AddParams params) : params_(std::move(params)) {
   if (params_.output.output_is_real()) {
     refuse("output", "a program to float32", "a program to codes");
   }
-  const bool subtracts = params_.kind == AddParams::Kind::sub;
-  lhs_table_ = make_table(params_.lhs, params_.lhs_type, false);
-  rhs_table_ = make_table(params_.rhs, params_.rhs_type, subtracts);
-  prepare_sums();
+  // Tables of 8-bit codes are made fast, and belong to what a lowered network holds.
+  if (params_.lhs_type.bits <= 8 && params_.rhs_type.bits <= 8) prepared();
+}
+
+const Add::Prepared& Add::prepared() const {
+  std::call_once(prepared_once_, [&] { prepare(prepared_); });
+  return prepared_;
 }
 
 std::optional<Add::Operand> Add::make_operand(const Requantizer& program, IntType type) {
@@ -270,38 +273,42 @@ void Add::load_codes(const detail::BroadcastRuns& runs, const Tensor& codes, con
   });
 }
 
-void Add::prepare_sums() {
-  const bool tables = !lhs_table_.empty() && !rhs_table_.empty();
+void Add::prepare(Prepared& p) const {
+  const bool subtracts = params_.kind == AddParams::Kind::sub;
+  p.lhs_table = make_table(params_.lhs, params_.lhs_type, false);
+  p.rhs_table = make_table(params_.rhs, params_.rhs_type, subtracts);
+  const bool tables = !p.lhs_table.empty() && !p.rhs_table.empty();
   if (sums_reals()) return;
   Range lhs{}, rhs{};
   bool operands_fit_int32 = true;  // tables are summed in 64 bits
   if (tables) {
-    lhs = range_of(lhs_table_);
-    rhs = range_of(rhs_table_);
+    lhs = range_of(p.lhs_table);
+    rhs = range_of(p.rhs_table);
   } else {
-    lhs_operand_ = make_operand(params_.lhs, params_.lhs_type);
-    rhs_operand_ = make_operand(params_.rhs, params_.rhs_type);
-    if (!lhs_operand_ || !rhs_operand_ || rhs_operand_->min == INT64_MIN) return;
-    lhs = {lhs_operand_->min, lhs_operand_->max};
-    rhs = {rhs_operand_->min, rhs_operand_->max};
+    p.lhs_operand = make_operand(params_.lhs, params_.lhs_type);
+    p.rhs_operand = make_operand(params_.rhs, params_.rhs_type);
+    if (!p.lhs_operand || !p.rhs_operand || p.rhs_operand->min == INT64_MIN) return;
+    lhs = {p.lhs_operand->min, p.lhs_operand->max};
+    rhs = {p.rhs_operand->min, p.rhs_operand->max};
     operands_fit_int32 = lhs.min >= INT32_MIN && lhs.max <= INT32_MAX && rhs.min >= INT32_MIN &&
                          rhs.max <= INT32_MAX;
-    if (params_.kind == AddParams::Kind::sub) rhs = {-rhs.max, -rhs.min};
+    if (subtracts) rhs = {-rhs.max, -rhs.min};
   }
   int64_t lowest = 0, highest = 0;
   if (params_.output.channels() != 1 || __builtin_add_overflow(lhs.min, rhs.min, &lowest) ||
       __builtin_add_overflow(lhs.max, rhs.max, &highest)) {
-    lhs_table_ = {};
-    lhs_operand_.reset();
+    p.lhs_table = {};
+    p.lhs_operand.reset();
     return;
   }
-  sums_fit_int32_ = operands_fit_int32 && lowest >= INT32_MIN && highest <= INT32_MAX;
-  kernel_ = RequantizeKernel(params_.output, lowest, highest);
+  p.sums_fit_int32 = operands_fit_int32 && lowest >= INT32_MIN && highest <= INT32_MAX;
+  p.kernel = RequantizeKernel(params_.output, lowest, highest);
 }
 
 template <class Total>
 Events Add::add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
                            const RunContext& context) const {
+  const Prepared& p = prepared();
   const detail::BroadcastRuns runs(lhs.shape(), rhs.shape(), output.shape());
   auto* out = static_cast<std::byte*>(output.raw());
   const auto element = static_cast<int64_t>(size_of(output.dtype()));
@@ -327,10 +334,10 @@ Events Add::add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
             }
           });
         };
-        add_operand(lhs, *lhs_operand_, Side::lhs);
-        add_operand(rhs, *rhs_operand_, Side::rhs);
-        events += kernel_.run(totals.data(), n, 1, 0, n, out + begin * element, n, context.isa,
-                              context.count_events);
+        add_operand(lhs, *p.lhs_operand, Side::lhs);
+        add_operand(rhs, *p.rhs_operand, Side::rhs);
+        events += p.kernel.run(totals.data(), n, 1, 0, n, out + begin * element, n, context.isa,
+                               context.count_events);
         return events;
       });
 }
@@ -356,21 +363,28 @@ Events Add::run(std::span<const Tensor* const> inputs, Tensor& output,
   detail::check_codes(kind(), "lhs", *inputs[0], params_.lhs_type);
   detail::check_codes(kind(), "rhs", *inputs[1], params_.rhs_type);
   const AddInputs in(inputs, output.shape());
-  const bool use_tables = !lhs_table_.empty() && !rhs_table_.empty() &&
-                          context.isa != Isa::scalar && !context.count_events;
+  const auto by_norm = [&] {
+    return sums_reals() ? add_norm<float>(params_, in, output, context)
+                        : add_norm<int64_t>(params_, in, output, context);
+  };
   Events events;
-  if (!use_tables && lhs_operand_ && rhs_operand_ && context.isa != Isa::scalar) {
-    events = sums_fit_int32_ ? add_by_kernels<int32_t>(in.lhs, in.rhs, output, context)
-                             : add_by_kernels<int64_t>(in.lhs, in.rhs, output, context);
+  if (context.isa == Isa::scalar) {
+    events = by_norm();
+    return context.count_events ? events : Events{};
+  }
+  const Prepared& p = prepared();
+  const bool use_tables = !p.lhs_table.empty() && !p.rhs_table.empty() && !context.count_events;
+  if (!use_tables && p.lhs_operand && p.rhs_operand) {
+    events = p.sums_fit_int32 ? add_by_kernels<int32_t>(in.lhs, in.rhs, output, context)
+                              : add_by_kernels<int64_t>(in.lhs, in.rhs, output, context);
   } else if (!use_tables) {
-    events = sums_reals() ? add_norm<float>(params_, in, output, context)
-                          : add_norm<int64_t>(params_, in, output, context);
+    events = by_norm();
   } else if (sums_reals()) {
-    add_reals_by_tables(params_, in, lhs_table_, rhs_table_, output, context);
-  } else if (sums_fit_int32_) {
-    add_by_tables<int32_t>(kernel_, in, lhs_table_, rhs_table_, output, context);
+    add_reals_by_tables(params_, in, p.lhs_table, p.rhs_table, output, context);
+  } else if (p.sums_fit_int32) {
+    add_by_tables<int32_t>(p.kernel, in, p.lhs_table, p.rhs_table, output, context);
   } else {
-    add_by_tables<int64_t>(kernel_, in, lhs_table_, rhs_table_, output, context);
+    add_by_tables<int64_t>(p.kernel, in, p.lhs_table, p.rhs_table, output, context);
   }
   return context.count_events ? events : Events{};
 }

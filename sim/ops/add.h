@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <mutex>
 #include <optional>
 
 #include "sim/kernels/requantize.h"
@@ -42,13 +43,8 @@ class Add final : public Op {
 
  private:
   bool sums_reals() const { return params_.lhs.output_is_real(); }
-  void prepare_sums();
 
   AddParams params_;
-  /// The lhs and rhs programs' own results by the bits of an 8-bit code, those of `sub`'s rhs
-  /// negated: [256] int64 or float32. Empty for wider inputs, per-channel programs, and where a
-  /// program refuses a code.
-  Tensor lhs_table_, rhs_table_;
   /// The lhs and rhs programs over all codes of up to 16 bits, where tables would be large.
   struct Operand {
     /// The program's first steps, done while codes are loaded: (code - offset) * 2^shift.
@@ -66,9 +62,20 @@ class Add final : public Op {
   template <class Total>
   Events add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
                         const RunContext& context) const;
-  std::optional<Operand> lhs_operand_, rhs_operand_;
-  RequantizeKernel kernel_;  ///< of the output program, over the sums
-  bool sums_fit_int32_ = false;
+  /// Made when a run first asks: many layers are lowered only to be looked at.
+  struct Prepared {
+    /// The lhs and rhs programs' own results by the bits of an 8-bit code, those of `sub`'s rhs
+    /// negated: [256] int64 or float32. Empty for wider inputs, per-channel programs, and where a
+    /// program refuses a code.
+    Tensor lhs_table, rhs_table;
+    std::optional<Operand> lhs_operand, rhs_operand;
+    RequantizeKernel kernel;  ///< of the output program, over the sums
+    bool sums_fit_int32 = false;
+  };
+  void prepare(Prepared& prepared) const;
+  const Prepared& prepared() const;
+  mutable std::once_flag prepared_once_;
+  mutable Prepared prepared_;
 };
 
 }  // namespace facsim::sim

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "sim/core/float_mode.h"
 #include "sim/overflow/overflow.h"
@@ -14,9 +16,9 @@ namespace facsim::sim {
 namespace {
 
 int bit_length(int128 v) {
-  int bits = 0;
-  for (uint128 rest = static_cast<uint128>(v < 0 ? -(v + 1) : v); rest != 0; rest >>= 1) ++bits;
-  return bits;
+  const auto magnitude = static_cast<uint128>(v < 0 ? -(v + 1) : v);
+  const auto high = static_cast<uint64_t>(magnitude >> 64);
+  return high != 0 ? 64 + std::bit_width(high) : std::bit_width(static_cast<uint64_t>(magnitude));
 }
 
 ValueRange unbounded_integers() {
@@ -159,6 +161,19 @@ ValueRange real_step(const BoundStep& step, int64_t channel, const ValueRange& v
   }
 }
 
+/// Rows of arguments often repeat: equal operands give the range that the channel before gave.
+bool has_operands_of_channel_before(std::span<const BoundStep> steps, int64_t channel) {
+  const auto repeats = [&](const auto& operand) {
+    return operand.values().size() <= 1 ||
+           std::memcmp(&operand.values()[static_cast<size_t>(channel)],
+                       &operand.values()[static_cast<size_t>(channel - 1)],
+                       sizeof(operand.values()[0])) == 0;
+  };
+  return std::all_of(steps.begin(), steps.end(), [&](const BoundStep& step) {
+    return repeats(step.a) && repeats(step.b) && repeats(step.real_a) && repeats(step.real_b);
+  });
+}
+
 }  // namespace
 
 ValueRange ValueRange::integers(int128 min, int128 max) {
@@ -188,6 +203,7 @@ std::vector<ValueRange> infer_ranges(std::span<const BoundStep> steps, int64_t c
   const FloatMode mode;
   std::vector<ValueRange> ranges(steps.size());
   for (int64_t channel = 0; channel < channels; ++channel) {
+    if (channel > 0 && has_operands_of_channel_before(steps, channel)) continue;
     ValueRange v = input;
     bool is_float64 = false;
     for (size_t i = 0; i < steps.size(); ++i) {

@@ -142,6 +142,40 @@ TEST_CASE("facsim requantize: three scales, from which the profile derives its m
   CHECK(zero.err.find("output_scale") != std::string::npos);
 }
 
+TEST_CASE("facsim requantize: an offset that is not given is derived from the zero point") {
+  // NVDLA's converter, half away from zero: (-11 + 14) / 2 is 2, where -11 / 2 + 7 is 1; the same
+  // numbers as identify's. A given offset is taken as it is.
+  const Rows rows;
+  const std::string zero_point = rows.write("z.npy", std::vector<int8_t>{7, 7, -4});
+  const std::string zero = rows.write("zero.npy", std::vector<int32_t>{0});
+  const std::string out = (rows.folder / "out.npy").string();
+  const std::vector<std::string> words = {"requantize",
+                                          "--profile",
+                                          "nvdla",
+                                          "--acc",
+                                          rows.write("acc.npy", std::vector<int32_t>{10, -11, 3}),
+                                          "--multiplier",
+                                          rows.write("m.npy", std::vector<int32_t>{16384}),
+                                          "--shift",
+                                          rows.write("s.npy", std::vector<int32_t>{15}),
+                                          "-o",
+                                          out};
+  const auto run_with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    const CommandResult result = run_command(all);
+    REQUIRE_MESSAGE(result.exit_code == 0, result.err);
+    const Tensor codes = backends::read_npy(out);
+    std::vector<int64_t> values;
+    for (int64_t i = 0; i < codes.numel(); ++i) values.push_back(codes.int_at(i));
+    return values;
+  };
+  CHECK(run_with({"--zero-point", zero_point}) == std::vector<int64_t>{12, 2, -3});
+  CHECK(run_with({"--zero-point", zero_point, "--arg", "offset=" + zero}) ==
+        std::vector<int64_t>{5, -6, 2});
+  CHECK(run_with({}) == std::vector<int64_t>{5, -6, 2});
+}
+
 TEST_CASE("facsim requantize: phrases choose variants and types; biases and offsets by --arg") {
   const Rows rows;
   std::ofstream(rows.folder / "chip.json") << R"({

@@ -98,8 +98,12 @@ class RequantizeCommand final : public Command {
     app.footer(
         "Each file has one value per row, or one value for all rows; none may be empty. An "
         "integer\n"
-        "--arg bias that the profile's steps do not name is added to the accumulator. Ops that do\n"
-        "not requantize accumulators (max_pool2d, softmax, …) are refused: exit code 4.\n\n"
+        "--arg bias that the profile's steps do not name is added to the accumulator. An offset "
+        "in\n"
+        "front of the scaling (gemmlowp, NVDLA) that --arg does not give is derived from "
+        "--zero-point\n"
+        "and the real multiplier, as a layer's is; without --zero-point it is 0. Ops that do not\n"
+        "requantize accumulators (max_pool2d, softmax, …) are refused: exit code 4.\n\n"
         "Examples:\n"
         "  facsim requantize --profile tflite-micro --acc acc.npy --multiplier m.npy --shift s.npy "
         "\\\n    --shift-sign left --zero-point zp.npy -o out.npy\n"
@@ -189,6 +193,7 @@ class RequantizeCommand final : public Command {
     given.weight_scale = read_reals(weight_scale_);
     given.output_scale = read_reals(output_scale_);
     if (!zero_point_.empty()) given.zero_point = read(zero_point_);
+    given.folds_zero_points = true;  // as identify and a layer's lowering
     if (!clamp_min_.empty()) given.clamp_min = read(clamp_min_);
     if (!clamp_max_.empty()) given.clamp_max = read(clamp_max_);
     for (const auto& [name, file] : named_files()) {
