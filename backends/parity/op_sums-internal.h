@@ -29,8 +29,8 @@ struct LayerSums {
     int64_t min = 0, max = 0;  ///< of v in AppliedProgram
   };
   /// True if every accumulator is proved to be the exact sum, whatever its width, overflow and
-  /// order: v counts the sums from the least, with the bias, that the weights allow, multiples of
-  /// their common divisor apart. Else v is the accumulator, anything that its width holds.
+  /// order: v = 0, 1, … counts the possible sums, with the bias, from the least, a common divisor
+  /// apart. Else v is the accumulator, anything that its width holds.
   bool exact = false;
   std::vector<Channel> channels;
 

@@ -38,7 +38,7 @@ struct ProductSums {
   int64_t step = 0;  ///< totals are total.min + k * step; 0: total.min is the only one
 };
 
-/// Whether `a` can be nothing that `b` cannot be.
+/// Whether every value of `a` is one of `b`'s.
 bool is_part_of(const ProductSums& a, const ProductSums& b) {
   if (a.total.min < b.total.min || a.total.max > b.total.max) return false;
   const int64_t step = std::max<int64_t>(b.step, 1);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <optional>
-#include <type_traits>
 #include <vector>
 
 #include "backends/parity/same_results-internal.h"
@@ -53,7 +54,7 @@ bool step_keeps_order(const sim::BoundStep& step, const sim::ValueRange& before)
           step.overflow == sim::Overflow::saturate_symmetric) {
         return true;
       }
-      return before.bounded && before.min >= step.type.min() && before.max <= step.type.max();
+      return sim::leaves_unchanged(step, 0, before);
     default:
       return true;
   }
@@ -67,19 +68,22 @@ struct ChannelStep {
   sim::IntType type{};
   sim::Overflow overflow = sim::Overflow::saturate;
   std::optional<int64_t> a, b;
-  std::optional<float> real_a, real_b;
+  std::optional<uint32_t> real_a, real_b;  ///< bits: 1 / 0.0 and 1 / -0.0 differ
 
   friend bool operator==(const ChannelStep&, const ChannelStep&) = default;
 };
 
 /// `step` has one channel.
 ChannelStep channel_step(const sim::BoundStep& step) {
-  const auto value = [&](const auto& values) {
-    using T = std::decay_t<decltype(values[0])>;
-    return values.values().empty() ? std::nullopt : std::optional<T>(values[0]);
+  const auto integer = [](const sim::PerChannel<int64_t>& values) {
+    return values.values().empty() ? std::nullopt : std::optional(values[0]);
   };
-  return {step.kind,     step.rounding, step.type,          step.overflow,
-          value(step.a), value(step.b), value(step.real_a), value(step.real_b)};
+  const auto bits = [](const sim::PerChannel<float>& values) {
+    return values.values().empty() ? std::nullopt
+                                   : std::optional(std::bit_cast<uint32_t>(values[0]));
+  };
+  return {step.kind,       step.rounding,   step.type,         step.overflow,
+          integer(step.a), integer(step.b), bits(step.real_a), bits(step.real_b)};
 }
 
 bool is_identity(const ChannelStep& step) {
@@ -88,15 +92,6 @@ bool is_identity(const ChannelStep& step) {
   return (step.kind == Kind::shl || step.kind == Kind::shr || step.kind == Kind::add ||
           step.kind == Kind::sub) &&
          step.a == 0;
-}
-
-/// Whether a resize or clamp gives every value of `range` unchanged.
-bool is_out_of_reach(const ChannelStep& step, const sim::ValueRange& range) {
-  const auto holds = [&](int64_t min, int64_t max) {
-    return range.bounded && range.min >= min && range.max <= max;
-  };
-  if (step.kind == sim::StepKind::resize) return holds(step.type.min(), step.type.max());
-  return step.kind == sim::StepKind::clamp && holds(*step.a, *step.b);
 }
 
 /// v * a / 2^s is v * (a / 2^k) / 2^(s - k), exactly, where 2^k divides a.
@@ -135,10 +130,9 @@ void drop_wider_wraps(std::vector<ChannelStep>& steps, const ChannelStep& last) 
 }
 
 sim::BoundStep of_channel(const sim::BoundStep& step, int64_t channel) {
-  const auto one = [&](const auto& values) {
-    auto out = values;
-    if (!values.values().empty()) out = std::decay_t<decltype(values)>({values[channel]});
-    return out;
+  const auto one = [&]<class T>(const sim::PerChannel<T>& values) {
+    return values.values().empty() ? sim::PerChannel<T>()
+                                   : sim::PerChannel<T>(std::vector<T>{values[channel]});
   };
   return {step.kind,   step.rounding, step.type,        step.overflow,
           one(step.a), one(step.b),   one(step.real_a), one(step.real_b)};
@@ -154,8 +148,8 @@ std::vector<ChannelStep> simplest(const AppliedProgram& side, int64_t min, int64
   const std::vector<sim::ValueRange> after = sim::infer_ranges(steps, 1, input);
   std::vector<ChannelStep> out;
   for (size_t i = 0; i < steps.size(); ++i) {
+    if (sim::leaves_unchanged(steps[i], 0, i == 0 ? input : after[i - 1])) continue;
     ChannelStep step = channel_step(steps[i]);
-    if (is_out_of_reach(step, i == 0 ? input : after[i - 1])) continue;
     if (!out.empty()) cancel(out.back(), step);
     if (!out.empty() && is_identity(out.back())) out.pop_back();
     drop_wider_wraps(out, step);

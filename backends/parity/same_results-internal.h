@@ -86,8 +86,8 @@ bool same_program(const AppliedProgram& f, const AppliedProgram& g, int64_t min,
 ///   sums (average pools, means): the programs agree on every sum of each number of taps inside
 ///     the image;
 ///   elementwise ops of codes: the ops themselves are run on all codes, or all pairs of 8-bit ones;
-///   16-bit additions and products: by their programs; of additions, inputs may be in other units
-///     on both sides, all of them by the same factor.
+///   16-bit additions and products: by their programs; one side's addends may be the other's times
+///     a constant.
 /// False: not proved; it does not say that they differ.
 bool same_results(const sim::Op& a, const sim::Op& b, const std::vector<InputKind>& inputs,
                   ProofBudget& budget);

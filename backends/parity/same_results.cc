@@ -87,15 +87,18 @@ struct Addends {
   int64_t unit = 0;  ///< greatest common divisor of all of them
 };
 
+/// Nothing where one is so large that sums of two could leave 62 bits.
 std::optional<Addends> addends(const sim::AddParams& add) {
+  constexpr int64_t kLimit = int64_t{1} << 61;
   Addends out;
   for (const bool rhs : {false, true}) {
     const sim::Requantizer& program = rhs ? add.rhs : add.lhs;
     const sim::IntType type = rhs ? add.rhs_type : add.lhs_type;
-    if (type.bits > 16 || program.channels() != 1 || program.output_is_real()) return std::nullopt;
+    if (program.channels() != 1 || program.output_is_real()) return std::nullopt;
     sim::Events events;
     for (int64_t code = type.min(); code <= type.max(); ++code) {
       const int64_t value = program.apply(code, 0, events);
+      if (value <= -kLimit || value >= kLimit) return std::nullopt;
       out.values[rhs].push_back(value);
       out.unit = std::gcd(out.unit, value);
     }
@@ -107,14 +110,17 @@ std::optional<Addends> addends(const sim::AddParams& add) {
 /// As the ops compute: two programs to integers, their sum or difference, a program. One side's
 /// integers may be the other's times a factor.
 bool same_additions(const sim::AddParams& a, const sim::AddParams& b, ProofBudget& budget) {
+  const bool same_codes = a.lhs_type == b.lhs_type && a.rhs_type == b.rhs_type;
+  if (!same_codes || a.lhs_type.bits > 16 || a.rhs_type.bits > 16) return false;
   if (a.output.channels() != 1 || b.output.channels() != 1) return false;
+  const auto codes = [](sim::IntType type) { return int64_t{1} << type.bits; };
+  budget -= 2 * (codes(a.lhs_type) + codes(a.rhs_type));  // both sides' addends
+  if (budget <= 0) return false;
   const std::optional<Addends> f = addends(a), g = addends(b);
   if (!f || !g) return false;
   int64_t low = 0, high = 0;  // of the sum, in units
   for (const bool rhs : {false, true}) {
     const std::vector<int64_t>&of_f = f->values[rhs], &of_g = g->values[rhs];
-    if (of_f.size() != of_g.size()) return false;
-    budget -= static_cast<int64_t>(of_f.size());
     for (size_t i = 0; i < of_f.size(); ++i) {
       if (of_f[i] / f->unit != of_g[i] / g->unit) return false;
     }

@@ -52,19 +52,14 @@ ValueRange reals_between(std::initializer_list<float> values) {
 }
 
 ValueRange resized(const BoundStep& step, const ValueRange& v) {
-  const int128 type_min = step.type.min();
-  const int128 type_max = step.type.max();
-  if (v.bounded && v.min >= type_min && v.max <= type_max &&
-      step.overflow != Overflow::saturate_symmetric) {
-    return v;
-  }
+  if (leaves_unchanged(step, 0, v)) return v;
   if (v.bounded &&
       (step.overflow == Overflow::saturate || step.overflow == Overflow::saturate_symmetric)) {
     bool changed = false;
     return ValueRange::integers(bring_into(step.overflow, v.min, step.type, changed),
                                 bring_into(step.overflow, v.max, step.type, changed));
   }
-  ValueRange inside = ValueRange::integers(type_min, type_max);
+  ValueRange inside = ValueRange::integers(step.type.min(), step.type.max());
   inside.may_throw = step.overflow == Overflow::error;
   return inside;
 }
@@ -217,6 +212,16 @@ std::vector<ValueRange> infer_ranges(std::span<const BoundStep> steps, int64_t c
     }
   }
   return ranges;
+}
+
+bool leaves_unchanged(const BoundStep& step, int64_t channel, const ValueRange& range) {
+  const auto holds = [&](int128 min, int128 max) {
+    return !range.is_real && range.bounded && range.min >= min && range.max <= max;
+  };
+  if (step.kind == StepKind::clamp) return holds(step.a[channel], step.b[channel]);
+  if (step.kind != StepKind::resize) return false;
+  const int128 min = step.type.min(), max = step.type.max();
+  return holds(step.overflow == Overflow::saturate_symmetric ? std::max(min, -max) : min, max);
 }
 
 }  // namespace facsim::sim

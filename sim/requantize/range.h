@@ -32,4 +32,8 @@ inline constexpr int128 kNormLimit = int128{1} << 126;
 std::vector<ValueRange> infer_ranges(std::span<const BoundStep> steps, int64_t channels,
                                      ValueRange input);
 
+/// Whether a resize or clamp gives every value of `range` as it is: all of them lie inside its
+/// bounds, of which `saturate_symmetric` has a narrower one. False for other steps.
+bool leaves_unchanged(const BoundStep& step, int64_t channel, const ValueRange& range);
+
 }  // namespace facsim::sim

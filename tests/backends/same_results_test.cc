@@ -146,6 +146,113 @@ TEST_CASE("same_program: what is written the same gives the same, value by value
   CHECK(proved > 10);
 }
 
+std::optional<int64_t> result_of(const sim::Requantizer& f, int64_t v) {
+  try {
+    sim::Events events;
+    return f.apply(v, 0, events);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// Refused by both counts as equal.
+bool equal_or_refused(const sim::Requantizer& f, const sim::Requantizer& g, int64_t min,
+                      int64_t max) {
+  for (int64_t v = min; v <= max; ++v) {
+    if (result_of(f, v) != result_of(g, v)) return false;
+  }
+  return true;
+}
+
+/// What brings accumulators into [min, max], in integers and in float32, or leaves them.
+std::vector<std::vector<sim::Step>> ways_into(int64_t min, int64_t max) {
+  using Kind = sim::StepKind;
+  const auto real = [](int64_t v) { return sim::Operand::constant_f32(static_cast<float>(v)); };
+  return {{},
+          {{Kind::clamp, sim::Operand::constant(min), sim::Operand::constant(max)}},
+          {{Kind::to_f32, {}, {}}, {Kind::fclamp, real(min), real(max)}, {Kind::round, {}, {}}}};
+}
+
+TEST_CASE("same_program: every resize whose input ends at, beside and beyond the type's ends") {
+  int proved = 0, different = 0;
+  for (const sim::IntType type : {sim::IntType{4, true}, sim::IntType{4, false}, sim::kInt8}) {
+    const int64_t low = type.min(), high = type.max();
+    std::vector<sim::Requantizer> programs;
+    for (const auto& [min, max] : {std::pair{low, high}, {low + 1, high}, {low - 1, high + 1}}) {
+      for (std::vector<sim::Step> steps : ways_into(min, max)) {
+        programs.push_back(program_of(steps, sim::kInt16));
+        steps.emplace_back();
+        for (const sim::Overflow policy : sim::all_overflows()) {
+          steps.back() = {sim::StepKind::resize, {}, {}, {}, type, policy};
+          programs.push_back(program_of(steps, sim::kInt16));
+        }
+      }
+    }
+    for (const auto& [min, max] : {std::pair{low, high},
+                                   {low + 1, high},
+                                   {low, high - 1},
+                                   {low - 1, high},
+                                   {low, high + 1},
+                                   {3 * low - 40, 3 * high + 40}}) {
+      for (const sim::Requantizer& f : programs) {
+        for (const sim::Requantizer& g : programs) {
+          ProofBudget none = 2;  // for no value
+          ProofBudget enough = 1 << 20;
+          const bool written = same_program({&f}, {&g}, min, max, ProgramOrder::unknown, none);
+          const bool equal = equal_or_refused(f, g, min, max);
+          CAPTURE(min);
+          CAPTURE(max);
+          CAPTURE(sim::to_string(f.program()));
+          CAPTURE(sim::to_string(g.program()));
+          if (!equal) {
+            CHECK_FALSE(written);
+            CHECK_FALSE(same_program({&f}, {&g}, min, max, enough));
+          }
+          proved += written;
+          different += !equal;
+        }
+      }
+    }
+  }
+  CHECK(proved > 100);
+  CHECK(different > 100);
+}
+
+TEST_CASE("same_program: 0.0 and -0.0 are not the same divisor") {
+  using Kind = sim::StepKind;
+  const auto quotient = [](float divisor) {
+    const auto real = sim::Operand::constant_f32;
+    return program_of({{Kind::to_f32, {}, {}},
+                       {Kind::fdiv, real(divisor), {}},
+                       {Kind::fclamp, real(-9), real(9)},
+                       {Kind::round, {}, {}}});
+  };
+  const sim::Requantizer f = quotient(0.0f), g = quotient(-0.0f);
+  CHECK(result_of(f, 1) == 9);
+  CHECK(result_of(g, 1) == -9);
+  ProofBudget budget = 1 << 20;
+  CHECK_FALSE(same_program({&f}, {&g}, 1, 5, budget));
+  CHECK(same_program({&f}, {&f}, 1, 5, budget));
+}
+
+TEST_CASE("same_program: of each channel its own operands") {
+  sim::StepProgram program;
+  program.steps = {step_of(sim::StepKind::shl, 1),
+                   {sim::StepKind::mul, sim::Operand::arg("multiplier"), {}},
+                   wrap_to(sim::kInt8)};
+  sim::Arguments arguments;
+  arguments.integers = {{"multiplier", {3, 5, 3}}};
+  const sim::Requantizer f(program, arguments, sim::kInt8);
+  const auto same = [&](int64_t a, int64_t b) {
+    ProofBudget none = 2;  // for no value
+    return same_program({&f, a}, {&f, b}, -200, 200, ProgramOrder::unknown, none);
+  };
+  CHECK(same(0, 2));
+  CHECK(same(1, 1));
+  CHECK_FALSE(same(0, 1));
+  CHECK_FALSE(same(1, 2));
+}
+
 sim::AddParams addition(int64_t unit, int64_t rhs_unit, sim::Rounding rounding) {
   sim::AddParams p;
   p.lhs_type = p.rhs_type = sim::kInt16;
@@ -167,6 +274,52 @@ TEST_CASE("same_results: 16-bit additions in other units") {
   CHECK(same(addition(1, 3, up), addition(4, 12, up)));
   CHECK_FALSE(same(addition(1, 3, up), addition(4, 8, up)));
   CHECK_FALSE(same(addition(1, 3, up), addition(4, 12, sim::Rounding::half_even)));
+}
+
+TEST_CASE("same_results: 16-bit additions of other codes, and beyond the budget") {
+  const InputKind any{Shape{1, 4}, DType::int16, Codes{-32768, 32767}};
+  const auto same = [&](const sim::AddParams& a, const sim::AddParams& b, ProofBudget budget) {
+    return same_results(sim::Add(a), sim::Add(b), {any, any}, budget);
+  };
+  const sim::AddParams base = addition(1, 3, sim::Rounding::half_up);
+  // The same addends in the same order, of codes that are 2^15 greater.
+  sim::AddParams other = base;
+  other.lhs_type = {16, false};
+  other.lhs = program_of({step_of(sim::StepKind::sub, 32768)}, sim::kInt32);
+  CHECK_FALSE(same(base, other, 1 << 24));
+  other = base;
+  other.rhs_type = {16, false};
+  other.rhs =
+      program_of({step_of(sim::StepKind::sub, 32768), step_of(sim::StepKind::mul, 3)}, sim::kInt32);
+  CHECK_FALSE(same(base, other, 1 << 24));
+  // Four programs of 2^16 codes are evaluated before anything is compared.
+  CHECK(same(base, base, (1 << 18) + 100));
+  CHECK_FALSE(same(base, base, 1 << 18));
+}
+
+TEST_CASE("same_results: 16-bit additions whose addends are too large to be summed") {
+  const InputKind any{Shape{1, 4}, DType::int16, Codes{-32768, 32767}};
+  const sim::IntType wide{64, true};
+  const auto same = [&](std::vector<sim::Step> lhs, std::vector<sim::Step> rhs) {
+    sim::AddParams p = addition(1, 1, sim::Rounding::half_up);
+    p.lhs = program_of(std::move(lhs), wide);
+    p.rhs = program_of(std::move(rhs), wide);
+    ProofBudget budget = 1 << 24;
+    return same_results(sim::Add(p), sim::Add(p), {any, any}, budget);
+  };
+  using Kind = sim::StepKind;
+  const std::vector<sim::Step> small = {step_of(Kind::mul, 1)};
+  const auto always = [](int64_t v) {
+    return std::vector<sim::Step>{step_of(Kind::mul, 0), step_of(Kind::add, v)};
+  };
+  for (const int64_t large : {int64_t{1} << 61, -(int64_t{1} << 61), INT64_MAX, INT64_MIN}) {
+    CAPTURE(large);
+    CHECK_FALSE(same(always(large), small));
+    CHECK_FALSE(same(small, always(large)));
+    CHECK_FALSE(same(always(large), always(large)));
+  }
+  CHECK(same(always((int64_t{1} << 61) - 1), small));
+  CHECK(same(small, always(-(int64_t{1} << 61) + 1)));
 }
 
 sim::Conv2dParams small_layer() {

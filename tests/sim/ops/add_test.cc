@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <barrier>
 #include <cfenv>
 #include <cmath>
+#include <thread>
 
 #include "sim/requantize/programs.h"
 #include "tests/sim/ops/op_tester.h"
@@ -136,6 +139,30 @@ TEST_CASE("add: 16-bit codes run through kernels and count the same events") {
   Events events;
   run_everywhere(Add(params), {&a, &b}, &events);
   CHECK(events.saturated > 0);
+}
+
+TEST_CASE("add: two threads that make the first run together get the norm's bits") {
+  AddParams params = tflite_params();
+  params.lhs_type = params.rhs_type = kInt16;
+  StepProgram shift;
+  shift.steps = {{.kind = StepKind::shl, .a = Operand::constant(14), .b = {}}};
+  params.lhs = params.rhs = Requantizer(shift, {}, kInt32);
+  const Tensor a = random_codes(kInt16, {64, 40}, 3), b = random_codes(kInt16, {64, 40}, 4);
+  const Tensor norm = run(Add(params), {&a, &b}, {Isa::scalar, nullptr, false});
+  for (int repetition = 0; repetition < 8; ++repetition) {
+    const Add op(params);
+    std::barrier start(2);
+    std::array<Tensor, 2> results;
+    const auto first_run = [&](Tensor& result) {
+      start.arrive_and_wait();
+      result = run(op, {&a, &b}, {Isa::best, nullptr, false});
+    };
+    std::thread other([&] { first_run(results[0]); });
+    first_run(results[1]);
+    other.join();
+    CHECK(same_bits(norm, results[0]));
+    CHECK(same_bits(norm, results[1]));
+  }
 }
 
 TEST_CASE("add: float32 programs sum with one float32 addition") {

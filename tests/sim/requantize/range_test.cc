@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "sim/requantize/requantizer.h"
 #include "tests/sim/requantize/program_cases.h"
 
@@ -275,6 +277,119 @@ TEST_CASE("infer_ranges: joins channels, each of which may be unbounded or refus
   CHECK_FALSE(joined({1, 62}, 9)[1].bounded);
   const BoundStep scale{StepKind::fmul, {}, {}, {}, {}, {}, PerChannel<float>({2, -3, 1}), {}};
   check_reals(infer_ranges(std::vector{scale}, 3, ValueRange::reals(-1, 5))[0], -15, 10);
+}
+
+TEST_CASE("infer_ranges: of all channels, the hull of one-channel calls") {
+  // Channels that repeat the one before, in one operand or in all, and that do not; beside operands
+  // for all channels.
+  const std::vector<int64_t> multipliers = {3, 3, -2, 3, 3, 7}, shifts = {1, 1, 1, 0, 2, 2};
+  const std::vector<int64_t> lows = {-9, -9, -9, -9, -20, -1}, highs = {4, 4, 4, 5, 5, 90};
+  const std::vector<float> scales = {2, 2, -1, 0.0F, -0.0F, -0.0F};
+  const std::vector<float> addends = {1, 1, 1, 1, -300, 9};
+  const auto steps_of = [&](std::initializer_list<size_t> channels) {
+    const auto pick = [&]<class T>(const std::vector<T>& all) {
+      std::vector<T> some;
+      for (const size_t c : channels) some.push_back(all[c]);
+      return PerChannel<T>(some);
+    };
+    return std::vector<BoundStep>{
+        {StepKind::mul, {}, {}, {}, pick(multipliers), {}, {}, {}},
+        {StepKind::add, {}, {}, {}, PerChannel<int64_t>({5}), {}, {}, {}},
+        {StepKind::shr, Rounding::half_up, {}, {}, pick(shifts), {}, {}, {}},
+        {StepKind::clamp, {}, {}, {}, pick(lows), pick(highs), {}, {}},
+        {StepKind::clamp, {}, {}, {}, PerChannel<int64_t>({-15}), pick(highs), {}, {}},
+        {StepKind::to_f32, {}, {}, {}, {}, {}, {}, {}},
+        {StepKind::fmul, {}, {}, {}, {}, {}, pick(scales), pick(addends)},
+        {StepKind::round, Rounding::half_even, {}, {}, {}, {}, {}, {}},
+        into(kInt8, Overflow::error)};
+  };
+  const ValueRange input = ValueRange::integers(-11, 13);
+  const std::vector<ValueRange> joined = infer_ranges(steps_of({0, 1, 2, 3, 4, 5}), 6, input);
+  std::vector<ValueRange> hull = infer_ranges(steps_of({0}), 1, input);
+  for (const size_t c : {1, 2, 3, 4, 5}) {
+    const std::vector<ValueRange> one = infer_ranges(steps_of({c}), 1, input);
+    for (size_t i = 0; i < one.size(); ++i) {
+      hull[i].bounded = hull[i].bounded && one[i].bounded;
+      hull[i].may_throw = hull[i].may_throw || one[i].may_throw;
+      hull[i].min = std::min(hull[i].min, one[i].min);
+      hull[i].max = std::max(hull[i].max, one[i].max);
+      hull[i].real_min = std::min(hull[i].real_min, one[i].real_min);
+      hull[i].real_max = std::max(hull[i].real_max, one[i].real_max);
+    }
+  }
+  CHECK(joined.back().may_throw);  // of channel 4 alone
+  for (size_t i = 0; i < joined.size(); ++i) {
+    CAPTURE(i);
+    CHECK(joined[i].is_real == hull[i].is_real);
+    CHECK(joined[i].bounded == hull[i].bounded);
+    CHECK(joined[i].may_throw == hull[i].may_throw);
+    CHECK(joined[i].min == hull[i].min);
+    CHECK(joined[i].max == hull[i].max);
+    CHECK(joined[i].real_min == hull[i].real_min);
+    CHECK(joined[i].real_max == hull[i].real_max);
+  }
+}
+
+TEST_CASE("infer_ranges: one operand that differs is enough, whichever it is") {
+  // Both channels alike but for one operand.
+  const auto real_range = [](std::vector<float> a, std::vector<float> b) {
+    const BoundStep step{StepKind::fclamp,
+                         {},
+                         {},
+                         {},
+                         {},
+                         {},
+                         PerChannel<float>(std::move(a)),
+                         PerChannel<float>(std::move(b))};
+    return infer_ranges(std::vector{step}, 2, ValueRange::reals(-100, 100))[0];
+  };
+  check_reals(real_range({-3, -3}, {5, 5}), -3, 5);
+  check_reals(real_range({-3, -7}, {5, 5}), -7, 5);
+  check_reals(real_range({-3}, {5, 9}), -3, 9);
+  const auto integer_range = [](std::vector<int64_t> a, std::vector<int64_t> b) {
+    const BoundStep step{StepKind::clamp,
+                         {},
+                         {},
+                         {},
+                         PerChannel<int64_t>(std::move(a)),
+                         PerChannel<int64_t>(std::move(b)),
+                         {},
+                         {}};
+    return infer_ranges(std::vector{step}, 2, ValueRange::integers(-100, 100))[0];
+  };
+  check_integers(integer_range({-3, -3}, {5, 5}), -3, 5);
+  check_integers(integer_range({-3, -7}, {5}), -7, 5);
+  check_integers(integer_range({-3, -3}, {5, 9}), -3, 9);
+}
+
+TEST_CASE("leaves_unchanged: a resize by its policy's own bounds, a clamp by its channel's") {
+  for (const IntType type : {IntType{4, true}, IntType{4, false}, kInt8, IntType{64, true}}) {
+    const int128 low = type.min(), high = type.max();
+    for (const Overflow policy : all_overflows()) {
+      CAPTURE(to_string(policy));
+      CAPTURE(type.bits);
+      const auto unchanged = [&](int128 min, int128 max) {
+        return leaves_unchanged(into(type, policy), 0, ValueRange::integers(min, max));
+      };
+      const bool narrower = policy == Overflow::saturate_symmetric && type.is_signed;
+      CHECK(unchanged(low, high) == !narrower);
+      CHECK(unchanged(low, low) == !narrower);
+      CHECK(unchanged(low + 1, high));
+      CHECK_FALSE(unchanged(low - 1, high));
+      CHECK_FALSE(unchanged(low, high + 1));
+      ValueRange any = ValueRange::integers(0, 1);
+      any.bounded = false;
+      CHECK_FALSE(leaves_unchanged(into(type, policy), 0, any));
+      CHECK_FALSE(leaves_unchanged(into(type, policy), 0, ValueRange::reals(0, 1)));
+    }
+  }
+  const BoundStep clamp{StepKind::clamp,          {}, {}, {}, PerChannel<int64_t>({-4, -5}),
+                        PerChannel<int64_t>({6}), {}, {}};
+  CHECK(leaves_unchanged(clamp, 0, ValueRange::integers(-4, 6)));
+  CHECK_FALSE(leaves_unchanged(clamp, 0, ValueRange::integers(-5, 6)));
+  CHECK(leaves_unchanged(clamp, 1, ValueRange::integers(-5, 6)));
+  CHECK_FALSE(leaves_unchanged(clamp, 1, ValueRange::integers(-5, 7)));
+  CHECK_FALSE(leaves_unchanged(with_operand(StepKind::add, 0), 0, ValueRange::integers(0, 1)));
 }
 
 }  // namespace
