@@ -8,7 +8,7 @@ namespace {
 
 TEST_CASE("diagnose: a changed setting is ranked first, of some profiles") {
   for (const char* name : {"tflite-reference", "onnxruntime-cpu", "vitis-ai"}) {
-    const Injections result = inject(name, 17, 8, false);
+    const Injections result = inject(name, {.stride = 17}, 8, false);
     CHECK(result.changed > 3);
     CHECK(result.wrong == 0);
   }

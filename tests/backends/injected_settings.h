@@ -42,6 +42,11 @@ inline bool is_in(const std::vector<backends::Knob>& knobs, const backends::Knob
   return knobs.size() == 1 && knobs[0].pointer == wanted.pointer && knobs[0].to == wanted.to;
 }
 
+/// Settings number first, first + stride, … of a profile's list.
+struct Every {
+  size_t stride = 1, first = 0;
+};
+
 struct Injections {
   int changed = 0;      ///< settings that change a bit
   int unchanged = 0;    ///< settings that change none on these images
@@ -53,9 +58,8 @@ struct Injections {
   std::vector<std::string> undecided;  ///< of same_values: the setting, and the first one
 };
 
-/// Changes each setting of a profile in turn, `stride` apart, and diagnoses what comes out.
-inline Injections inject(const std::string& name, size_t stride, int64_t images,
-                         bool only_outputs) {
+/// Changes settings of a profile in turn, and diagnoses what comes out.
+inline Injections inject(const std::string& name, Every every, int64_t images, bool only_outputs) {
   const backends::Profile profile =
       backends::load_profile(name, backends::ProfileSearch::standard());
   SeparatingNetwork network(profile);
@@ -69,7 +73,7 @@ inline Injections inject(const std::string& name, size_t stride, int64_t images,
   backends::Diagnoser diagnoser(network.graph(), options, no_other);
   const std::vector<backends::Knob> knobs = diagnoser.knobs();
   Injections result;
-  for (size_t k = 0; k < knobs.size(); k += stride) {
+  for (size_t k = every.first; k < knobs.size(); k += every.stride) {
     const backends::Knob& knob = knobs[k];
     backends::NamedTensors golden;
     try {

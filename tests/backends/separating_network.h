@@ -150,16 +150,18 @@ class SeparatingNetwork : public LayerBuilder {
         if (image % 8 == 2) {  // few codes that are not zero
           return x.qparams->zero_point[0] + (dice_.between(0, 9) < 9 ? 0 : dice_.between(-1, 1));
         }
-        return directed(image / 4 % 16, i, shape) ? type.max() : type.min();
+        return directed(image / 8 % 16, i, shape) ? type.max() : type.min();
       default:  // more and more of it
         return dice_.between(0, 15) <= image / 4 % 16
-                   ? (directed(image / 64 * 2, i, shape) ? type.max() : type.min())
+                   ? (directed(image / 64 * 4 + image / 4 % 2 * 2, i, shape) ? type.max()
+                                                                             : type.min())
                    : dice_.between(type.min(), type.max());
     }
   }
 
-  /// By the sign of a channel's weights of the last layer that reads the input (in windows that
-  /// begin at a multiple of their extent), or stripes and chessboards that grow with `kind`.
+  /// Of even kinds, by the sign of the weights of channel kind / 4 of the last layer that reads the
+  /// input, in windows that begin at a multiple of their extent: to the greatest sum where 4
+  /// divides the kind, else to the least. Of odd ones stripes and chessboards.
   bool directed(int64_t kind, int64_t i, const Shape& shape) const {
     const int64_t c = i % shape[3], w = i / shape[3] % shape[2], h = i / shape[3] / shape[2];
     const backends::IntNode& steep = graph_.nodes.back();
