@@ -141,6 +141,7 @@ class ArgumentBinder {
     const std::vector<int64_t>& rows = values_.folded_zero_points;
     const size_t multipliers = values_.given != nullptr ? values_.given->multiplier.size()
                                                         : values_.real_multiplier.size();
+    if (multipliers == 0) given_scale("multiplier");
     const size_t channels = std::max(multipliers, rows.size());  // one holds for all rows
     std::vector<int64_t>& offset = arguments_.integers["offset"];
     offset.clear();

@@ -92,6 +92,16 @@ struct IdentifyCandidate {
   std::string reason;          ///< of the first refusal
 };
 
+/// A setting in which classes that are left, or programs of one class, differ.
+struct IdentifyUndecided {
+  std::string pointer;
+  struct Value {
+    std::string value;         ///< JSON
+    std::vector<int> classes;  ///< or programs, whose candidates (may) have it
+  };
+  std::vector<Value> values;
+};
+
 /// Candidates that nothing recorded and no directed vector tells apart.
 struct IdentifyClass {
   size_t best = 0;      ///< candidate with the fewest settings
@@ -99,16 +109,9 @@ struct IdentifyClass {
   size_t programs = 0;  ///< distinct canonical programs among them; 1: equality is proved
   int64_t vectors = 0;  ///< directed vectors that did not separate them
   std::string program;  ///< of the best, for people
-};
-
-/// A setting in which classes that are left differ.
-struct IdentifyUndecided {
-  std::string pointer;
-  struct Value {
-    std::string value;         ///< JSON
-    std::vector<int> classes;  ///< whose candidates (may) have it
-  };
-  std::vector<Value> values;
+  /// The settings in which its programs differ, by program: not separated is not proved equal. Of
+  /// the answers with few classes.
+  std::vector<IdentifyUndecided> not_separated;
 };
 
 /// A shipped profile of which every op's rules contradict the device, and the first row or layer at
@@ -214,9 +217,12 @@ void write_identify_rows(const std::filesystem::path& folder, const IdentifyRows
 /// Error bad_value for a stem that is no profile name, io for a file that exists.
 void require_new_profile_file(const std::filesystem::path& file);
 /// A profile file that `extends` the candidate's and sets what differs. Its name is the file's
-/// stem. Error as require_new_profile_file; bad_value if the file would not load, lint without
-/// errors and mean the same.
-void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
-                              const ProfileSearch& search, const std::string& found_in);
+/// stem. Error as require_new_profile_file; bad_value if the file would not load and mean the same.
+/// Returns what lint says of it, of ops that were not recorded too (a narrower accumulator also
+/// holds for them).
+std::vector<LintFinding> write_identified_profile(const std::filesystem::path& file,
+                                                  const IdentifyCandidate& candidate,
+                                                  const ProfileSearch& search,
+                                                  const std::string& found_in);
 
 }  // namespace facsim::backends

@@ -107,8 +107,9 @@ LoadedSetting load_space_setting(const IdentifySetting& setting, const IdentifyR
     } catch (const Error&) {
       op = base.choose(kSpaceOp).name;
     }
-    const auto now = changed->find(op);
-    const OpRules& rules = now == changed->end() ? base.rules(op) : now->second;
+    const std::optional<OpRules> now = bench.rules_with(setting.overrides, op);
+    if (!now) return loaded;  // the setting deletes the op
+    const OpRules& rules = *now;
     require_program(rules);
     loaded.member.profile = setting.base;
     loaded.member.ops = {op};
@@ -143,7 +144,7 @@ int64_t add_settings(const std::vector<IdentifySetting>& settings, const Identif
 /// change the rules' key. `tried` counts the settings.
 std::vector<LoadedSetting> load_shipped(const std::string& name, const IdentifyRows& rows,
                                         const IdentifyOptions& options, IdentifyKnobs knobs,
-                                        int64_t& tried) {
+                                        KnobBenches& benches, int64_t& tried) {
   std::vector<LoadedSetting> loaded;
   std::optional<Profile> profile;
   try {
@@ -165,7 +166,7 @@ std::vector<LoadedSetting> load_shipped(const std::string& name, const IdentifyR
     loaded.push_back(std::move(setting));
   }
   if (knobs == IdentifyKnobs::left_out || ops.empty()) return loaded;
-  for (KnobRules& knob : KnobBench(name, options.search, {}, ops).knobs(KnobScope::own_values)) {
+  for (KnobRules& knob : KnobBench(benches.of(name), ops).knobs(KnobScope::own_values)) {
     ++tried;
     for (auto& [op, rules] : knob.rules) {
       LoadedSetting setting;
@@ -221,11 +222,11 @@ std::vector<IdentifyRule> row_rules(const IdentifyRows& rows, const IdentifyOpti
     const size_t count = std::min(kTogether, names.size() - begin);
     std::vector<std::vector<LoadedSetting>> loaded(count);
     std::vector<int64_t> of_each(count, 0);
-    run_in_parts(pool, count, options.progress,
-                 IdentifyPhase{0, 300}.part(begin / kTogether, names.size() / kTogether + 1),
-                 [&](size_t i) {
-                   loaded[i] = load_shipped(names[begin + i], rows, options, knobs, of_each[i]);
-                 });
+    run_in_parts(
+        pool, count, options.progress,
+        IdentifyPhase{0, 300}.part(begin / kTogether, names.size() / kTogether + 1), [&](size_t i) {
+          loaded[i] = load_shipped(names[begin + i], rows, options, knobs, benches, of_each[i]);
+        });
     for (size_t i = 0; i < count; ++i) {
       tried += of_each[i];
       for (LoadedSetting& setting : loaded[i]) rules.add(std::move(setting), rows);

@@ -17,6 +17,8 @@ using SettingValues = std::map<std::string, std::string>;  // pointer, JSON
 
 /// Candidates of one class whose settings are read: more say nothing new.
 constexpr size_t kReadMembers = 40;
+/// Answers of more classes than these are far from a decision.
+constexpr size_t kFewClasses = 4;
 
 void flatten_settings(const Json& value, const std::string& pointer, SettingValues& out) {
   if (!value.is_object()) {
@@ -148,6 +150,18 @@ std::vector<IdentifyUndecided> undecided_of(const ValuesByClass& all) {
   return list;
 }
 
+/// By the number of the candidate in the list.
+ValuesByClass values_of(const std::vector<const IdentifyCandidate*>& candidates,
+                        EffectiveValues& effective) {
+  ValuesByClass values;
+  for (size_t i = 0; i < std::min(candidates.size(), kReadMembers); ++i) {
+    for (const auto& [pointer, value] : effective.of(*candidates[i])) {
+      values[pointer][static_cast<int>(i)].insert(value);
+    }
+  }
+  return values;
+}
+
 /// Pairs that `vector` separates within each group that is together so far.
 int64_t separated_pairs(const std::vector<IdentifyOutcomes>& of_classes,
                         const std::vector<std::vector<size_t>>& groups, size_t vector) {
@@ -232,6 +246,7 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
   const int count = classes.empty() ? 0 : *std::max_element(classes.begin(), classes.end()) + 1;
   struct Group {
     std::vector<IdentifyCandidate> candidates;
+    std::vector<const IdentifyCandidate*> of_programs;  ///< the first of each
     size_t programs = 0;
     int64_t vectors = 0;
     std::string program;
@@ -241,6 +256,9 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
     Group& group = groups[static_cast<size_t>(classes[r])];
     ++group.programs;
     group.vectors = vectors[r];
+    const auto& members = rules[r]->members;
+    group.of_programs.push_back(
+        &*std::min_element(members.begin(), members.end(), candidate_comes_first));
     for (const IdentifyCandidate& member : rules[r]->members) {
       group.candidates.push_back(member);
       group.candidates.back().reason = rules[r]->program;  // becomes the class's if it is the best
@@ -264,6 +282,9 @@ void describe_classes(const std::vector<const IdentifyRule*>& rules,
     described.programs = group.programs;
     described.vectors = group.vectors;
     described.program = group.candidates.front().reason;
+    if (groups.size() <= kFewClasses && group.programs > 1) {
+      described.not_separated = undecided_of(values_of(group.of_programs, effective));
+    }
     result.classes.push_back(std::move(described));
     size_t read = 0;
     for (IdentifyCandidate& candidate : group.candidates) {

@@ -50,8 +50,10 @@ void require_new_profile_file(const std::filesystem::path& file) {
   }
 }
 
-void write_identified_profile(const std::filesystem::path& file, const IdentifyCandidate& candidate,
-                              const ProfileSearch& search, const std::string& found_in) {
+std::vector<LintFinding> write_identified_profile(const std::filesystem::path& file,
+                                                  const IdentifyCandidate& candidate,
+                                                  const ProfileSearch& search,
+                                                  const std::string& found_in) {
   require_new_profile_file(file);
   IdentifiedText profile = {
       {"schema_version", 1},
@@ -69,17 +71,11 @@ void write_identified_profile(const std::filesystem::path& file, const IdentifyC
   write_file_atomically(file, profile.dump(2) + "\n");
   try {
     const Profile got = load_profile(file.string(), search);
-    std::vector<ErrorInfo> errors;
-    for (const LintFinding& finding : lint_profile(file.string(), search)) {
-      if (finding.is_error) {
-        errors.push_back({ErrorCode::bad_value, finding.place, finding.message, "", finding.rule});
-      }
-    }
     if (got.fingerprint != wanted.fingerprint) {
-      errors.push_back({ErrorCode::bad_value, file.string(), "other rules than the candidate's",
-                        "the same", "a profile of that name is in the way"});
+      throw Error({ErrorCode::bad_value, file.string(), "other rules than the candidate's",
+                   "the same", "a profile of that name is in the way"});
     }
-    if (!errors.empty()) throw Error(std::move(errors));
+    return lint_profile(file.string(), search);
   } catch (const Error&) {
     std::error_code ignored;
     std::filesystem::remove(file, ignored);

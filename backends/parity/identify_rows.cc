@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <set>
@@ -168,6 +169,33 @@ void check_column_length(std::string_view name, size_t found, size_t rows) {
                fmt::format("{} values", found), fmt::format("{}, one per row", rows), ""});
 }
 
+Error wrong_row(std::string_view name, size_t row, std::string found, std::string expected) {
+  return Error({ErrorCode::bad_value, fmt::format("column {}, row {}", name, row), std::move(found),
+                std::move(expected), ""});
+}
+
+void check_scales(std::string_view name, const std::vector<float>& column) {
+  for (size_t row = 0; row < column.size(); ++row) {
+    if (std::isnormal(column[row]) && column[row] > 0) continue;
+    throw wrong_row(name, row, fmt::format("{}", column[row]), "a normal float32 number > 0");
+  }
+}
+
+void check_finite(std::string_view name, const std::vector<float>& column) {
+  for (size_t row = 0; row < column.size(); ++row) {
+    if (std::isfinite(column[row])) continue;
+    throw wrong_row(name, row, fmt::format("{}", column[row]), "a finite number");
+  }
+}
+
+void check_clamps(const IdentifyRows& rows) {
+  for (size_t row = 0; row < std::min(rows.clamp_min.size(), rows.clamp_max.size()); ++row) {
+    if (rows.clamp_min[row] <= rows.clamp_max[row]) continue;
+    throw wrong_row("clamp_min", row, fmt::format("{}", rows.clamp_min[row]),
+                    fmt::format("at most clamp_max, {}", rows.clamp_max[row]));
+  }
+}
+
 }  // namespace
 
 void check_identify_rows(const IdentifyRows& rows, bool answered) {
@@ -204,6 +232,14 @@ void check_identify_rows(const IdentifyRows& rows, bool answered) {
     throw Error(
         {ErrorCode::bad_value, "column shift", fmt::format("{}", shift), "-1000..1000", ""});
   }
+  const std::pair<const char*, const std::vector<float>*> scales[] = {
+      {"scale", &rows.scale},
+      {"input_scale", &rows.input_scale},
+      {"weight_scale", &rows.weight_scale},
+      {"output_scale", &rows.output_scale}};
+  for (const auto& [name, column] : scales) check_scales(name, *column);
+  for (const auto& [name, column] : rows.reals) check_finite(name, column);
+  check_clamps(rows);
 }
 
 IdentifyForm form_of(const IdentifyRows& rows) {

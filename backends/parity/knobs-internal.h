@@ -30,20 +30,20 @@ class KnobBench {
   /// Errors: as load_profile.
   KnobBench(std::string_view name_or_path, const ProfileSearch& search,
             const std::vector<ProfileOverride>& base, const std::set<std::string>& ops);
-  /// Of every op.
+  /// Knobs of every op.
   KnobBench(std::string_view name_or_path, const ProfileSearch& search);
-  /// The same of some ops.
+  /// A copy restricted to `ops`.
   KnobBench(const KnobBench& bench, const std::set<std::string>& ops);
 
   const Profile& profile() const { return profile_; }
-  /// The effective rules of a key of Profile::ops with settings that load.
+  /// The effective rules of a key of Profile::ops with settings that load and keep it (CHECK).
   Json effective(const std::vector<ProfileOverride>& settings, const std::string& op) const;
   /// profile_knobs() with what they change.
   std::vector<KnobRules> knobs(KnobScope scope) const;
   /// The rules of `ops` that the settings change; nothing if the profile does not load with them.
   std::optional<RulesByKey> changed_rules(const std::vector<ProfileOverride>& settings) const;
-  /// The rules of one key with the settings; nothing if they do not load. Other rules are not
-  /// looked at.
+  /// The rules of one key with the settings; nothing if they do not load or delete it. Other rules
+  /// are not looked at.
   std::optional<OpRules> rules_with(const std::vector<ProfileOverride>& settings,
                                     const std::string& op) const;
 
@@ -77,8 +77,12 @@ class KnobBenches {
 
  private:
   const ProfileSearch& search_;
+  struct Slot {
+    std::once_flag read;
+    std::optional<KnobBench> bench;
+  };
   std::mutex mutex_;
-  std::map<std::string, KnobBench> benches_;
+  std::map<std::string, Slot> slots_;
 };
 
 }  // namespace facsim::backends::detail

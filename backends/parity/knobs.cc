@@ -100,22 +100,12 @@ void validate_at(const Json& profile, const std::string& pointer, std::vector<Er
   detail::validate(profile.at(at), *field, pointer, {place, place}, errors);
 }
 
-/// What an op or variant says itself, and which algorithms it may name: where two say the same,
-/// the same profile gives them the same rules.
-std::string own_rules_text(const Json& ops, const RulesKey& key) {
-  Json own = ops[key.op];
-  own.erase("aliases");
-  own.erase("variants");
-  std::string text = own.dump();
-  if (!key.variant.empty()) {
-    Json variant = ops[key.op]["variants"][key.variant];
-    variant.erase("aliases");
-    text += " variant " + variant.dump();
-  }
-  for (const std::string& name : detail::algorithms_of(key.op)) text += " " + name;
-  if (detail::algorithm_is_optional(key.op)) text += " optional";
-  if (key.op == "lut") text += " lut";  // has a setting of its own
-  return text;
+/// False if a setting deletes the op or its variant.
+bool has_rules(const Json& ops, const RulesKey& key) {
+  if (!ops.contains(key.op)) return false;
+  if (key.variant.empty()) return true;
+  const Json& op = ops.at(key.op);
+  return op.contains("variants") && op.at("variants").contains(key.variant);
 }
 
 }  // namespace
@@ -130,7 +120,7 @@ KnobBench::KnobBench(ResolvedProfile resolved)
   std::map<std::string, size_t> first;
   for (const RulesKey& key : keys_) {
     alike_.push_back(
-        first.emplace(own_rules_text(resolved_.value["ops"], key), alike_.size()).first->second);
+        first.emplace(rules_text(resolved_.value["ops"], key), alike_.size()).first->second);
   }
 }
 
@@ -199,15 +189,15 @@ Json KnobBench::effective(const std::vector<ProfileOverride>& settings,
   const RulesKey key = RulesKey::parse(op);
   if (settings.empty()) return effective_rules(resolved_.value, key);
   const std::optional<Changed> now = changed(settings);
-  FACSIM_CHECK(now.has_value());
+  FACSIM_CHECK(now && has_rules(ops_for(*now, key), key));
   return effective_rules(now->resolved.value, ops_for(*now, key), key);
 }
 
 std::optional<OpRules> KnobBench::rules_with(const std::vector<ProfileOverride>& settings,
                                              const std::string& op) const {
   const std::optional<Changed> now = changed(settings);
-  if (!now) return std::nullopt;
   const RulesKey key = RulesKey::parse(op);
+  if (!now || !has_rules(ops_for(*now, key), key)) return std::nullopt;
   std::vector<ErrorInfo> errors;
   OpRules rules = read_op_rules(now->resolved, ops_for(*now, key), key, errors);
   if (!errors.empty()) return std::nullopt;
@@ -276,13 +266,13 @@ std::vector<KnobRules> KnobBench::knobs(KnobScope scope) const {
 }
 
 const KnobBench& KnobBenches::of(const std::string& profile) {
+  Slot* slot = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto known = benches_.find(profile); known != benches_.end()) return known->second;
+    slot = &slots_[profile];
   }
-  KnobBench bench(profile, search_);  // several threads may read several profiles
-  const std::lock_guard lock(mutex_);
-  return benches_.try_emplace(profile, std::move(bench)).first->second;
+  std::call_once(slot->read, [&] { slot->bench.emplace(profile, search_); });
+  return *slot->bench;
 }
 
 }  // namespace detail

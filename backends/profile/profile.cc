@@ -384,6 +384,22 @@ Profile read_profile(const ResolvedProfile& resolved) {
   return profile;
 }
 
+std::string rules_text(const Json& ops, const RulesKey& key) {
+  Json own = ops[key.op];
+  own.erase("aliases");
+  own.erase("variants");
+  std::string text = own.dump();
+  if (!key.variant.empty()) {
+    Json variant = ops[key.op]["variants"][key.variant];
+    variant.erase("aliases");
+    text += " variant " + variant.dump();
+  }
+  for (const std::string& name : algorithms_of(key.op)) text += " " + name;
+  if (algorithm_is_optional(key.op)) text += " optional";
+  if (key.op == "lut") text += " lut";  // has a setting of its own
+  return text;
+}
+
 OpRules read_op_rules(const ResolvedProfile& resolved, const Json& ops, const RulesKey& key,
                       std::vector<ErrorInfo>& errors) {
   Findings findings(resolved);

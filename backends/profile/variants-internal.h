@@ -41,6 +41,10 @@ Json effective_rules(const Json& resolved, const Json& ops, const RulesKey& key)
 OpRules read_op_rules(const ResolvedProfile& resolved, const Json& ops, const RulesKey& key,
                       std::vector<ErrorInfo>& errors);
 
+/// All that read_op_rules takes of `ops` for a key: under one profile, keys with the same text have
+/// the same rules.
+std::string rules_text(const Json& ops, const RulesKey& key);
+
 /// Every op's rules, checked. Error with all findings.
 Profile read_profile(const ResolvedProfile& resolved);
 

@@ -62,7 +62,8 @@ class Add final : public Op {
   template <class Total>
   Events add_by_kernels(const Tensor& lhs, const Tensor& rhs, Tensor& output,
                         const RunContext& context) const;
-  /// Made when a run first asks: many layers are lowered only to be looked at.
+  /// Of 8-bit codes made by the constructor, of wider ones by the first run that needs it: their
+  /// tables take long, and many layers are lowered only to be looked at. Any thread may be first.
   struct Prepared {
     /// The lhs and rhs programs' own results by the bits of an 8-bit code, those of `sub`'s rhs
     /// negated: [256] int64 or float32. Empty for wider inputs, per-channel programs, and where a

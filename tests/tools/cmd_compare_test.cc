@@ -190,7 +190,7 @@ TEST_CASE("facsim compare: the probable cause, unless it is not asked for") {
   as_json.insert(as_json.end(), {"--format", "json"});
   const auto json = printed_json("compare", run_command(as_json).out);
   const auto& cause = json.at("probable_cause");
-  CHECK(cause.at("images") == 8);
+  CHECK(cause.at("images_tried") == 8);
   CHECK(cause.at("complete") == true);
   const auto& first = cause.at("causes")[0];
   CHECK(first.at("explained") == first.at("of"));

@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "backends/io/npy.h"
+#include "backends/parity/identify.h"
+#include "backends/profile/profile.h"
 #include "tests/tools/identify_issue.h"
 #include "tests/tools/printed_schema.h"
 
@@ -351,6 +353,36 @@ TEST_CASE("facsim identify: shifts that look like exponents of TFLite are said")
   std::vector<std::string> said = rows;
   said.insert(said.end(), {"--shift-sign", "left"});
   CHECK(run_command(said).err.find("--shift-sign left") == std::string::npos);
+}
+
+TEST_CASE("facsim identify: an emitted profile may have findings in ops that were not recorded") {
+  const TempFolder folder;
+  backends::IdentifyCandidate candidate;
+  candidate.profile = "cmsis-nn";
+  candidate.settings = {{"/accumulator/bits", "20"}};  // int16x8 needs more
+  const auto file = folder / "narrow-chip.json";
+  const auto findings = backends::write_identified_profile(
+      file, candidate, backends::ProfileSearch::standard(), "a test");
+  CHECK(std::any_of(findings.begin(), findings.end(), [](const auto& f) { return f.is_error; }));
+  const auto written = backends::load_profile(file.string(), backends::ProfileSearch::standard());
+  CHECK(written.rules("conv2d").accumulator.bits == 20);
+}
+
+TEST_CASE("facsim identify: rows that are no numbers are refused with their row") {
+  const TempFolder folder;
+  const std::string scales = (folder / "scales.npy").string();
+  for (const float bad : {std::nanf(""), INFINITY, 0.0f, -0.01f, 1e-40f}) {
+    CAPTURE(bad);
+    backends::write_npy(scales, Tensor::from<float>({3}, std::vector<float>{0.5f, bad, 0.25f}));
+    const CommandResult result =
+        run_command({"identify", "--acc", "1,2,3", "--scale", scales, "--out", "1,2,3"});
+    CHECK(result.exit_code == 3);
+    CHECK(result.err.find("column scale, row 1: ") != std::string::npos);
+  }
+  const CommandResult clamps =
+      identify_issue({"--out", "3", "--clamp-min", "5", "--clamp-max", "1"});
+  CHECK(clamps.exit_code == 3);
+  CHECK(clamps.err.find("at most clamp_max, 1") != std::string::npos);
 }
 
 TEST_CASE("facsim identify: usage errors exit 2, broken files exit 3") {

@@ -126,6 +126,7 @@ TEST_CASE("facsim suite: a changed profile is named before what it changed; appr
   CHECK(table.exit_code == 1);
   CHECK(contains(table.out, "the profile changed: " + before.cases[0].golden.profile + " -> "));
   CHECK(contains(table.out, "/requantize/rounding  \"half_up\" -> \"floor\""));
+  REQUIRE(contains(table.out, "max |d|"));
   CHECK(table.out.find("the profile changed") < table.out.find("max |d|"));
   CHECK(contains(table.out, "facsim explain --model "));
   CHECK(contains(table.out, " conv"));  // a layer by its node

@@ -105,8 +105,7 @@ class IdentifyCommand final : public Command {
                              {"folder", *folder},
                              {"state", (std::filesystem::path(*folder) / "state.json").string()}};
       }
-      if (!emit_.empty()) json["emitted"] = emit(result, globals);
-      print_json(json);
+      print_and_emit(std::move(json), result, globals);
     } else {
       print_table(result, state, next, folder);
       if (options.limits.any()) print_limits(result, options.limits);
@@ -194,8 +193,7 @@ class IdentifyCommand final : public Command {
                              {"folder", output_},
                              {"state", (std::filesystem::path(output_) / "state.json").string()}};
       }
-      if (!emit_.empty()) json["emitted"] = emit(result, globals);
-      print_json(json);
+      print_and_emit(std::move(json), result, globals);
     } else {
       print_result(result, "value");
       print_layers(result, dialogue);
@@ -325,6 +323,20 @@ class IdentifyCommand final : public Command {
     }
   }
 
+  /// The answer is printed whatever becomes of the file.
+  void print_and_emit(Json json, const IdentifyResult& result, const Globals& globals) const {
+    if (!emit_.empty()) {
+      try {
+        json["emitted"] = emit(result, globals);
+      } catch (const Error& error) {
+        json["emitted"] = {{"file", nullptr}, {"reason", error.what()}};
+        print_json(json);
+        throw;
+      }
+    }
+    print_json(json);
+  }
+
   /// Writes the profile that is left, or says why not; returns what JSON says of it.
   Json emit(const IdentifyResult& result, const Globals& globals) const {
     const size_t classes = result.classes.size();
@@ -341,9 +353,18 @@ class IdentifyCommand final : public Command {
     const std::string found_in = fmt::format(
         "{} recorded values reproduced{}", with_commas(result.rows),
         classes == 1 ? "" : fmt::format(", as by {} other classes of settings", classes - 1));
-    backends::write_identified_profile(emit_, best, globals.search(), found_in);
+    const std::vector<backends::LintFinding> findings =
+        backends::write_identified_profile(emit_, best, globals.search(), found_in);
     note(fmt::format("{} written: {} {}", printable(emit_), printable(best.profile),
                      printable(settings_text(best))));
+    const auto errors = std::count_if(findings.begin(), findings.end(),
+                                      [](const auto& finding) { return finding.is_error; });
+    if (errors > 0) {
+      note(
+          fmt::format("facsim profile lint {} says {} of what was found, in ops that were not "
+                      "recorded too",
+                      shell_quoted(emit_), counted(errors, "error")));
+    }
     return {{"file", emit_}, {"other_classes", classes - 1}};
   }
 

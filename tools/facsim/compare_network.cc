@@ -146,7 +146,6 @@ class Comparison {
                                    [&](const auto& n) { return n.output == t; });
     if (node != graph_.nodes.end()) {
       compared.node = static_cast<size_t>(node - graph_.nodes.begin());
-      result_.nodes[info.name] = node->name;
     }
     // The largest of a hidden layer's values decides nothing.
     const auto& outputs = graph_.outputs;

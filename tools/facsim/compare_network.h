@@ -12,6 +12,7 @@
 #include "tools/facsim/deployed_network.h"
 #include "tools/facsim/element_output.h"
 #include "tools/facsim/golden.h"
+#include "tools/facsim/layer_names.h"
 #include "tools/facsim/report/occupancy.h"
 
 namespace facsim::cli {
@@ -39,17 +40,11 @@ struct NetworkComparison {
   std::vector<Divergence> divergences;  ///< in graph order: the first is where the network parts
   std::vector<LayoutFinding> layouts;   ///< tensors that the sides lay out differently
   std::vector<std::string> notes;       ///< about names
-  std::map<std::string, std::string> nodes;  ///< by tensor: the node that computes it
-  std::string stopped;          ///< why nothing but inputs was compared; empty: all was
-  std::vector<TieSample> ties;  ///< with CompareOptions::page
+  LayerNames layers;                    ///< empty: files were compared
+  std::string stopped;                  ///< why nothing but inputs was compared; empty: all was
+  std::vector<TieSample> ties;          ///< with CompareOptions::page
   std::vector<LayerOccupancy> occupancy;
   int64_t occupancy_images = 0;
-
-  /// The name people look for: of the node that computes a tensor, or its own.
-  const std::string& layer(const backends::TensorComparison& tensor) const {
-    const auto node = nodes.find(tensor.name);
-    return node == nodes.end() ? tensor.name : node->second;
-  }
 };
 
 struct CompareOptions {

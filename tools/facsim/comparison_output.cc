@@ -239,7 +239,7 @@ std::string summary_text(const NetworkComparison& comparison, const ReportView& 
                         counted(static_cast<int64_t>(report.structure.size()), "tensor"));
   }
   if (const TensorComparison* first = first_different(report)) {
-    text += "; first in " + shortened(printable(comparison.layer(*first)), kNameCells);
+    text += "; first in " + shortened(printable(comparison.layers.of(first->name)), kNameCells);
   }
   return text + (view.accepted && !equal ? " (accepted by --fail-on)\n" : "\n");
 }
@@ -255,8 +255,9 @@ std::string details_text(const NetworkComparison& comparison, const ReportView& 
     const bool is_first = &t == first;
     const bool explains = divergence != nullptr && (is_first || view.every_chain);
     if (!explains && !is_first && !view.every_tensor) continue;
-    text += "\n" + (explains ? mismatch_text(*divergence, t)
-                             : shortened(printable(comparison.layer(t)), kTerminalCells) + "\n");
+    text += "\n" +
+            (explains ? mismatch_text(*divergence, t)
+                      : shortened(printable(comparison.layers.of(t.name)), kTerminalCells) + "\n");
     if (is_first || view.every_tensor) text += mismatches_text(t);
     if (is_first) text += view.cause;
   }
@@ -267,7 +268,7 @@ std::string details_text(const NetworkComparison& comparison, const ReportView& 
 std::string tensors_text(const NetworkComparison& comparison) {
   using Align = TextTable::Align;
   const ComparisonReport& report = comparison.report;
-  TextTable table({{comparison.nodes.empty() ? "tensor" : "layer", Align::name},
+  TextTable table({{comparison.layers.empty() ? "tensor" : "layer", Align::name},
                    {"dtype"},
                    {"shape"},
                    {"differ", Align::right},
@@ -281,7 +282,7 @@ std::string tensors_text(const NetworkComparison& comparison) {
       ++equal;
       continue;
     }
-    table.add_row({printable(comparison.layer(t)), std::string(to_string(t.dtype)),
+    table.add_row({printable(comparison.layers.of(t.name)), std::string(to_string(t.dtype)),
                    to_string(t.shape), with_commas(t.mismatches), percent(t.rate()),
                    fmt::format("{} {}", t.max_difference, unit(t)),
                    t.argmax.images > 0

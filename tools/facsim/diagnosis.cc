@@ -33,7 +33,7 @@ CauseJson knobs_json(const std::vector<backends::Knob>& knobs,
     CauseJson one = {{"pointer", knobs[i].pointer},
                      {"from", CauseJson::parse(knobs[i].from)},
                      {"to", CauseJson::parse(knobs[i].to)}};
-    if (i < places.size() && !places[i].empty()) one["set_by"] = places[i];
+    if (i < places.size() && !places[i].empty()) one["place"] = places[i];
     out.push_back(std::move(one));
   }
   return out;
@@ -184,18 +184,17 @@ std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
   return found;
 }
 
-std::vector<std::pair<std::string, std::string>> probable_cause_lines(const ProbableCause& cause,
-                                                                      const std::string& again) {
+std::vector<CauseLine> probable_cause_lines(const ProbableCause& cause, const std::string& again) {
   const backends::Diagnosis& diagnosis = cause.diagnosis;
   const std::string where =
       counted(cause.images, "image") +
       (cause.layer.empty() ? "" : ", layer " + shortened(printable(cause.layer), 48) + " alone");
-  std::vector<std::pair<std::string, std::string>> lines;
+  std::vector<CauseLine> lines;
   for (const backends::LayerFinding& finding : diagnosis.findings) {
-    lines.emplace_back(lines.empty() ? kProbableCause : "", finding_text(finding));
+    lines.push_back({lines.empty() ? kProbableCause : "", finding_text(finding), true});
   }
   if (!lines.empty()) {
-    lines.emplace_back("", where);
+    lines.push_back({"", where});
     return lines;
   }
   if (diagnosis.causes.empty()) {
@@ -210,40 +209,38 @@ std::vector<std::pair<std::string, std::string>> probable_cause_lines(const Prob
         one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
     return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
   };
-  lines.emplace_back(kProbableCause, sentence_of(best.knobs));
-  lines.emplace_back("", fmt::format("explains {} ({})", counts(best), where));
+  lines.push_back({kProbableCause, sentence_of(best.knobs), true});
+  lines.push_back({"", fmt::format("explains {} ({})", counts(best), where)});
   if (!best.also.empty()) {
     const auto proved = std::count_if(best.also.begin(), best.also.end(),
                                       [](const Cause::Same& same) { return same.proved; });
-    lines.emplace_back(
-        "", fmt::format("{} do the same here, {} of them on any input",
-                        counted(static_cast<int64_t>(best.also.size()), "other setting"), proved));
+    lines.push_back(
+        {"",
+         fmt::format("{} do the same here, {} of them on any input",
+                     counted(static_cast<int64_t>(best.also.size()), "other setting"), proved)});
   }
   constexpr size_t kOthers = 2;
   for (size_t i = 1; i < std::min(diagnosis.causes.size(), kOthers + 1); ++i) {
     const Cause& other = diagnosis.causes[i];
-    lines.emplace_back(i == 1 ? "also possible" : "",
-                       set_options(other.knobs) + "  " + counts(other));
+    lines.push_back(
+        {i == 1 ? "also possible" : "", set_options(other.knobs) + "  " + counts(other)});
   }
-  lines.emplace_back("try", again + " " + set_options(best.knobs));
-  for (const std::string& place : set_by_lines(best)) lines.emplace_back("set by", place);
+  lines.push_back({"try", again + " " + set_options(best.knobs)});
+  for (const std::string& place : set_by_lines(best)) lines.push_back({"set by", place});
   return lines;
 }
 
 std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color) {
-  const bool is_known = !cause.diagnosis.findings.empty() || !cause.diagnosis.causes.empty();
-  const size_t sentences = std::max<size_t>(1, cause.diagnosis.findings.size());
   std::string text;
-  size_t line = 0;
-  for (const auto& [label, words] : probable_cause_lines(cause, again)) {
-    const bool is_sentence = is_known && line++ < sentences;
-    text += labelled_line(label, is_sentence ? colored(words, Color::bold, color) : words);
+  for (const CauseLine& line : probable_cause_lines(cause, again)) {
+    text += labelled_line(line.label,
+                          line.is_sentence ? colored(line.text, Color::bold, color) : line.text);
   }
   return text;
 }
 
 CauseJson probable_cause_json(const ProbableCause& cause) {
-  CauseJson json = {{"images", cause.images},
+  CauseJson json = {{"images_tried", cause.images},
                     {"settings_tried", cause.diagnosis.settings_tried},
                     {"complete", cause.diagnosis.complete}};
   if (!cause.layer.empty()) json["layer"] = cause.layer;

@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -45,11 +44,14 @@ std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
                                             const std::vector<Tensor>& inputs, const Golden& golden,
                                             const NetworkComparison& comparison,
                                             const Globals& globals);
-/// What a report says, label and text ("" continues the label before): the sentences first, then
-/// what they explain, other settings, `try` (the command `again` with the settings added) and who
-/// set them. Empty if nothing is known.
-std::vector<std::pair<std::string, std::string>> probable_cause_lines(const ProbableCause& cause,
-                                                                      const std::string& again);
+struct CauseLine {
+  std::string label;  ///< empty: goes on with the line before
+  std::string text;
+  bool is_sentence = false;  ///< that names the cause
+};
+/// What a report says: the sentences first, then what they explain, other settings, `try` (the
+/// command `again` with the settings added) and who set them. Empty if nothing is known.
+std::vector<CauseLine> probable_cause_lines(const ProbableCause& cause, const std::string& again);
 /// The same as lines for a terminal.
 std::string probable_cause_text(const ProbableCause& cause, const std::string& again, bool color);
 nlohmann::ordered_json probable_cause_json(const ProbableCause& cause);

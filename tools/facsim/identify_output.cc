@@ -120,13 +120,20 @@ Json to_json(const IdentifyResult& result) {
   }
   for (size_t i = 0; i < result.classes.size(); ++i) {
     const IdentifyClass& c = result.classes[i];
+    Json not_separated = Json::array();
+    for (const backends::IdentifyUndecided& setting : c.not_separated) {
+      Json values = Json::array();
+      for (const auto& value : setting.values) values.push_back(setting_json(value.value));
+      not_separated.push_back({{"pointer", setting.pointer}, {"values", std::move(values)}});
+    }
     json["classes"].push_back({{"equivalence_class", i},
                                {"best", candidate_json(result.candidates[c.best])},
                                {"candidates", c.members},
                                {"programs", c.programs},
                                {"proved", c.programs == 1},
                                {"directed_vectors", c.vectors},
-                               {"program", c.program}});
+                               {"program", c.program},
+                               {"not_separated", std::move(not_separated)}});
   }
   for (const backends::IdentifyUndecided& undecided : result.undecided) {
     Json values = Json::array();
@@ -242,16 +249,28 @@ void print_shipped(const IdentifyResult& result) {
   }
 }
 
-void print_undecided(const IdentifyResult& result) {
-  if (result.undecided.empty()) return;
-  print("\nundecided:\n");
-  for (const backends::IdentifyUndecided& undecided : result.undecided) {
+void print_settings(const std::vector<backends::IdentifyUndecided>& settings) {
+  for (const backends::IdentifyUndecided& undecided : settings) {
     std::string values;
     for (size_t i = 0; i < std::min(kShownCandidates, undecided.values.size()); ++i) {
       values += (i > 0 ? " | " : "") + undecided.values[i].value;
     }
     if (undecided.values.size() > kShownCandidates) values += " | ...";
     print(fmt::format("  {}: {}\n", printable(undecided.pointer), printable(values)));
+  }
+}
+
+void print_undecided(const IdentifyResult& result) {
+  if (!result.undecided.empty()) {
+    print("\nundecided:\n");
+    print_settings(result.undecided);
+  }
+  for (size_t i = 0; i < result.classes.size(); ++i) {
+    const IdentifyClass& c = result.classes[i];
+    if (c.not_separated.empty()) continue;
+    print(fmt::format("\nclass {}: {} do not separate these, and nothing proves them equal:\n", i,
+                      counted(c.vectors, "directed vector")));
+    print_settings(c.not_separated);
   }
 }
 

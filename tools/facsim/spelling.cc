@@ -61,7 +61,7 @@ const CLI::App& innermost(const CLI::App& root) {
 }  // namespace
 
 std::string usage_message(const CLI::App& root, const CLI::ParseError& error) {
-  const std::string what = error.what();
+  const std::string what = error.what();  // as CLI11 2.3 words it; other words go through
   const CLI::App& app = innermost(root);
   if (what == "A subcommand is required") {
     return fmt::format("{} needs a command: {}", app.get_name(),

@@ -22,7 +22,8 @@ struct Misspelling {
 std::optional<Misspelling> find_misspelling(const CLI::App& root,
                                             const std::vector<std::string>& words);
 
-/// What a command line lacks or has too much, in words of facsim: `profile needs a command: diff, …`,
+/// What a command line lacks or has too much, in words of facsim: `profile needs a command: diff,
+/// …`,
 /// `--acc needs a value`, `unexpected argument "c"`; what CLI11 says of the rest.
 std::string usage_message(const CLI::App& root, const CLI::ParseError& error);
 

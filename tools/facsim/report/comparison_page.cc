@@ -92,9 +92,10 @@ std::string layers(const NetworkComparison& comparison) {
   const ComparisonReport& report = comparison.report;
   std::vector<Cell> cells;
   for (const TensorComparison& t : report.tensors) {
-    cells.push_back({heat(t.rate()), fmt::format("{}: {} of {} differ ({})", comparison.layer(t),
-                                                 with_commas(t.mismatches), with_commas(t.compared),
-                                                 rate_text(t.rate()))});
+    cells.push_back(
+        {heat(t.rate()),
+         fmt::format("{}: {} of {} differ ({})", comparison.layers.of(t.name),
+                     with_commas(t.mismatches), with_commas(t.compared), rate_text(t.rate()))});
   }
   std::string html =
       "<section>\n<h2>Mismatch rate per layer</h2>\n" +
@@ -106,7 +107,7 @@ std::string layers(const NetworkComparison& comparison) {
     html += fmt::format(
         "<tr><td title=\"{}\">{}</td><td class=\"{}\">{}</td><td>{}</td><td>{}</td><td>{}</td>"
         "<td>{}</td><td>{}</td></tr>\n",
-        escape_html(t.name), escape_html(short_name(comparison.layer(t))),
+        escape_html(t.name), escape_html(short_name(comparison.layers.of(t.name))),
         t.mismatches == 0 ? "good" : "bad", with_commas(t.mismatches), rate_text(t.rate()),
         t.max_difference, with_commas(t.compared), to_string(t.dtype), to_string(t.shape));
   }
@@ -144,7 +145,7 @@ std::string channels(const NetworkComparison& comparison) {
     const size_t count = t.channel_mismatches.size();
     const size_t bins = std::min(count, kChannelsShown);
     const double per_channel = static_cast<double>(t.compared) / static_cast<double>(count);
-    HeatRow heat_row{fmt::format("{}, {}", short_name(comparison.layer(t)),
+    HeatRow heat_row{fmt::format("{}, {}", short_name(comparison.layers.of(t.name)),
                                  counted(static_cast<int64_t>(count), "channel")),
                      {}};
     for (size_t bin = 0; bin < bins; ++bin) {
@@ -264,7 +265,7 @@ std::string first_mismatch(const NetworkComparison& comparison) {
 std::string cause(const ComparisonPage& page) {
   if (page.cause.empty()) return "";
   std::string html = "<section>\n<h2>Why</h2>\n<div class=\"scroll\"><table class=\"wrap\">\n";
-  for (const auto& [label, text] : page.cause) html += row(label, text);
+  for (const CauseLine& line : page.cause) html += row(line.label, line.text);
   return html + "</table></div>\n</section>\n";
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/facsim/compare_network.h"
+#include "tools/facsim/diagnosis.h"
 
 namespace facsim::cli {
 
@@ -15,7 +16,7 @@ struct ComparisonPage {
   bool accepted = false;  ///< by --fail-on
   std::string fail_on;
   std::vector<std::string> runs_differ;                      ///< other inputs, network or profile
-  std::vector<std::pair<std::string, std::string>> cause;    ///< probable_cause_lines
+  std::vector<CauseLine> cause;                              ///< probable_cause_lines
   std::vector<std::pair<std::string, std::string>> sources;  ///< what was read: label, text
   std::vector<backends::ProfileSetting> settings;  ///< the profile's rules, with who set them
 };

@@ -52,15 +52,15 @@ SuiteRunJson suite_change_json(const SuiteChange& change) {
   return json;
 }
 
-SuiteRunJson suite_layer_json(const TensorComparison& t, const std::string& node) {
+SuiteRunJson suite_layer_json(const TensorComparison& t, const LayerNames& layers) {
   SuiteRunJson json = {{"name", t.name},
-                       {"node", node},
                        {"dtype", to_string(t.dtype)},
                        {"shape", t.shape.extents()},
                        {"compared", t.compared},
                        {"mismatches", t.mismatches},
                        {"max_difference", t.max_difference},
                        {"first", SuiteRunJson::array()}};
+  if (const std::string* node = layers.node(t.name)) json["node"] = *node;
   for (const backends::Mismatch& m : t.first) {
     json["first"].push_back({{"index", m.index},
                              {"got", m.got},
@@ -88,8 +88,9 @@ SuiteRunJson case_run_json(const SuiteRun& run, const SuiteCaseRun& c) {
   for (const auto& difference : c.report.structure) {
     json["structure"].push_back(to_string(difference));
   }
-  for (const TensorComparison& t : c.report.tensors)
-    json["layers"].push_back(suite_layer_json(t, c.layer(t)));
+  for (const TensorComparison& t : c.report.tensors) {
+    json["layers"].push_back(suite_layer_json(t, c.layers));
+  }
   if (!c.received_file.empty()) json["received"] = c.received_file.string();
   return json;
 }
@@ -172,7 +173,7 @@ void print_suite_layers(const SuiteCaseRun& c) {
       continue;
     }
     const backends::Mismatch& m = t.first.front();
-    table.add_row({"    " + printable(c.layer(t)), with_commas(t.mismatches),
+    table.add_row({"    " + printable(c.layers.of(t.name)), with_commas(t.mismatches),
                    with_commas(t.compared), fmt::format("{}", t.max_difference),
                    fmt::format("{} got {}, expected {}", bracketed(m.index), m.got, m.expected)});
   }
@@ -245,7 +246,7 @@ std::vector<std::string> next_commands(const SuiteRun& run, const SuiteCaseRun& 
         fmt::format("facsim explain --model {} --profile {} --inputs {} --against {} {}",
                     shell_quoted(run.network_file), shell_quoted(run.profile),
                     shell_quoted(c.inputs_file.string()), shell_quoted(c.golden_file.string()),
-                    shell_quoted(c.layer(*t) + bracketed(t->first.front().index)));
+                    shell_quoted(c.layers.of(t->name) + bracketed(t->first.front().index)));
     for (const auto& setting : run.settings) {
       explain += " --set " + shell_quoted(setting.pointer + "=" + setting.value);
     }

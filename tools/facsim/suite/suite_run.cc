@@ -239,9 +239,7 @@ void OpenSuite::compare(const SuiteCase& c, SuiteCaseRun& result) const {
   result.provenance = network_->provenance(inputs);
   result.report = compare_in_parts(*network_, inputs, golden, globals_);
   result.status = result.report.equal() ? SuiteStatus::passed : SuiteStatus::failed;
-  for (const sim::Graph::Node& node : network_->executable().nodes) {
-    result.nodes[network_->executable().tensors[static_cast<size_t>(node.output)].name] = node.name;
-  }
+  result.layers = LayerNames(network_->executable());
   if (result.status == SuiteStatus::passed) return;
   std::vector<std::string> names;
   for (const auto& [name, tensor] : golden) names.push_back(name);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "sim/core/error.h"
 #include "tools/facsim/command.h"
 #include "tools/facsim/deployed_network.h"
+#include "tools/facsim/layer_names.h"
 
 namespace facsim::cli {
 
@@ -35,21 +35,15 @@ struct SuiteCaseRun {
   SuiteStatus status = SuiteStatus::invalid;
   std::vector<ErrorInfo> errors;  ///< why nothing was compared
   std::vector<SuiteChange> changes;
-  backends::ComparisonReport report;         ///< layers in graph order
-  std::map<std::string, std::string> nodes;  ///< by tensor: the node that computes it
-  backends::NamedTensors received;    ///< of a failed case: what the golden's tensors are now
-  backends::Provenance provenance;    ///< of `received`
+  backends::ComparisonReport report;  ///< layers in graph order
+  LayerNames layers;
+  backends::NamedTensors received;  ///< of a failed case: what the golden's tensors are now
+  backends::Provenance provenance;  ///< of `received`
   std::filesystem::path inputs_file, golden_file;
   std::filesystem::path received_file;  ///< written by the run; empty if none was
   std::string received_error;           ///< why it could not be written
   std::string page;                     ///< sections of the HTML page, if they were asked for
   double seconds = 0;
-
-  /// What people call a tensor: the node that computes it, or its own name.
-  const std::string& layer(const backends::TensorComparison& tensor) const {
-    const auto node = nodes.find(tensor.name);
-    return node == nodes.end() ? tensor.name : node->second;
-  }
 };
 
 /// A suite whose network is read and bound to the profile.
