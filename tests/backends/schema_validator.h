@@ -2,9 +2,6 @@
 // A published JSON Schema as a third-party validator understands it.
 #pragma once
 
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -17,12 +14,8 @@ namespace facsim::test {
 
 class PublishedSchema {
  public:
-  /// `folder`: of the files that it refers to by name.
-  explicit PublishedSchema(const nlohmann::json& json, std::filesystem::path folder = {})
-      : folder_(std::move(folder)) {
-    valijson::SchemaParser().populateSchema(
-        valijson::adapters::NlohmannJsonAdapter(json), schema_,
-        [this](const std::string& name) { return other(name); }, [](const nlohmann::json*) {});
+  explicit PublishedSchema(const nlohmann::json& json) {
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(json), schema_);
   }
   bool accepts(const nlohmann::json& value) {
     return valijson::Validator().validate(schema_, valijson::adapters::NlohmannJsonAdapter(value),
@@ -43,13 +36,6 @@ class PublishedSchema {
   }
 
  private:
-  const nlohmann::json* other(const std::string& name) {
-    std::ifstream file(folder_ / name);
-    return file ? &(others_[name] = nlohmann::json::parse(file)) : nullptr;
-  }
-
-  std::filesystem::path folder_;
-  std::map<std::string, nlohmann::json> others_;
   valijson::Schema schema_;
 };
 

@@ -64,6 +64,22 @@ TEST_CASE("facsim compare: equal files exit 0, different ones 1, with counts and
   CHECK(contains(schema_findings("compare", spoilt.dump()), "accepted"));
 }
 
+TEST_CASE("compare.schema.json has the definitions of explain's and diagnose's") {
+  const auto definitions = [](const std::string& name) {
+    return nlohmann::json::parse(
+               contents(FACSIM_SOURCE_DIR "/configs/schema/" + name + ".schema.json"))
+        .at("definitions");
+  };
+  const auto compare = definitions("compare"), explain = definitions("explain"),
+             diagnose = definitions("diagnose");
+  for (const char* name : {"count", "index", "setting", "element"}) {
+    CHECK(compare.at(name) == explain.at(name));
+  }
+  for (const char* name : {"finding", "settings", "cause"}) {
+    CHECK(compare.at(name) == diagnose.at(name));
+  }
+}
+
 TEST_CASE("facsim compare: --fail-on decides what is refused") {
   const TempFolder folder;
   const Tensor x = Tensor::from<int8_t>({2, 2}, std::vector<int8_t>{1, 9, 8, 3});
@@ -435,7 +451,7 @@ TEST_CASE("facsim compare: the block about the first mismatch, and --junit") {
   CHECK_FALSE(contains(result.out, "layer flatten"));
   const std::string junit = backends::read_file(f.folder / "j.xml");
   CHECK(contains(junit, "tests=\"2\" failures=\"2\""));
-  CHECK(contains(junit, "<testcase name=\"y\" classname=\"facsim.compare\">"));
+  CHECK(contains(junit, "<testcase name=\"conv\" classname=\"facsim.compare\">"));
   CHECK(contains(junit, "values differ, max |d| = 1 LSB; first at ["));
   const CommandResult every =
       run_command({"compare", "--model", f.file("net.json"), "--inputs", f.file("x.npz"),

@@ -300,7 +300,7 @@ TEST_CASE("facsim suite: goldens of a device, several cases and the first images
   const std::string xml = contents(f.folder / "j.xml");
   CHECK(contains(xml, "tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""));
   CHECK(contains(xml, "<testsuite name=\"suite.second\""));
-  CHECK(contains(xml, "<testcase name=\"z\" classname=\"suite.x\""));
+  CHECK(contains(xml, "<testcase name=\"flatten\" classname=\"suite.x\""));
   CHECK(contains(xml, "<failure message=\"1 of 24 values differ, by at most 1; z[1,5]: got"));
 
   const CommandResult approved = suite_command(

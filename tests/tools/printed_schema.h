@@ -17,7 +17,7 @@ inline std::string schema_findings(const std::string& name, const std::string& p
   const std::filesystem::path folder = FACSIM_SOURCE_DIR "/configs/schema";
   const auto value = nlohmann::json::parse(printed, nullptr, false);
   if (value.is_discarded()) return "no JSON: " + printed.substr(0, 80);
-  PublishedSchema schema(nlohmann::json::parse(contents(folder / (name + ".schema.json"))), folder);
+  PublishedSchema schema(nlohmann::json::parse(contents(folder / (name + ".schema.json"))));
   return schema.findings(value);
 }
 

@@ -111,6 +111,7 @@ class Comparison {
   }
 
   NetworkComparison take() {
+    result_.layers = LayerNames(graph_);
     for (Compared& c : compared_) {
       const int64_t mismatches = c.comparator.result().mismatches;
       add_layout(c);

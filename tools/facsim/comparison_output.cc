@@ -349,7 +349,7 @@ std::string report_junit(const NetworkComparison& comparison,
       }
     }
     failures += failure.empty() ? 0 : 1;
-    cases += testcase_xml(t.name, failure);
+    cases += testcase_xml(comparison.layers.of(t.name), failure);
   }
   for (const auto& difference : report.structure) {
     const bool never = tolerance.kind == backends::Tolerance::Kind::never;

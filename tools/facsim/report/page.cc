@@ -37,7 +37,11 @@ svg text { fill: var(--dim); font-size: 12px; font-family: inherit; }
 .grid { stroke: var(--edge); } .divider { stroke: var(--dim); stroke-dasharray: 4 4; }
 .track { fill: var(--edge); } .mark { stroke: var(--c1); stroke-width: 2.5; }
 .heat { fill: var(--bad); }
-.text { text-align: left; white-space: normal; min-width: 14rem; }
+.steps td:first-child { white-space: normal; }
+.text { text-align: left; white-space: normal; }
+@media (max-width: 40rem) { .steps tr:first-child { display: none; }
+  .steps td { display: inline-block; border: 0; padding: .1rem .5rem .1rem 0; white-space: normal; }
+  .steps td.text { display: block; color: var(--dim); padding-left: 1rem; } }
 .wrap td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
 .wrap td:first-child { color: var(--dim); white-space: nowrap; vertical-align: top; }
 @media (max-width: 40rem) { .wrap td { display: block; border: 0; padding: .1rem 0; }

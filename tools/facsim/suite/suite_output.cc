@@ -148,10 +148,7 @@ void print_suite_changes(const SuiteCaseRun& c) {
   for (const SuiteChange& change : c.changes) {
     print(fmt::format("    {}\n", printable(change_text(change))));
     for (size_t i = 0; i < std::min(change.settings.size(), kSettingsShown); ++i) {
-      const SettingChange& s = change.settings[i];
-      print(fmt::format("      {}  {} -> {}\n", printable(s.pointer),
-                        s.before.empty() ? "absent" : printable(s.before),
-                        s.now.empty() ? "absent" : printable(s.now)));
+      print(fmt::format("      {}\n", setting_change_text(change.settings[i])));
     }
     if (change.settings.size() > kSettingsShown) {
       print(fmt::format("      and {} more\n", change.settings.size() - kSettingsShown));
@@ -181,7 +178,7 @@ void print_suite_layers(const SuiteCaseRun& c) {
   for (const auto& difference : c.report.structure) {
     print(fmt::format("    {}\n", printable(to_string(difference))));
   }
-  if (equal > 0) print(fmt::format("    {} other layers are equal\n", equal));
+  if (equal > 0) print(fmt::format("    no value differs in {}\n", counted(equal, "other layer")));
 }
 
 void print_case_run(const SuiteRun& run, const SuiteCaseRun& c, bool color) {
@@ -212,7 +209,7 @@ JunitSuite junit_of(const SuiteRun& run, const SuiteCaseRun& c) {
   for (const SuiteChange& change : c.changes) changes += "; " + change_text(change);
   for (const TensorComparison& t : c.report.tensors) {
     const double share = c.seconds / static_cast<double>(c.report.tensors.size());
-    JunitCase layer{t.name, suite.name, share, Outcome::passed, ""};
+    JunitCase layer{c.layers.of(t.name), suite.name, share, Outcome::passed, ""};
     if (t.mismatches > 0) {
       layer.outcome = Outcome::failure;
       layer.message = fmt::format("{} of {} values differ, by at most {}; {}{}", t.mismatches,
@@ -236,6 +233,12 @@ JunitSuite junit_of(const SuiteRun& run, const SuiteCaseRun& c) {
 
 std::string change_text(const SuiteChange& change) {
   return fmt::format("the {} changed: {} -> {}", to_string(change.what), change.before, change.now);
+}
+
+std::string setting_change_text(const SettingChange& change) {
+  return printable(fmt::format("{}  {} -> {}", change.pointer,
+                               change.before.empty() ? "absent" : change.before,
+                               change.now.empty() ? "absent" : change.now));
 }
 
 std::vector<std::string> next_commands(const SuiteRun& run, const SuiteCaseRun& c) {

@@ -21,6 +21,8 @@ std::string suite_junit(const std::vector<SuiteRun>& runs);
 
 /// "the profile changed: 0123… -> 4567…".
 std::string change_text(const SuiteChange& change);
+/// "/requantize/rounding  \"half_up\" -> \"floor\"".
+std::string setting_change_text(const backends::SettingChange& change);
 /// What to type after a failed case.
 std::vector<std::string> next_commands(const SuiteRun& run, const SuiteCaseRun& c);
 

@@ -37,7 +37,12 @@ std::string OpenSuite::page_of(const backends::SuiteCase& c, const SuiteCaseRun&
   const NetworkComparison comparison =
       compare_network(*network_, inputs, golden, {.first_mismatches = 1, .page = true}, globals_);
   ComparisonPage page;
-  for (const SuiteChange& change : run.changes) page.runs_differ.push_back(change_text(change));
+  for (const SuiteChange& change : run.changes) {
+    page.runs_differ.push_back(change_text(change));
+    for (const backends::SettingChange& setting : change.settings) {
+      page.runs_differ.push_back(setting_change_text(setting));
+    }
+  }
   page.sources = {
       {"network", fmt::format("{}, fingerprint {}", suite_.network_file(folder_).string(),
                               network_fingerprint_)},
