@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -30,6 +31,42 @@ std::vector<int64_t> images_from(int64_t first, int64_t count) {
 }
 
 }  // namespace
+
+int64_t Diagnosis::explained_by_findings() const {
+  // One layer may have several findings, of the same values; a finding of a layer that golden does
+  // not hold, or of all layers, is of all values.
+  std::map<std::string, int64_t> of_node;
+  for (const LayerFinding& finding : findings) {
+    int64_t& explained = of_node[finding.node];
+    explained = std::max(explained, finding.explained);
+  }
+  int64_t sum = 0;
+  for (const auto& [node, explained] : of_node) sum += explained;
+  return std::min(sum, mismatches_tried);
+}
+
+Diagnosis::Verdict Diagnosis::verdict() const {
+  if (mismatches == 0) return Verdict::equal;
+  if (!causes.empty() && causes[0].explains_all()) return Verdict::setting;
+  if (!findings.empty() && 10 * explained_by_findings() >= 9 * mismatches_tried) {
+    return Verdict::findings;
+  }
+  return !causes.empty() && causes[0].explains_most() ? Verdict::setting : Verdict::unexplained;
+}
+
+std::string_view to_string(Diagnosis::Verdict verdict) {
+  switch (verdict) {
+    case Diagnosis::Verdict::equal:
+      return "equal";
+    case Diagnosis::Verdict::setting:
+      return "setting";
+    case Diagnosis::Verdict::findings:
+      return "findings";
+    case Diagnosis::Verdict::unexplained:
+      return "unexplained";
+  }
+  return "";
+}
 
 struct Diagnoser::Impl {
   using GoldenRun = detail::GoldenRun;
@@ -185,6 +222,7 @@ struct Diagnoser::Impl {
   }
 
   void try_settings() {
+    result_.mismatches_tried = effects_->of();
     prepare_own_settings();
     try_singles(0, own_knobs_);
     if (!is_explained() && !out_of_work_) {

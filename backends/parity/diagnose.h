@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backends/graph/int_graph.h"
@@ -59,6 +60,8 @@ struct Cause {
   std::vector<Same> also;
 
   bool explains_all() const { return explained == of && introduced == 0; }
+  /// At least half of what differs, less what it introduces: what explains less is a coincidence.
+  bool explains_most() const { return 2 * (explained - introduced) >= of; }
 };
 
 /// What explains differences of a layer and is no setting of a profile.
@@ -74,6 +77,7 @@ struct Diagnosis {
   int64_t images = 0;                  ///< compared
   int64_t images_tried = 0;            ///< of them, on which settings were tried
   int64_t compared = 0, mismatches = 0;
+  int64_t mismatches_tried = 0;  ///< of these images
   std::vector<Cause> causes;  ///< the best first: most values explained less introduced, then fewer
                               ///< settings, then those the profile writes itself, then fewer ops
   /// Layers without bias, activation or with padding at the other side, that explain all that they
@@ -84,7 +88,19 @@ struct Diagnosis {
   /// equal, or differ only in what the ranges of the accumulators prove to be out of reach.
   int64_t settings_without_effect = 0;
   bool complete = true;  ///< false: the work limit came first
+
+  /// Differing values, of those on which settings were tried, that the findings explain together.
+  int64_t explained_by_findings() const;
+  /// What is to be said of the differences.
+  enum class Verdict {
+    equal,
+    setting,      ///< causes[0] explains most of them, and the findings do not explain them better
+    findings,     ///< the findings explain nine of ten or more; causes are coincidences
+    unexplained,  ///< causes are the nearest settings, and none explains most
+  };
+  Verdict verdict() const;
 };
+std::string_view to_string(Diagnosis::Verdict verdict);
 
 /// Compares a network under a profile with `golden` (arrays by tensor name, NHWC) and, where they
 /// differ, tries every setting of the profile that a device could have otherwise (profile_knobs).

@@ -55,6 +55,7 @@ TEST_CASE("diagnose: names the setting, in words, as options and with its place"
   const Json& first = json["causes"][0];
   CHECK(first["explained"] == first["of"]);
   CHECK(first["introduced"] == 0);
+  CHECK(json["verdict"] == "setting");
   CHECK(first["settings"][0]["pointer"] == "/requantize/rounding");
   CHECK(first["settings"][0]["to"] == "floor");
   CHECK(json["layers"][0]["mismatches"].get<int>() > 0);
@@ -137,6 +138,92 @@ TEST_CASE("diagnose: a device without the bias, or with other weights in a chann
                       device_run(fixture, {{"/requantize/rounding", "floor"}}));
   json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
   CHECK(json["findings"].empty());
+}
+
+/// The fixture's network with biases that matter, and a second convolution beside the first.
+backends::IntGraph two_convolutions(const backends::IntGraph& graph) {
+  backends::IntGraph two = graph;
+  Tensor bias(DType::int32, {3});
+  for (int64_t c = 0; c < 3; ++c) bias.set_int(c, 9000 - 4000 * c);
+  two.tensors[2].data = bias;
+  two.tensors.push_back(two.tensors[3]);
+  two.tensors.back().name = "y2";
+  two.nodes.push_back(two.nodes[0]);
+  two.nodes.back().name = "conv2";
+  two.nodes.back().output = 5;
+  two.outputs.push_back(5);
+  return two;
+}
+
+/// The activations of a run of two_convolutions.
+backends::NamedTensors run_of_two(const backends::IntGraph& graph, const Tensor& input) {
+  backends::NamedTensors run = run_of(graph, input);
+  sim::ExecutorOptions options;
+  options.trace = true;
+  const backends::Profile profile =
+      backends::load_profile("tflite-micro", backends::ProfileSearch::standard());
+  run.emplace_back("y2",
+                   sim::Executor(backends::lower(graph, profile), options).run({input}).tensors[3]);
+  return run;
+}
+
+TEST_CASE("diagnose: what findings explain has no setting as its cause") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  const backends::IntGraph graph = two_convolutions(fixture.graph);
+  backends::write_int_graph(fixture.folder / "net.json", graph);
+  backends::IntGraph other = graph;
+  for (const size_t n : {0, 2}) other.nodes[n].inputs.resize(2);
+  backends::write_npz(fixture.folder / "device.npz", run_of_two(other, fixture.input));
+  const CommandResult table = diagnose_command(fixture);
+  CAPTURE(table.out);
+  CHECK(table.out.find("found     all 2 layers that differ: the device adds no bias: explains ") !=
+        std::string::npos);
+  CHECK(table.out.find("cause     what is found explains ") != std::string::npos);
+  CHECK(table.out.find("--set") == std::string::npos);
+  CHECK(table.out.find("no setting of") == std::string::npos);
+  const Json json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
+  CHECK(json["verdict"] == "findings");
+  CHECK(json["findings"].size() == 2);
+  // compare says the same.
+  const CommandResult compared =
+      run_command({"compare", "--model", fixture.file("net.json"), "--inputs",
+                   fixture.file("x.npz"), "--golden", fixture.file("device.npz")});
+  CAPTURE(compared.out);
+  CHECK(compared.out.find("probable cause     all 2 layers that differ: the device adds no bias") !=
+        std::string::npos);
+  CHECK(compared.out.find("--set") == std::string::npos);
+}
+
+TEST_CASE("diagnose: a setting that explains less than half is the nearest, not the cause") {
+  const DeployedFixture fixture(backends::IntGraph::Layout::nhwc, 40);
+  const backends::IntGraph graph = two_convolutions(fixture.graph);
+  backends::write_int_graph(fixture.folder / "net.json", graph);
+  backends::IntGraph other = graph;
+  Tensor halved = graph.tensors[2].data->clone();
+  for (int64_t c = 0; c < 3; ++c) halved.set_int(c, halved.int_at(c) / 2);
+  other.tensors[2].data = halved;
+  backends::write_npz(fixture.folder / "device.npz", run_of_two(other, fixture.input));
+  const CommandResult table = diagnose_command(fixture);
+  CAPTURE(table.out);
+  CHECK(table.out.find("cause     no setting of tflite-micro explains the differences (") !=
+        std::string::npos);
+  CHECK(table.out.find("nearest   ") != std::string::npos);
+  CHECK(table.out.find("try  ") == std::string::npos);
+  const Json json = printed_json("diagnose", diagnose_command(fixture, {"--format", "json"}).out);
+  CHECK(json["verdict"] == "unexplained");
+  CHECK_FALSE(json["causes"].empty());
+  // compare says the same.
+  const std::vector<std::string> compare = {"compare",
+                                            "--model",
+                                            fixture.file("net.json"),
+                                            "--inputs",
+                                            fixture.file("x.npz"),
+                                            "--golden",
+                                            fixture.file("device.npz")};
+  const CommandResult compared = run_command(compare);
+  CAPTURE(compared.out);
+  CHECK(compared.out.find("probable cause     none of ") != std::string::npos);
+  CHECK(compared.out.find("\n  try ") == std::string::npos);
 }
 
 TEST_CASE("diagnose: says how many settings cannot matter") {

@@ -137,6 +137,7 @@ class DiagnoseCommand final : public Command {
             {"settings_without_effect", diagnosis.settings_without_effect},
             {"notes", diagnosis.notes},
             {"layers", std::move(layers)},
+            {"verdict", to_string(diagnosis.verdict())},
             {"findings", findings_json(diagnosis.findings)},
             {"causes", std::move(causes)}};
   }
@@ -159,18 +160,27 @@ class DiagnoseCommand final : public Command {
                       with_commas(layer.compared)});
     }
     print(layers.text() + "\n");
-    for (const backends::LayerFinding& finding : diagnosis.findings) {
-      print("found     " + colored(finding_text(finding), Color::bold, globals.color_stdout) +
-            "\n");
+    for (const std::string& line : finding_lines(diagnosis)) {
+      print("found     " + colored(line, Color::bold, globals.color_stdout) + "\n");
     }
-    if (diagnosis.causes.empty()) {
-      print(
-          fmt::format("cause     no setting of {} explains the differences ({} tried): other "
-                      "weights, inputs or layers?\n",
-                      printable(network.profile().name), with_commas(diagnosis.settings_tried)));
-      return;
+    switch (diagnosis.verdict()) {
+      case Diagnosis::Verdict::setting:
+        print_best(diagnosis.causes[0], globals);
+        break;
+      case Diagnosis::Verdict::findings:
+        print(fmt::format("cause     what is found explains {} of {} differences, no setting\n",
+                          with_commas(diagnosis.explained_by_findings()),
+                          with_commas(diagnosis.mismatches_tried)));
+        return;
+      default:
+        print(fmt::format(
+            "cause     no setting of {} explains the {} ({} tried): other weights, biases, inputs "
+            "or layers?\n",
+            printable(network.profile().name), diagnosis.findings.empty() ? "differences" : "rest",
+            with_commas(diagnosis.settings_tried)));
+        if (diagnosis.causes.empty()) return;
+        print("nearest   settings that explain some of them, by coincidence or in part:\n");
     }
-    print_best(diagnosis.causes[0], globals);
     print_ranking(diagnosis);
   }
 
@@ -212,6 +222,13 @@ class DiagnoseCommand final : public Command {
     }
   }
 
+  static std::string ranked_text(const Diagnosis& diagnosis) {
+    const auto ranked = static_cast<int64_t>(diagnosis.causes.size());
+    return diagnosis.verdict() == Diagnosis::Verdict::setting
+               ? counted(ranked, "cause")
+               : with_commas(ranked) + " of them explain some";
+  }
+
   void print_ranking(const Diagnosis& diagnosis) const {
     TextTable table({{"", TextTable::Align::right},
                      {"explains", TextTable::Align::right},
@@ -229,7 +246,7 @@ class DiagnoseCommand final : public Command {
     print("\n" + table.text());
     print(fmt::format("{} tried on {} of {}; {}\n", counted(diagnosis.settings_tried, "setting"),
                       with_commas(diagnosis.images_tried), counted(diagnosis.images, "image"),
-                      counted(static_cast<int64_t>(diagnosis.causes.size()), "cause")));
+                      ranked_text(diagnosis)));
     if (diagnosis.settings_without_effect > 0) {
       print(fmt::format(
           "{} of them cannot change this network: proved by its programs and the ranges "

@@ -218,7 +218,7 @@ class ReduceCommand final : public Command {
     options.progress = [](int64_t, int64_t) { throw_if_interrupted(); };
     const backends::Diagnosis diagnosis =
         diagnose_network(*network_, inputs_read_, recorded, std::move(options), globals_);
-    if (diagnosis.causes.empty()) {
+    if (diagnosis.verdict() != backends::Diagnosis::Verdict::setting) {
       notes.push_back(fmt::format("No setting of {} explains the recording ({} tried)",
                                   network_->profile().name, diagnosis.settings_tried));
       return std::nullopt;

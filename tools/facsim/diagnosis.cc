@@ -73,6 +73,49 @@ backends::NamedTensors part_of(const Golden& golden, const NetworkComparison& co
   return part;
 }
 
+/// The layers of which one thing is found.
+std::string who_text(const std::vector<const backends::LayerFinding*>& findings,
+                     const backends::Diagnosis& diagnosis) {
+  if (findings.size() == 1) return findings[0]->node;
+  const auto is_found = [&](const backends::DiagnosedLayer& layer) {
+    return layer.mismatches == 0 ||
+           std::any_of(findings.begin(), findings.end(),
+                       [&](const auto* finding) { return finding->node == layer.node; });
+  };
+  if (std::all_of(diagnosis.layers.begin(), diagnosis.layers.end(), is_found)) {
+    return fmt::format("all {} layers that differ", findings.size());
+  }
+  constexpr size_t kNamed = 3, kCells = 32;
+  std::string names;
+  for (size_t i = 0; i < std::min(kNamed, findings.size()); ++i) {
+    names += (i == 0 ? "" : ", ") + shortened(printable(findings[i]->node), kCells);
+  }
+  return fmt::format(
+      "{} layers ({}{})", findings.size(), names,
+      findings.size() > kNamed ? fmt::format(" and {} more", findings.size() - kNamed) : "");
+}
+
+/// "120/131, introduces 4".
+std::string counts_text(const Cause& cause) {
+  return fmt::format(
+      "{}/{}{}", with_commas(cause.explained), with_commas(cause.of),
+      cause.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(cause.introduced)));
+}
+
+/// What is to be said where so few values were looked at that a setting may fit by chance.
+std::string few_text(const ProbableCause& cause) {
+  constexpr int64_t kFew = 8;
+  const int64_t tried = cause.diagnosis.mismatches_tried;
+  if (tried >= kFew) return "";
+  if (cause.of_mismatches <= tried) {
+    return fmt::format("only {} differ{}: too few to decide, more inputs may",
+                       counted(tried, "value"), tried == 1 ? "s" : "");
+  }
+  return fmt::format("only {} of {} that differ {} looked at: facsim diagnose decides",
+                     with_commas(tried), counted(cause.of_mismatches, "value"),
+                     tried == 1 ? "was" : "were");
+}
+
 }  // namespace
 
 std::string sentence_of(const std::vector<backends::Knob>& knobs) {
@@ -98,10 +141,30 @@ CauseJson cause_json(const Cause& cause) {
           {"also", std::move(also)}};
 }
 
-std::string finding_text(const backends::LayerFinding& finding) {
-  return printable(fmt::format("{}{}{}: explains {}/{}", finding.node,
-                               finding.node.empty() ? "" : ": ", finding.what,
-                               with_commas(finding.explained), with_commas(finding.of)));
+std::vector<std::string> finding_lines(const backends::Diagnosis& diagnosis) {
+  std::vector<std::vector<const backends::LayerFinding*>> groups;
+  for (const backends::LayerFinding& finding : diagnosis.findings) {
+    const auto group = std::find_if(groups.begin(), groups.end(),
+                                    [&](const auto& one) { return one[0]->what == finding.what; });
+    if (group == groups.end()) {
+      groups.push_back({&finding});
+    } else {
+      (*group).push_back(&finding);
+    }
+  }
+  std::vector<std::string> lines;
+  for (const auto& group : groups) {
+    int64_t explained = 0, of = 0;
+    for (const backends::LayerFinding* finding : group) {
+      explained += finding->explained;
+      of += finding->of;
+    }
+    const std::string who = who_text(group, diagnosis);
+    lines.push_back(
+        printable(fmt::format("{}{}{}: explains {}/{}", who, who.empty() ? "" : ": ",
+                              group[0]->what, with_commas(explained), with_commas(of))));
+  }
+  return lines;
 }
 
 CauseJson findings_json(const std::vector<backends::LayerFinding>& findings) {
@@ -181,6 +244,7 @@ std::optional<ProbableCause> probable_cause(const DeployedNetwork& network,
     return std::nullopt;  // the comparison stands by itself
   }
   if (found.diagnosis.mismatches == 0) return std::nullopt;
+  found.of_mismatches = comparison.report.mismatches();
   return found;
 }
 
@@ -190,40 +254,50 @@ std::vector<CauseLine> probable_cause_lines(const ProbableCause& cause, const st
       counted(cause.images, "image") +
       (cause.layer.empty() ? "" : ", layer " + shortened(printable(cause.layer), 48) + " alone");
   std::vector<CauseLine> lines;
-  for (const backends::LayerFinding& finding : diagnosis.findings) {
-    lines.push_back({lines.empty() ? kProbableCause : "", finding_text(finding), true});
+  for (std::string& line : finding_lines(diagnosis)) {
+    lines.push_back({lines.empty() ? kProbableCause : "", std::move(line), true});
   }
+  const std::string few = few_text(cause);
   if (!lines.empty()) {
     lines.push_back({"", where});
+    if (!few.empty()) lines.push_back({"", few});
     return lines;
   }
-  if (diagnosis.causes.empty()) {
+  constexpr size_t kOthers = 2;
+  if (diagnosis.verdict() != backends::Diagnosis::Verdict::setting) {
     if (!diagnosis.complete) return {};
-    return {{kProbableCause,
-             fmt::format("none of {} settings explains it ({}): other weights, inputs or layers?",
-                         with_commas(diagnosis.settings_tried), where)}};
+    lines.push_back({kProbableCause, fmt::format("none of {} settings explains it ({}): other "
+                                                 "weights, biases, inputs or layers?",
+                                                 with_commas(diagnosis.settings_tried), where)});
+    if (!few.empty()) lines.push_back({"", few});
+    for (size_t i = 0; i < std::min(diagnosis.causes.size(), kOthers); ++i) {
+      const Cause& near = diagnosis.causes[i];
+      lines.push_back(
+          {i == 0 ? "nearest" : "", set_options(near.knobs) + "  explains " + counts_text(near)});
+    }
+    return lines;
   }
   const Cause& best = diagnosis.causes[0];
-  const auto counts = [](const Cause& one) {
-    const std::string introduced =
-        one.introduced == 0 ? "" : fmt::format(", introduces {}", with_commas(one.introduced));
-    return fmt::format("{}/{}{}", with_commas(one.explained), with_commas(one.of), introduced);
-  };
-  lines.push_back({kProbableCause, sentence_of(best.knobs), true});
-  lines.push_back({"", fmt::format("explains {} ({})", counts(best), where)});
+  const auto proved = std::count_if(best.also.begin(), best.also.end(),
+                                    [](const Cause::Same& same) { return same.proved; });
+  const auto rivals = static_cast<int64_t>(best.also.size()) - proved;
+  lines.push_back(
+      {kProbableCause,
+       sentence_of(best.knobs) +
+           (rivals == 0 ? "" : fmt::format(" (one of {} that explain equally)", rivals + 1)),
+       true});
+  lines.push_back({"", fmt::format("explains {} ({})", counts_text(best), where)});
+  if (!few.empty()) lines.push_back({"", few});
   if (!best.also.empty()) {
-    const auto proved = std::count_if(best.also.begin(), best.also.end(),
-                                      [](const Cause::Same& same) { return same.proved; });
     lines.push_back(
         {"",
          fmt::format("{} do the same here, {} of them on any input",
                      counted(static_cast<int64_t>(best.also.size()), "other setting"), proved)});
   }
-  constexpr size_t kOthers = 2;
   for (size_t i = 1; i < std::min(diagnosis.causes.size(), kOthers + 1); ++i) {
     const Cause& other = diagnosis.causes[i];
     lines.push_back(
-        {i == 1 ? "also possible" : "", set_options(other.knobs) + "  " + counts(other)});
+        {i == 1 ? "also possible" : "", set_options(other.knobs) + "  " + counts_text(other)});
   }
   lines.push_back({"try", again + " " + set_options(best.knobs)});
   for (const std::string& place : set_by_lines(best)) lines.push_back({"set by", place});
@@ -242,7 +316,8 @@ std::string probable_cause_text(const ProbableCause& cause, const std::string& a
 CauseJson probable_cause_json(const ProbableCause& cause) {
   CauseJson json = {{"images_tried", cause.images},
                     {"settings_tried", cause.diagnosis.settings_tried},
-                    {"complete", cause.diagnosis.complete}};
+                    {"complete", cause.diagnosis.complete},
+                    {"verdict", to_string(cause.diagnosis.verdict())}};
   if (!cause.layer.empty()) json["layer"] = cause.layer;
   json["findings"] = findings_json(cause.diagnosis.findings);
   json["causes"] = CauseJson::array();

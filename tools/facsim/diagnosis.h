@@ -18,8 +18,9 @@ namespace facsim::cli {
 std::string sentence_of(const std::vector<backends::Knob>& knobs);
 /// Sentence, settings and who set them, the words for --set, counts, other settings.
 nlohmann::ordered_json cause_json(const backends::Cause& cause);
-/// "conv1: the device adds no bias: explains 120/120".
-std::string finding_text(const backends::LayerFinding& finding);
+/// "conv1: the device adds no bias: explains 120/120"; layers of which the same is found are one
+/// line: "all 12 layers that differ: …", "3 layers (conv1, conv2, conv3): …".
+std::vector<std::string> finding_lines(const backends::Diagnosis& diagnosis);
 nlohmann::ordered_json findings_json(const std::vector<backends::LayerFinding>& findings);
 /// A line for each setting of a cause: where a file set it.
 std::vector<std::string> set_by_lines(const backends::Cause& cause);
@@ -35,8 +36,9 @@ backends::Diagnosis diagnose_network(const DeployedNetwork& network,
 /// images and, in a network of many layers or much work, on the first layer that differs alone.
 struct ProbableCause {
   backends::Diagnosis diagnosis;
-  int64_t images = 0;  ///< that were looked at
-  std::string layer;   ///< the only layer that was looked at; empty: all
+  int64_t images = 0;         ///< that were looked at
+  int64_t of_mismatches = 0;  ///< values that differ in the whole comparison
+  std::string layer;          ///< the only layer that was looked at; empty: all
 };
 /// Nothing where there is nothing to explain: no layer differs, or tensors are laid out otherwise.
 /// Bounded work: at most some 4e9 multiply-accumulates.
