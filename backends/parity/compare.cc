@@ -112,11 +112,21 @@ bool ComparisonReport::equal() const {
 Tolerance tolerance_from_string(std::string_view text) {
   const std::vector<std::string> words = {"any", "lsb", "rate", "argmax", "never"};
   const auto refuse = [&]() -> Tolerance {
-    std::string hint = did_you_mean_hint(text.substr(0, text.find(':')), words);
-    if (text == "lsb") hint = "lsb:N with a number: lsb:1 accepts differences of 1";
-    if (text == "rate") hint = "rate:P with a number: rate:0.01 accepts one value in a hundred";
-    throw Error({ErrorCode::bad_value, "tolerance", "\"" + std::string(text) + "\"",
-                 "any, lsb:N, rate:P (0..1), argmax or never", hint});
+    const std::string_view word = text.substr(0, text.find(':'));
+    std::string expected = "any, lsb:N, rate:P (0..1), argmax or never";
+    std::string hint = did_you_mean_hint(word, words);
+    if (word == "lsb") {
+      expected = "lsb:N with a number, an integer from 0";
+      hint = "lsb:1 accepts differences of 1";
+    } else if (word == "rate") {
+      expected = "rate:P with a number from 0 to 1";
+      hint = "rate:0.01 accepts one value in a hundred";
+    } else if (std::find(words.begin(), words.end(), word) != words.end()) {
+      expected = std::string(word) + " without a number";
+      hint.clear();
+    }
+    throw Error(
+        {ErrorCode::bad_value, "tolerance", "\"" + std::string(text) + "\"", expected, hint});
   };
   if (text == "any") return {Tolerance::Kind::any, 0, 0};
   if (text == "argmax") return {Tolerance::Kind::argmax, 0, 0};

@@ -407,6 +407,96 @@ TEST_CASE("facsim compare: another layout is one line, not thousands of mismatch
                   .contains("layouts"));
 }
 
+TEST_CASE("facsim compare: equal shapes in another layout are the verdict, without mismatches") {
+  const TempFolder folder;
+  const Tensor cube = codes({1, 16, 16, 16}, 37);
+  backends::write_npy(folder / "a.npy", cube);
+  backends::write_npy(folder / "b.npy", fused::nchw_from_nhwc(cube));
+  const CommandResult turned =
+      run_command({"compare", (folder / "a.npy").string(), (folder / "b.npy").string()});
+  CHECK(turned.exit_code == 1);
+  CHECK(contains(turned.out,
+                 "DIFFERENT  the other side is NCHW where ours is NHWC (tensor): compare with "
+                 "--layout nchw; 0 of 4,096 values differ when transposed, "));
+  CHECK_FALSE(contains(turned.out, "expected ("));
+  CHECK_FALSE(contains(turned.out, "values differ;"));
+  CHECK(std::count(turned.out.begin(), turned.out.end(), '\n') == 1);
+  // What differs beside it is shown, and only that.
+  const Tensor x = codes({3, 4}, 11);
+  Tensor y = x.clone();
+  y.set_int(6, x.int_at(6) + 2);
+  backends::write_npz(folder / "a.npz", {{"s", x}, {"cube", cube}});
+  backends::write_npz(folder / "b.npz", {{"s", y}, {"cube", fused::nchw_from_nhwc(cube)}});
+  const CommandResult both =
+      run_command({"compare", (folder / "a.npz").string(), (folder / "b.npz").string()});
+  CAPTURE(both.out);
+  CHECK(contains(both.out, "; first in s\n"));
+  CHECK(contains(both.out, "where ours is NHWC (cube)"));
+  CHECK(contains(both.out, "  -2: 1\n"));
+  CHECK_FALSE(contains(both.out, "\ncube"));
+}
+
+TEST_CASE("facsim compare: a histogram fits its line, an unnamed tensor has no file's name") {
+  const TempFolder folder;
+  const Tensor big = codes({1, 4096}, 37);
+  Tensor other(DType::int8, {1, 4096});
+  for (int64_t i = 0; i < other.numel(); ++i) other.set_int(i, i * i % 253 - 126);
+  backends::write_npy(folder / "big_a.npy", big);
+  backends::write_npy(folder / "big_b.npy", other);
+  const CommandResult result =
+      run_command({"compare", (folder / "big_a.npy").string(), (folder / "big_b.npy").string()});
+  CAPTURE(result.out);
+  CHECK(contains(result.out, " values differ\n\ntensor\n  got - expected (LSB):  -4: "));
+  CHECK(contains(result.out, " others: "));
+  CHECK_FALSE(contains(result.out, "big_b"));
+  const std::string histogram = result.out.substr(result.out.find("  got - expected"));
+  CHECK(histogram.find('\n') < 120);
+  // The side that has a name gives it.
+  backends::write_npz(folder / "named.npz", {{"probabilities", other}});
+  for (const bool swapped : {false, true}) {
+    std::vector<std::string> files = {(folder / "big_a.npy").string(),
+                                      (folder / "named.npz").string()};
+    if (swapped) std::swap(files[0], files[1]);
+    const auto json = printed_json("compare", compare_json(files).out);
+    CHECK(json.at("tensors")[0].at("name") == "probabilities");
+  }
+}
+
+TEST_CASE("facsim compare: --fail-on with a number out of range says the range") {
+  const TempFolder folder;
+  backends::write_npy(folder / "x.npy", codes({2, 2}, 11));
+  const std::string x = (folder / "x.npy").string();
+  const std::pair<const char*, const char*> rows[] = {
+      {"rate:1.5", "rate:P with a number from 0 to 1"},
+      {"rate:nan", "rate:P with a number from 0 to 1"},
+      {"lsb:-1", "lsb:N with a number, an integer from 0"},
+      {"lsb:1.5", "lsb:N with a number, an integer from 0"},
+      {"any:1", "any without a number"}};
+  for (const auto& [tolerance, expected] : rows) {
+    CAPTURE(tolerance);
+    const CommandResult result = run_command({"compare", x, x, "--fail-on", tolerance});
+    CHECK(result.exit_code == 2);
+    CHECK(contains(result.err, expected));
+    CHECK_FALSE(contains(result.err, "did you mean"));
+  }
+}
+
+TEST_CASE("facsim compare: a cause of one value is said to be of one") {
+  const DeployedFixture f(backends::IntGraph::Layout::nhwc, 40);
+  Tensor y = f.expected.tensors[1].clone();
+  int64_t i = 0;
+  while (y.int_at(i) < -100 || y.int_at(i) > 100) ++i;
+  y.set_int(i, y.int_at(i) - 1);
+  backends::write_npz(f.folder / "golden.npz", {{"y", y}});
+  const std::vector<std::string> words = {"compare",           "--model",       f.file("net.json"),
+                                          "--inputs",          f.file("x.npz"), "--golden",
+                                          f.file("golden.npz")};
+  const CommandResult one = run_command(words);
+  CAPTURE(one.out);
+  CHECK(contains(one.out, "  probable cause "));
+  CHECK(contains(one.out, "only 1 value differs: too few to decide, more inputs may"));
+}
+
 TEST_CASE("facsim compare: --layers and --ignore choose what is compared") {
   const DeployedFixture f;
   Tensor bad = f.expected.tensors[2].clone();

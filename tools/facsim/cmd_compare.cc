@@ -128,7 +128,7 @@ class CompareCommand final : public Command {
                             .every_chain = explain_,
                             .every_tensor = first_given_->count() > 0,
                             .cause = cause_text(globals)});
-      if (!result.divergences.empty() && !golden_.empty()) {
+      if (!result.divergences.empty() && !golden_.empty() && !layouts_explain(result)) {
         print("\nto name the cause: " + repeated(globals, "diagnose") + "\n");
       }
     }

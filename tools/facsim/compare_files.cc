@@ -102,8 +102,7 @@ class FileComparison {
   }
 
   void compare_pair(const backends::NamedShape& ours, const backends::NamedShape& theirs) {
-    // The tensor is called as the other side calls it where only one side has a name.
-    const std::string& name = unnamed_ ? theirs.name : ours.name;
+    const std::string name = name_of(ours.name, theirs.name);
     const std::optional<Layout> layout = match_.layout();
     if (layout && theirs.shape.rank() == 4) {
       compare_transposed(name, ours, theirs, *layout);
@@ -122,6 +121,14 @@ class FileComparison {
     result_.report.tensors.push_back(comparator.result());
     const int64_t mismatches = comparator.result().mismatches;
     if (mismatches > 0) guess_layout(name, ours, theirs, mismatches);
+  }
+
+  /// A file's stem is no name of a tensor: that of the side that has one, else the files' if they
+  /// are called alike.
+  std::string name_of(const std::string& ours, const std::string& theirs) const {
+    if (!unnamed_ || ours == theirs) return ours;
+    if (!got_.is_single()) return ours;
+    return expected_.is_single() ? "tensor" : theirs;
   }
 
   backends::TensorComparator comparator_of(const std::string& name,

@@ -2,6 +2,7 @@
 #include "tools/facsim/comparison_output.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -115,15 +116,35 @@ std::string difference_text(int64_t difference) {
   return fmt::format("{:+}", difference);
 }
 
+/// The smallest differences with their counts, in ascending order, and how many others there are.
+std::string histogram_text(const TensorComparison& t) {
+  constexpr size_t kShown = 8;
+  std::vector<std::pair<int64_t, int64_t>> entries;
+  for (const auto& entry : t.histogram) {
+    if (entry.first != 0) entries.push_back(entry);
+  }
+  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return std::abs(a.first) < std::abs(b.first);
+  });
+  const size_t shown = std::min(kShown, entries.size());
+  int64_t elements_of_others = 0;
+  for (size_t i = shown; i < entries.size(); ++i) elements_of_others += entries[i].second;
+  const auto others = static_cast<int64_t>(entries.size() - shown);
+  entries.resize(shown);
+  std::sort(entries.begin(), entries.end());
+  std::string text;
+  for (const auto& [difference, elements] : entries) {
+    text += fmt::format("  {}: {}", difference_text(difference), with_commas(elements));
+  }
+  if (others > 0) {
+    text += fmt::format("  … {}: {}", counted(others, "other"), with_commas(elements_of_others));
+  }
+  return text;
+}
+
 /// Counts of differences and the first of them.
 std::string mismatches_text(const TensorComparison& t) {
-  std::string text = fmt::format("  got - expected ({}):", unit(t));
-  for (const auto& [difference, elements] : t.histogram) {
-    if (difference != 0) {
-      text += fmt::format("  {}: {}", difference_text(difference), with_commas(elements));
-    }
-  }
-  text += '\n';
+  std::string text = fmt::format("  got - expected ({}):{}\n", unit(t), histogram_text(t));
   for (const backends::Mismatch& m : t.first) {
     text += fmt::format("  {}  got {}  expected {}\n", index_text(m.index), m.got, m.expected);
   }
@@ -208,10 +229,25 @@ std::string mismatch_text(const Divergence& d, const TensorComparison& t) {
 
 namespace {
 
-const TensorComparison* first_different(const ComparisonReport& report) {
-  const auto found = std::find_if(report.tensors.begin(), report.tensors.end(),
-                                  [](const TensorComparison& t) { return t.mismatches > 0; });
-  return found == report.tensors.end() ? nullptr : &*found;
+bool is_laid_out_otherwise(const NetworkComparison& comparison, const std::string& name) {
+  return std::any_of(comparison.layouts.begin(), comparison.layouts.end(),
+                     [&](const LayoutFinding& finding) { return finding.name == name; });
+}
+
+/// The elements of a tensor in another layout say nothing.
+bool shows_mismatches(const NetworkComparison& comparison, const TensorComparison& t) {
+  return t.mismatches > 0 && !is_laid_out_otherwise(comparison, t.name);
+}
+
+const TensorComparison* first_different(const NetworkComparison& comparison) {
+  const auto& tensors = comparison.report.tensors;
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const auto& t) { return shows_mismatches(comparison, t); });
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+std::string layouts_text(const NetworkComparison& comparison) {
+  return layout_text(comparison.layouts, "ours", "the other side");
 }
 
 const Divergence* divergence_of(const NetworkComparison& comparison, const TensorComparison& t) {
@@ -232,13 +268,18 @@ std::string summary_text(const NetworkComparison& comparison, const ReportView& 
                       "the same\n",
                       printable(comparison.stopped));
   }
+  if (layouts_explain(comparison)) {
+    text += "  " + layouts_text(comparison);
+    return text + (view.accepted ? "(accepted by --fail-on)\n" : "");
+  }
   text += fmt::format("  {} of {} values differ", with_commas(report.mismatches()),
                       with_commas(report.compared()));
   if (!report.structure.empty()) {
     text += fmt::format(", {} cannot be compared",
                         counted(static_cast<int64_t>(report.structure.size()), "tensor"));
   }
-  if (const TensorComparison* first = first_different(report)) {
+  const TensorComparison* first = first_different(comparison);
+  if (first != nullptr && (report.tensors.size() > 1 || !comparison.layers.empty())) {
     text += "; first in " + shortened(printable(comparison.layers.of(first->name)), kNameCells);
   }
   return text + (view.accepted && !equal ? " (accepted by --fail-on)\n" : "\n");
@@ -248,9 +289,9 @@ std::string summary_text(const NetworkComparison& comparison, const ReportView& 
 /// counts, the first mismatches.
 std::string details_text(const NetworkComparison& comparison, const ReportView& view) {
   std::string text;
-  const TensorComparison* first = first_different(comparison.report);
+  const TensorComparison* first = first_different(comparison);
   for (const TensorComparison& t : comparison.report.tensors) {
-    if (t.mismatches == 0) continue;
+    if (!shows_mismatches(comparison, t)) continue;
     const Divergence* divergence = divergence_of(comparison, t);
     const bool is_first = &t == first;
     const bool explains = divergence != nullptr && (is_first || view.every_chain);
@@ -276,12 +317,14 @@ std::string tensors_text(const NetworkComparison& comparison) {
                    {"max |d|", Align::right},
                    {"class flips", Align::right}});
   const bool any = report.mismatches() > 0;
-  int64_t equal = 0;
+  int64_t equal = 0, shown = 0;
   for (const TensorComparison& t : report.tensors) {
+    if (is_laid_out_otherwise(comparison, t.name)) continue;
     if (any && t.mismatches == 0) {
       ++equal;
       continue;
     }
+    ++shown;
     table.add_row({printable(comparison.layers.of(t.name)), std::string(to_string(t.dtype)),
                    to_string(t.shape), with_commas(t.mismatches), percent(t.rate()),
                    fmt::format("{} {}", t.max_difference, unit(t)),
@@ -289,8 +332,8 @@ std::string tensors_text(const NetworkComparison& comparison) {
                        ? fmt::format("{} of {}", t.argmax.flips, with_commas(t.argmax.images))
                        : ""});
   }
-  if (report.tensors.empty()) return "";
-  std::string text = "\n" + table.text();
+  if (shown + equal == 0) return "";
+  std::string text = "\n" + (shown > 0 ? table.text() : "");
   if (equal > 0) text += fmt::format("no value differs in {}\n", counted(equal, "other tensor"));
   return text;
 }
@@ -298,20 +341,27 @@ std::string tensors_text(const NetworkComparison& comparison) {
 std::string structure_text(const NetworkComparison& comparison) {
   std::string text;
   for (const auto& difference : comparison.report.structure) {
-    const bool told = std::any_of(comparison.layouts.begin(), comparison.layouts.end(),
-                                  [&](const auto& f) { return f.name == difference.name; });
-    if (!told) text += printable(to_string(difference)) + "\n";
+    if (!is_laid_out_otherwise(comparison, difference.name))
+      text += printable(to_string(difference)) + "\n";
   }
   return text.empty() ? text : "\n" + text;
 }
 
 }  // namespace
 
+bool layouts_explain(const NetworkComparison& comparison) {
+  const auto& structure = comparison.report.structure;
+  return !comparison.layouts.empty() && first_different(comparison) == nullptr &&
+         std::all_of(structure.begin(), structure.end(), [&](const auto& difference) {
+           return is_laid_out_otherwise(comparison, difference.name);
+         });
+}
+
 void print_report(const NetworkComparison& comparison, const ReportView& view) {
   print(summary_text(comparison, view));
   if (!comparison.stopped.empty()) return;
-  if (!comparison.layouts.empty()) {
-    print("\n" + layout_text(comparison.layouts, "ours", "the other side"));
+  if (!comparison.layouts.empty() && !layouts_explain(comparison)) {
+    print("\n" + layouts_text(comparison));
   }
   print(details_text(comparison, view) + tensors_text(comparison) + structure_text(comparison));
 }

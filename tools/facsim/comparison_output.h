@@ -21,6 +21,8 @@ struct ReportView {
   bool every_tensor = false;  ///< counts and first mismatches of every tensor likewise
   std::string cause{};        ///< lines about why, after the first tensor that differs
 };
+/// Whether what differs is laid out otherwise, and nothing else differs.
+bool layouts_explain(const NetworkComparison& comparison);
 /// The verdict, the first tensor that differs, a line for each.
 void print_report(const NetworkComparison& comparison, const ReportView& view);
 /// The block about a tensor's first mismatch: counts, sum, scale, exact value, both codes, who set
