@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -23,8 +24,9 @@ struct TriedSettings {
 
 /// Orders what was tried. Equal bits come first: most values explained less introduced. Among
 /// settings that do equally well the data have no say, so the simpler one is first: fewer settings,
-/// then those that the profile has of itself, what is written with fewer words, values that more of
-/// the known profiles have, and those that touch fewer nodes.
+/// then those that the profile has of itself, what a profile has that was compared with its device
+/// (evidence "executed"), what is written with fewer words, values that more of the known profiles
+/// have, and those that touch fewer nodes.
 class CauseRanking {
  public:
   /// `knobs`: the first `own` are the profile's own; all must outlive it.
@@ -38,9 +40,11 @@ class CauseRanking {
                             ProofBudget budget);
 
  private:
-  using Simplicity = std::tuple<size_t, bool, size_t, int64_t, size_t, std::vector<size_t>>;
+  using Simplicity = std::tuple<size_t, bool, bool, size_t, int64_t, size_t, std::vector<size_t>>;
   Simplicity simplicity(const TriedSettings& trial);
   int64_t profiles_with(size_t k);
+  bool is_of_executed(const TriedSettings& trial);
+  void read_profiles();
   void count_values(const std::string& name);
   std::vector<Knob> knobs_of(const TriedSettings& trial) const;
 
@@ -49,6 +53,9 @@ class CauseRanking {
   const size_t& own_;
   std::map<std::string, int64_t> known_values_;  ///< domain, rule and value: profiles that have it
   std::string own_domain_;
+  /// Rules and values of each executed profile, and which knobs one of them has.
+  std::vector<std::set<std::string>> executed_;
+  std::map<std::vector<size_t>, bool> executed_by_knobs_;
 };
 
 }  // namespace facsim::backends::detail

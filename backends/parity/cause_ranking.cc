@@ -31,6 +31,12 @@ std::string rule_of(const std::string& pointer) {
   return rule;
 }
 
+/// A word as --set takes it: without the quotes of JSON.
+std::string bare(const std::string& value) {
+  const bool is_quoted = value.size() > 1 && value.front() == '"' && value.back() == '"';
+  return is_quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 /// Who set what the knob changes: the op's own value, or the profile's.
 std::string place_of(const std::vector<ProfileSetting>& settings, const Knob& knob) {
   constexpr std::string_view kOps = "/ops/";
@@ -64,18 +70,35 @@ CauseRanking::Simplicity CauseRanking::simplicity(const TriedSettings& trial) {
     invented |= k >= own_;
     known = std::min(known, profiles_with(k));
   }
-  return {trial.knobs.size(), invented, overrides, -known, trial.effect.nodes.size(), trial.knobs};
+  return {trial.knobs.size(),        invented,   !is_of_executed(trial), overrides, -known,
+          trial.effect.nodes.size(), trial.knobs};
+}
+
+/// Whether one profile whose evidence is a run of the device has all that the knobs set, and scales
+/// in the arithmetic that the device then scales in.
+bool CauseRanking::is_of_executed(const TriedSettings& trial) {
+  read_profiles();
+  const auto known = executed_by_knobs_.find(trial.knobs);
+  if (known != executed_by_knobs_.end()) return known->second;
+  std::map<std::string, std::string> wanted = {{std::string(kDomain), bare(own_domain_)}};
+  for (const size_t k : trial.knobs) {
+    for (const ProfileOverride& set : knobs_[k].knob.overrides) {
+      wanted[rule_of(set.pointer)] = bare(set.value);
+    }
+  }
+  const bool found = std::any_of(executed_.begin(), executed_.end(), [&](const auto& values) {
+    return std::all_of(wanted.begin(), wanted.end(), [&](const auto& rule) {
+      return values.contains(rule.first + "=" + rule.second);
+    });
+  });
+  executed_by_knobs_.emplace(trial.knobs, found);
+  return found;
 }
 
 /// In how many of the profiles found by name, of those that scale in the same arithmetic, a rule
 /// has the knob's value, for all ops or for one.
 int64_t CauseRanking::profiles_with(size_t k) {
-  if (known_values_.empty()) {
-    for (const std::string& name : list_profiles(options_.search)) count_values(name);
-    known_values_[""] = 0;
-    own_domain_ =
-        domain_of(profile_settings(options_.profile, options_.search, options_.overrides));
-  }
+  read_profiles();
   const Knob& knob = knobs_[k].knob;
   const std::string rule = rule_of(knob.pointer);
   const std::string& domain = rule == kDomain ? knob.to : own_domain_;
@@ -83,18 +106,30 @@ int64_t CauseRanking::profiles_with(size_t k) {
   return found == known_values_.end() ? 0 : found->second;
 }
 
+void CauseRanking::read_profiles() {
+  if (!known_values_.empty()) return;
+  for (const std::string& name : list_profiles(options_.search)) count_values(name);
+  known_values_[""] = 0;
+  own_domain_ = domain_of(profile_settings(options_.profile, options_.search, options_.overrides));
+}
+
 void CauseRanking::count_values(const std::string& name) {
-  std::set<std::string> values;
+  std::set<std::string> values, rules;
+  bool is_executed = false;
   try {
     const std::vector<ProfileSetting> settings = profile_settings(name, options_.search);
     const std::string domain = domain_of(settings);
     for (const ProfileSetting& setting : settings) {
-      values.insert(domain + rule_of(setting.pointer) + "=" + setting.value);
+      const std::string rule = rule_of(setting.pointer) + "=";
+      values.insert(domain + rule + setting.value);
+      rules.insert(rule + bare(setting.value));
+      is_executed |= setting.pointer == "/evidence/level" && bare(setting.value) == "executed";
     }
   } catch (const Error&) {
     return;  // a profile that does not load says nothing
   }
   for (const std::string& value : values) ++known_values_[value];
+  if (is_executed) executed_.push_back(std::move(rules));
 }
 
 void CauseRanking::sort(std::vector<TriedSettings>& trials) {

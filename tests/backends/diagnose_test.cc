@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/parity/diagnose.h"
 
+#include "backends/parity/cause_ranking-internal.h"
 #include "tests/backends/injected_settings.h"
 
 namespace facsim::test {
@@ -12,6 +13,41 @@ TEST_CASE("diagnose: a changed setting is ranked first, of some profiles") {
     CHECK(result.changed > 3);
     CHECK(result.wrong == 0);
   }
+}
+
+TEST_CASE("diagnose: of settings that explain equally, an executed profile's comes first") {
+  std::deque<backends::detail::KnobRules> knobs(3);
+  knobs[0].knob = {"/requantize/multiplier/bits",
+                   "32",
+                   "21",
+                   {{"/requantize/multiplier/bits", "21"}},
+                   "the device multiplies by 21 bits"};
+  // xnnpack-x86 scales like this; no profile rounds to odd in float32.
+  knobs[1].knob = {"/requantize/domain",
+                   "\"fixed_point\"",
+                   "\"float32\"",
+                   {{"/requantize/domain", "float32"}, {"/requantize/rounding", "half_even"}},
+                   "the device scales in float32"};
+  knobs[2].knob = knobs[1].knob;
+  knobs[2].knob.overrides[1].value = "half_odd";
+  const size_t own = knobs.size();
+  backends::DiagnoseOptions options;
+  options.search = backends::ProfileSearch::standard();
+  options.profile = "tflite-builtin";
+  backends::detail::CauseRanking ranking(options, knobs, own);
+  std::vector<backends::detail::TriedSettings> trials(3);
+  for (size_t k = 0; k < trials.size(); ++k) {
+    trials[k].knobs = {2 - k};
+    trials[k].effect.explained = 5;
+  }
+  ranking.sort(trials);
+  CHECK(trials[0].knobs == std::vector<size_t>{1});
+  CHECK(trials[1].knobs == std::vector<size_t>{0});
+  CHECK(trials[2].knobs == std::vector<size_t>{2});
+  // What explains more is first all the same.
+  trials[2].effect.explained = 6;
+  ranking.sort(trials);
+  CHECK(trials[0].knobs == std::vector<size_t>{2});
 }
 
 TEST_CASE("diagnose: the verdict, by what settings and findings explain") {
