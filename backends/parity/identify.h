@@ -86,6 +86,7 @@ struct IdentifyCandidate {
   std::vector<ProfileOverride> settings;  ///< over the profile; empty: as shipped
   /// Of the profile as shipped: executed, documented or assumed; empty with settings.
   std::string evidence;
+  bool bit_exact = true;       ///< Profile::bit_exact of the profile as shipped
   int equivalence_class = -1;  ///< number in IdentifyResult::classes
   int64_t explained = 0;       ///< rows or values that it reproduces
   int64_t refused = 0;         ///< that it does not compute

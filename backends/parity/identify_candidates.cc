@@ -160,6 +160,7 @@ std::vector<LoadedSetting> load_shipped(const std::string& name, const IdentifyR
     setting.member.profile = name;
     setting.member.ops = {choice.name};
     setting.member.evidence = evidence_level_word(profile->evidence.level);
+    setting.member.bit_exact = profile->bit_exact;
     setting.key = keys[choice.name] = row_rules_key(*choice.rules, rows);
     setting.rules = *choice.rules;
     ops.insert(choice.name);

@@ -197,9 +197,10 @@ int evidence_rank(const IdentifyCandidate& candidate) {
   return candidate.evidence == "documented" ? 1 : 2;
 }
 
-/// Fewest settings first, then the better evidence, then by name.
+/// Fewest settings first, then what is exact, then the better evidence, then by name.
 bool candidate_comes_first(const IdentifyCandidate& a, const IdentifyCandidate& b) {
   if (a.settings.size() != b.settings.size()) return a.settings.size() < b.settings.size();
+  if (a.bit_exact != b.bit_exact) return a.bit_exact;
   if (evidence_rank(a) != evidence_rank(b)) return evidence_rank(a) < evidence_rank(b);
   return a.profile < b.profile;
 }

@@ -131,7 +131,10 @@ class LayerCollector {
     tried.member.settings = settings;
     const Profile whole = settings.empty() ? benches_.of(name).profile()
                                            : load_profile(name, options_.search, settings);
-    if (settings.empty()) tried.member.evidence = evidence_level_word(whole.evidence.level);
+    if (settings.empty()) {
+      tried.member.evidence = evidence_level_word(whole.evidence.level);
+      tried.member.bit_exact = whole.bit_exact;
+    }
     KeysByKind keys;
     std::set<std::string> read;
     for (const size_t example : examples_) {
