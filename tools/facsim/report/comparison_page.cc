@@ -250,7 +250,8 @@ std::string first_mismatch(const NetworkComparison& comparison) {
     html += row("which means", to_string(backends::reach(chain, *d.expected)));
   }
   html +=
-      "</table></div>\n<div class=\"scroll\"><table class=\"steps\">\n<tr><th>step</th><th>value</th>"
+      "</table></div>\n<div class=\"scroll\"><table "
+      "class=\"steps\">\n<tr><th>step</th><th>value</th>"
       "<th class=\"text\">set by</th></tr>\n";
   for (size_t i = 0; i < chain.steps.size(); ++i) {
     const auto& setting = d.element.step_settings[i];
